@@ -1,0 +1,28 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.machine.vcpu;
+
+import dev.frond.machine.clock.Clock;
+import dev.frond.machine.memory.AddressSpace;
+
+/** An engine that executes guest code. */
+public interface Accelerator extends AutoCloseable {
+    /** The name that {@code --engine} takes. */
+    String name();
+
+    /** The features that a CPU of this engine can offer. */
+    java.util.Set<CpuFeature> features();
+
+    /**
+     * Makes CPU number {@code id}, in its power-on state: CPU 0 at the reset vector, all others waiting
+     * for a start-up IPI.
+     */
+    Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring);
+
+    @Override
+    void close();
+
+    /** What a CPU is connected to: its two buses, time, and its local interrupt controller. */
+    record Wiring(AddressSpace memory, AddressSpace ports, Clock clock, LocalInterrupts interrupts) {}
+}

@@ -1,0 +1,74 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.machine.vcpu;
+
+import static dev.frond.machine.vcpu.CpuFeature.*;
+
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * A named CPU: what CPUID says of its maker and what it offers.
+ *
+ * @param vendor the 12 characters of leaf 0
+ * @param brand up to 47 characters, leaves 80000002h to 80000004h
+ */
+public record CpuModel(
+        String name, String vendor, int family, int model, int stepping, String brand, Set<CpuFeature> features) {
+
+    /** What every 64-bit machine of Frond has: the platform's side beside the psABI level. */
+    private static final Set<CpuFeature> PLATFORM =
+            EnumSet.of(
+                    DE, PSE, TSC, MSR, PAE, MCE, APIC, SEP, MTRR, PGE, MCA, PAT, PSE36, CLFSH, X2APIC, TSC_DEADLINE,
+                    HYPERVISOR, PCID, SMEP, SMAP, FSGSBASE, TSC_ADJUST, INVPCID, ERMS, NX, SYSCALL, LM, RDTSCP,
+                    PDPE1GB, INVARIANT_TSC, ARAT, XSAVE, XSAVEOPT, RDRAND, RDSEED);
+
+    /** x86-64-v1 of the psABI. */
+    public static final CpuModel X86_64_V1 =
+            of("x86-64-v1", EnumSet.of(FPU, CX8, CMOV, MMX, FXSR, SSE, SSE2));
+
+    /** x86-64-v2 of the psABI: SSE4.2, POPCNT, CMPXCHG16B, LAHF. */
+    public static final CpuModel X86_64_V2 =
+            of("x86-64-v2", with(X86_64_V1.features, CX16, LAHF64, POPCNT, SSE3, SSSE3, SSE4_1, SSE4_2));
+
+    /** x86-64-v3 of the psABI: AVX2, BMI1 and 2, FMA, F16C, LZCNT, MOVBE. */
+    public static final CpuModel X86_64_V3 =
+            of("x86-64-v3", with(X86_64_V2.features, AVX, AVX2, BMI1, BMI2, F16C, FMA, ABM, MOVBE, AES, PCLMULQDQ, ADX, SHA));
+
+    public CpuModel {
+        features = Collections.unmodifiableSet(features.isEmpty() ? EnumSet.noneOf(CpuFeature.class) : EnumSet.copyOf(features));
+    }
+
+    /** All models by name. */
+    public static List<CpuModel> all() {
+        return List.of(X86_64_V1, X86_64_V2, X86_64_V3);
+    }
+
+    /** The model of that name. */
+    public static Optional<CpuModel> named(String name) {
+        return all().stream().filter(m -> m.name.equals(name)).findFirst();
+    }
+
+    /** This model without what {@code implemented} lacks. */
+    public CpuModel within(Set<CpuFeature> implemented) {
+        Set<CpuFeature> offered = EnumSet.copyOf(features);
+        offered.retainAll(implemented);
+        return new CpuModel(name, vendor, family, model, stepping, brand, offered);
+    }
+
+    private static CpuModel of(String name, Set<CpuFeature> level) {
+        Set<CpuFeature> features = EnumSet.copyOf(PLATFORM);
+        features.addAll(level);
+        return new CpuModel(name, "GenuineIntel", 6, 0x2C, 1, "Frond virtual CPU " + name, features);
+    }
+
+    private static Set<CpuFeature> with(Set<CpuFeature> base, CpuFeature... more) {
+        Set<CpuFeature> features = EnumSet.copyOf(base);
+        features.addAll(List.of(more));
+        return features;
+    }
+}

@@ -1,0 +1,19 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.machine.vcpu;
+
+/** The pins of a CPU as its local APIC drives them; every call may come from any thread. */
+public interface CpuSignals {
+    /** The answer of {@link LocalInterrupts#pending} may have changed. */
+    void interruptChanged();
+
+    /** A non-maskable interrupt. */
+    void nmi();
+
+    /** INIT: the CPU resets, except for caches and floating point, and waits for {@link #startup}. */
+    void init();
+
+    /** Start-up IPI: a waiting CPU starts in real mode at {@code vector << 12}, vector 0..255. */
+    void startup(int vector);
+}

@@ -1,0 +1,132 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.machine.vcpu;
+
+import dev.frond.machine.device.Bytes;
+import dev.frond.machine.device.Longs;
+import java.util.List;
+
+/**
+ * Everything architectural of one x86-64 CPU at an instruction boundary; the form in which engines hand
+ * a CPU over to each other and in which it is saved. The local APIC is a device of its own.
+ *
+ * @param gprs RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8..R15: 16 values
+ * @param dr DR0..DR7: 8 values (4 and 5 unused)
+ * @param fxsave x87, MMX, XMM0-15 and MXCSR as the 512-byte FXSAVE64 image (SDM Vol. 1, 10.5.1)
+ * @param ymmHigh bits 255:128 of YMM0-15: 32 values, low half first
+ * @param msrs all other model-specific registers that hold state
+ * @param tsc the time-stamp counter as RDTSC would read it
+ */
+public record CpuState(
+        Longs gprs,
+        long rip,
+        long rflags,
+        Segment es,
+        Segment cs,
+        Segment ss,
+        Segment ds,
+        Segment fs,
+        Segment gs,
+        Segment ldtr,
+        Segment tr,
+        Table gdtr,
+        Table idtr,
+        long cr0,
+        long cr2,
+        long cr3,
+        long cr4,
+        long efer,
+        long xcr0,
+        Longs dr,
+        Bytes fxsave,
+        Longs ymmHigh,
+        List<Msr> msrs,
+        long tsc,
+        Activity activity,
+        boolean interruptShadow,
+        boolean nmiPending,
+        boolean nmiBlocked) {
+
+    /** What the CPU is doing between instructions (SDM Vol. 3C, 25.4.2, for the names). */
+    public enum Activity {
+        /** Executes instructions. */
+        ACTIVE,
+        /** After HLT, until an interrupt. */
+        HLT,
+        /** After a triple fault, until a reset. */
+        SHUTDOWN,
+        /** Waits for a start-up IPI. */
+        WAIT_FOR_SIPI
+    }
+
+    /**
+     * A segment register with its hidden part. {@code attributes} are bits 15:0 of a descriptor's
+     * access rights as LAR shows them, shifted right by 8: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13,
+     * D/B 14, G 15; bit 16 set means unusable. {@code limit} is in bytes, scaled.
+     */
+    public record Segment(int selector, long base, int limit, int attributes) {
+        public static final int UNUSABLE = 1 << 16;
+    }
+
+    /** GDTR or IDTR. */
+    public record Table(long base, int limit) {}
+
+    /** One model-specific register. */
+    public record Msr(int index, long value) {}
+
+    public CpuState {
+        check("gprs", gprs.length(), 16);
+        check("dr", dr.length(), 8);
+        check("fxsave", fxsave.length(), 512);
+        check("ymmHigh", ymmHigh.length(), 32);
+        msrs = List.copyOf(msrs);
+    }
+
+    /** The state after power-on of a CPU: real mode, at the reset vector (SDM Vol. 3A, table 10-1). */
+    public static CpuState powerOn(int familyModelStepping) {
+        Segment data = new Segment(0, 0, 0xFFFF, 0x93);
+        Longs gprs = Longs.of(0, 0, familyModelStepping, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+        byte[] fxsave = new byte[512];
+        fxsave[0] = 0x40;
+        fxsave[24] = (byte) 0x80;
+        fxsave[25] = 0x1F;
+        // FCW 0040h; abridged tag FFh: after power-on all registers hold +0, tagged as in use.
+        fxsave[4] = (byte) 0xFF;
+        return new CpuState(
+                gprs,
+                0xFFF0,
+                2,
+                data,
+                new Segment(0xF000, 0xFFFF_0000L, 0xFFFF, 0x9B),
+                data,
+                data,
+                data,
+                data,
+                new Segment(0, 0, 0xFFFF, 0x82),
+                new Segment(0, 0, 0xFFFF, 0x8B),
+                new Table(0, 0xFFFF),
+                new Table(0, 0xFFFF),
+                0x6000_0010L,
+                0,
+                0,
+                0,
+                0,
+                1,
+                Longs.of(0, 0, 0, 0, 0, 0, 0xFFFF_0FF0L, 0x400),
+                Bytes.of(fxsave),
+                Longs.zeros(32),
+                List.of(),
+                0,
+                Activity.ACTIVE,
+                false,
+                false,
+                false);
+    }
+
+    private static void check(String field, int actual, int expected) {
+        if (actual != expected) {
+            throw new IllegalArgumentException("cpu state: " + field + " has " + actual + " elements, not " + expected);
+        }
+    }
+}

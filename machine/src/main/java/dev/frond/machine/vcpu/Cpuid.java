@@ -1,0 +1,158 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.machine.vcpu;
+
+import java.nio.charset.StandardCharsets;
+
+/**
+ * The CPUID answers of one CPU: model and features, number {@code id} of {@code cpus} that all sit in one
+ * package with one thread each. What follows the running state (OSXSAVE, the XSAVE size in use) is the
+ * engine's to fill in.
+ */
+public record Cpuid(CpuModel model, int id, int cpus) {
+    /** One answer. */
+    public record Leaf(int eax, int ebx, int ecx, int edx) {
+        static final Leaf ZERO = new Leaf(0, 0, 0, 0);
+    }
+
+    private static final int MAX_BASIC = 0x16;
+    private static final int MAX_EXTENDED = 0x8000_0008;
+    private static final int MAX_HYPERVISOR = 0x4000_0001;
+
+    /** Physical address bits. */
+    public static final int PHYSICAL_BITS = 46;
+
+    /** Family, model and stepping as leaf 1 EAX and reset's EDX hold them. */
+    public int signature() {
+        int family = Math.min(model.family(), 15);
+        return (model.family() - family) << 20
+                | model.model() >>> 4 << 16
+                | family << 8
+                | (model.model() & 15) << 4
+                | model.stepping();
+    }
+
+    /** Whether {@code feature} is offered. */
+    public boolean has(CpuFeature feature) {
+        return model.features().contains(feature);
+    }
+
+    /** The answer for EAX = {@code leaf}, ECX = {@code subleaf}; out-of-range leaves give the highest basic one. */
+    public Leaf query(int leaf, int subleaf) {
+        int in = leaf;
+        if (Integer.compareUnsigned(in, 0x8000_0000) >= 0) {
+            if (Integer.compareUnsigned(in, MAX_EXTENDED) > 0) {
+                in = MAX_BASIC;
+            }
+        } else if (Integer.compareUnsigned(in, 0x4000_0000) >= 0) {
+            return hypervisor(in);
+        } else if (in > MAX_BASIC) {
+            in = MAX_BASIC;
+        }
+        Leaf features = features(in, subleaf);
+        return switch (in) {
+            case 0 -> vendor(MAX_BASIC);
+            case 1 ->
+                    new Leaf(signature(), id << 24 | (cpus > 1 ? pow2(cpus) << 16 : 0) | 8 << 8, features.ecx, features.edx | (cpus > 1 ? 1 << 28 : 0));
+            // A 32 KiB L1 of each kind, 1 MiB L2, 8 MiB L3, by leaf 4.
+            case 2 -> new Leaf(0x00FF_FF01, 0, 0, 0);
+            case 4 -> cache(subleaf);
+            case 0xB -> topology(subleaf);
+            case 0xD -> xsave(subleaf, features);
+            case 0x8000_0000 -> new Leaf(MAX_EXTENDED, 0, 0, 0);
+            case 0x8000_0002, 0x8000_0003, 0x8000_0004 -> brand(in - 0x8000_0002);
+            case 0x8000_0006 -> new Leaf(0, 0, 1024 << 16 | 8 << 12 | 64, 0);
+            case 0x8000_0008 -> new Leaf(48 << 8 | PHYSICAL_BITS, 0, 0, 0);
+            default -> features;
+        };
+    }
+
+    /** The bytes that XSAVE's standard format needs for the components in {@code xcr0}. */
+    public static int xsaveSize(long xcr0) {
+        return (xcr0 & 4) != 0 ? 512 + 64 + 256 : 512 + 64;
+    }
+
+    /** The components that XCR0 may enable. */
+    public long xcr0Mask() {
+        return has(CpuFeature.AVX) ? 7 : 3;
+    }
+
+    private Leaf features(int leaf, int subleaf) {
+        int[] registers = new int[4];
+        for (CpuFeature feature : model.features()) {
+            if (feature.leaf() == leaf && feature.subleaf() == subleaf) {
+                registers[feature.register().ordinal()] |= 1 << feature.bit();
+            }
+        }
+        return new Leaf(registers[0], registers[1], registers[2], registers[3]);
+    }
+
+    private Leaf vendor(int eax) {
+        byte[] text = model.vendor().getBytes(StandardCharsets.US_ASCII);
+        return new Leaf(eax, word(text, 0), word(text, 8), word(text, 4));
+    }
+
+    private static Leaf hypervisor(int leaf) {
+        if (leaf == 0x4000_0000) {
+            byte[] text = "FrondFrond\0\0".getBytes(StandardCharsets.US_ASCII);
+            return new Leaf(MAX_HYPERVISOR, word(text, 0), word(text, 4), word(text, 8));
+        }
+        return Leaf.ZERO;
+    }
+
+    private Leaf cache(int subleaf) {
+        return switch (subleaf) {
+            case 0 -> cache(1, 1, 8, 64, 1);
+            case 1 -> cache(2, 1, 8, 64, 1);
+            case 2 -> cache(3, 2, 8, 2048, 1);
+            case 3 -> cache(3, 3, 16, 8192, cpus);
+            default -> Leaf.ZERO;
+        };
+    }
+
+    private Leaf cache(int type, int level, int ways, int sets, int sharedBy) {
+        return new Leaf(
+                (pow2(cpus) - 1) << 26 | (pow2(sharedBy) - 1) << 14 | 1 << 8 | level << 5 | type,
+                (ways - 1) << 22 | 63,
+                sets - 1,
+                0);
+    }
+
+    private Leaf topology(int subleaf) {
+        int packageShift = Integer.numberOfTrailingZeros(pow2(cpus));
+        return switch (subleaf) {
+            case 0 -> new Leaf(0, 1, 1 << 8, id);
+            case 1 -> new Leaf(packageShift, cpus, 2 << 8 | 1, id);
+            default -> new Leaf(0, 0, subleaf & 0xFF, id);
+        };
+    }
+
+    private Leaf xsave(int subleaf, Leaf features) {
+        if (!has(CpuFeature.XSAVE)) {
+            return Leaf.ZERO;
+        }
+        return switch (subleaf) {
+            case 0 -> new Leaf((int) xcr0Mask(), xsaveSize(xcr0Mask()), xsaveSize(xcr0Mask()), 0);
+            case 1 -> new Leaf(features.eax, 0, 0, 0);
+            case 2 -> has(CpuFeature.AVX) ? new Leaf(256, 576, 0, 0) : Leaf.ZERO;
+            default -> Leaf.ZERO;
+        };
+    }
+
+    private Leaf brand(int part) {
+        byte[] text = new byte[48];
+        byte[] name = model.brand().getBytes(StandardCharsets.US_ASCII);
+        System.arraycopy(name, 0, text, 0, Math.min(47, name.length));
+        int at = part * 16;
+        return new Leaf(word(text, at), word(text, at + 4), word(text, at + 8), word(text, at + 12));
+    }
+
+    private static int word(byte[] text, int at) {
+        return text[at] & 0xFF | (text[at + 1] & 0xFF) << 8 | (text[at + 2] & 0xFF) << 16 | text[at + 3] << 24;
+    }
+
+    private static int pow2(int n) {
+        return n <= 1 ? 1 : Integer.highestOneBit(n - 1) << 1;
+    }
+}

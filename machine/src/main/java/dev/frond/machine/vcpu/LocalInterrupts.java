@@ -1,0 +1,41 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.machine.vcpu;
+
+import dev.frond.machine.memory.IoHandler;
+
+/** A local interrupt controller as its own CPU sees it (SDM Vol. 3A, chapter 12). */
+public interface LocalInterrupts {
+    /** Whether an interrupt would be delivered now to a CPU with RFLAGS.IF set. */
+    boolean pending();
+
+    /** Takes the interrupt to deliver: its vector 0..255, or -1 if there is none any more. */
+    int acknowledge();
+
+    /** The task-priority class, CR8: 0..15. */
+    long taskPriority();
+
+    /** Sets CR8 to {@code priorityClass}, 0..15. */
+    void setTaskPriority(long priorityClass);
+
+    /** Where {@link #registers} appear in this CPU's physical memory: a 4 KiB page, or -1 for nowhere. */
+    long registerPage();
+
+    /** The 4 KiB register page (xAPIC). */
+    IoHandler registers();
+
+    /** Whether RDMSR of {@code index} is this controller's to answer and does not fault now. */
+    boolean readable(int index);
+
+    /** The value of a {@link #readable} MSR. */
+    long readMsr(int index);
+
+    /** Writes an MSR; false if that faults with #GP(0). */
+    boolean writeMsr(int index, long value);
+
+    /** Whether {@code index} is an MSR of this controller: IA32_APIC_BASE, IA32_TSC_DEADLINE, x2APIC. */
+    static boolean owns(int index) {
+        return index == 0x1B || index == 0x6E0 || (index >= 0x800 && index <= 0x8FF);
+    }
+}

@@ -1,0 +1,25 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.machine.vcpu;
+
+/**
+ * One virtual CPU of an engine. {@link #run}, {@link #save} and {@link #load} belong to its own thread;
+ * {@link #kick} and the {@link CpuSignals} may come from any.
+ */
+public interface Vcpu extends CpuSignals {
+    /** Executes the guest until something needs the caller. A halted CPU sleeps inside. */
+    VcpuExit run();
+
+    /** Makes {@link #run} return {@link VcpuExit.Kicked} soon, also if it is called only later. */
+    void kick();
+
+    /** The architectural state; the CPU must not be running. */
+    CpuState save();
+
+    /** Takes on {@code state}; the CPU must not be running. */
+    void load(CpuState state);
+
+    /** Counters of this CPU for people, in the order to show them. */
+    VcpuStats stats();
+}
