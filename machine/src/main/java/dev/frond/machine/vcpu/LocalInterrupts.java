@@ -34,6 +34,12 @@ public interface LocalInterrupts {
     /** Writes an MSR; false if that faults with #GP(0). */
     boolean writeMsr(int index, long value);
 
+    /**
+     * The CPU's time-stamp counter now differs by {@code offset} from virtual time: it reads {@code
+     * clock.now() + offset}, one tick a nanosecond (1 GHz). IA32_TSC_DEADLINE is compared with it.
+     */
+    void tscOffset(long offset);
+
     /** Whether {@code index} is an MSR of this controller: IA32_APIC_BASE, IA32_TSC_DEADLINE, x2APIC. */
     static boolean owns(int index) {
         return index == 0x1B || index == 0x6E0 || (index >= 0x800 && index <= 0x8FF);
