@@ -8,23 +8,26 @@ import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPac
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+
+import org.jspecify.annotations.NullMarked;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
 import java.lang.foreign.Linker;
 import java.lang.foreign.SymbolLookup;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import org.jspecify.annotations.NullMarked;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.DynamicTest;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestFactory;
 
 /** The rules that the whole code base keeps; ARCHITECTURE.md says why. */
 class ArchitectureTest {
@@ -42,13 +45,26 @@ class ArchitectureTest {
                     Map.entry(
                             "vmm",
                             Set.of(
-                                    "machine", "host", "cpu", "devices", "virtio", "firmware",
-                                    "block", "boards")),
+                                    "machine",
+                                    "host",
+                                    "cpu",
+                                    "devices",
+                                    "virtio",
+                                    "firmware",
+                                    "block",
+                                    "boards")),
                     Map.entry(
                             "cli",
                             Set.of(
-                                    "machine", "host", "cpu", "devices", "virtio", "firmware",
-                                    "block", "boards", "vmm")),
+                                    "machine",
+                                    "host",
+                                    "cpu",
+                                    "devices",
+                                    "virtio",
+                                    "firmware",
+                                    "block",
+                                    "boards",
+                                    "vmm")),
                     Map.entry("testkit", Set.of("machine", "host")));
 
     private static JavaClasses frond = new ClassFileImporter().importClasses(List.of());
@@ -76,18 +92,15 @@ class ArchitectureTest {
     @TestFactory
     List<DynamicTest> everyRoomUsesOnlyTheRoomsBelowIt() {
         return ROOMS.entrySet().stream()
-                .map(
-                        room ->
-                                DynamicTest.dynamicTest(
-                                        room.getKey(),
-                                        () -> checkArrows(room.getKey(), room.getValue())))
+                .map(room ->
+                        DynamicTest.dynamicTest(
+                                room.getKey(), () -> checkArrows(room.getKey(), room.getValue())))
                 .toList();
     }
 
     private static void checkArrows(String room, Set<String> below) {
         String[] allowed =
-                java.util.stream.Stream.concat(
-                                java.util.stream.Stream.of(room), below.stream())
+                java.util.stream.Stream.concat(java.util.stream.Stream.of(room), below.stream())
                         .map(name -> "dev.frond." + name + "..")
                         .toArray(String[]::new);
         noClasses()
