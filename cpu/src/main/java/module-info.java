@@ -1,0 +1,9 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+/** The x86-64 processor: one instruction table, its decoder, its meanings and the interpreter. */
+module dev.frond.cpu {
+    requires static org.jspecify;
+    requires transitive dev.frond.machine;
+    requires transitive dev.frond.host;
+}

@@ -1,0 +1,10 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The only room that calls the host's native interfaces: memory mapping, signals, ioctl, terminals.
+ */
+@NullMarked
+package dev.frond.host;
+
+import org.jspecify.annotations.NullMarked;
