@@ -15,9 +15,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
  * segment that the host fills lazily, so that it may be larger than 4 GiB and larger than what the
  * host has free. All accesses are little-endian and may be misaligned.
  *
- * <p>Pages (4 KiB) may be <em>watched</em>: a store to a watched page is told to the watchers after
- * it happened. CPUs watch pages that they hold decoded code of; the dirty log watches all pages that
- * are still clean. Whoever writes through {@link #segment()} or {@link #slice} calls {@link #wrote}.
+ * <p>Pages (4 KiB) are watched: a store to a page that
+ * some CPU holds decoded code of is told to all CPUs after it happened, and the dirty log notes it. Whoever writes through {@link #segment()} or {@link #slice} calls {@link #wrote}.
  */
 public final class GuestMemory {
     /** log2 of the page size that watching and dirty logging work in. */
@@ -31,10 +30,19 @@ public final class GuestMemory {
     private static final VarHandle ATOMIC_LONG = ValueLayout.JAVA_LONG.varHandle();
     private static final VarHandle BITS = MethodHandles.arrayElementVarHandle(long[].class);
 
-    /** Told after a store to a watched page; called on the storing thread. */
+    /** A CPU that holds decoded code. Called on any thread. */
     public interface Watcher {
-        /** Bytes {@code offset .. offset + length - 1} of the memory, all in one page, were stored to. */
-        void stored(long offset, int length);
+        /**
+         * Bytes {@code offset .. offset + length - 1}, all in one code page, were stored to. Returns
+         * whether the CPU still holds code of the page.
+         */
+        boolean stored(long offset, int length);
+
+        /** Whether the CPU holds code of page number {@code page}. */
+        boolean holds(long page);
+
+        /** Page number {@code page} became a code page: stores to it must be told from now on. */
+        void marked(long page);
     }
 
     private final MemorySegment segment;
@@ -143,9 +151,7 @@ public final class GuestMemory {
             long next = Math.min(end, (page + 1) << PAGE_SHIFT);
             dirtyLog.mark(page);
             if (isCode(page)) {
-                for (Watcher watcher : watchers) {
-                    watcher.stored(position, (int) (next - position));
-                }
+                storedToCode(page, position, (int) (next - position));
             }
             position = next;
         }
@@ -159,13 +165,29 @@ public final class GuestMemory {
     /** Marks page number {@code page} as holding decoded code; true if it was not marked before. */
     public boolean markCode(long page) {
         long bit = 1L << page;
-        return ((long) BITS.getAndBitwiseOr(codePages, (int) (page >>> 6), bit) & bit) == 0;
+        if (((long) BITS.getAndBitwiseOr(codePages, (int) (page >>> 6), bit) & bit) != 0) {
+            return false;
+        }
+        for (Watcher watcher : watchers) {
+            watcher.marked(page);
+        }
+        return true;
     }
 
-    /** Clears the code mark of page number {@code page}. */
-    public void unmarkCode(long page) {
-        long mask = ~(1L << page);
-        BITS.getAndBitwiseAnd(codePages, (int) (page >>> 6), mask);
+    private void storedToCode(long page, long offset, int length) {
+        boolean held = false;
+        for (Watcher watcher : watchers) {
+            held |= watcher.stored(offset, length);
+        }
+        if (!held) {
+            BITS.getAndBitwiseAnd(codePages, (int) (page >>> 6), ~(1L << page));
+            // A CPU that began to hold code of the page meanwhile may have found it still marked.
+            for (Watcher watcher : watchers) {
+                if (watcher.holds(page)) {
+                    markCode(page);
+                }
+            }
+        }
     }
 
     /** Tells {@code watcher} of stores to code pages from now on. */

@@ -1,0 +1,610 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu;
+
+import dev.frond.cpu.fpu.X87;
+import dev.frond.cpu.interp.CodeCache;
+import dev.frond.cpu.interp.CodePage;
+import dev.frond.machine.clock.Clock;
+import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.LocalInterrupts;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+
+/**
+ * The registers of one CPU and the fast paths to its memory: what the meanings of instructions work on.
+ * Belongs to its vCPU thread, except {@link #post}.
+ *
+ * <p>Status flags are kept as the last result and the bits that it does not tell, see {@link #setFlags}.
+ */
+public final class Cpu {
+    // --- general registers ---------------------------------------------------------------------------
+
+    public static final int RAX = 0;
+    public static final int RCX = 1;
+    public static final int RDX = 2;
+    public static final int RBX = 3;
+    public static final int RSP = 4;
+    public static final int RBP = 5;
+    public static final int RSI = 6;
+    public static final int RDI = 7;
+
+    /** A register slot that is always 0: the base or index that an address does not have. */
+    public static final int NO_REGISTER = 16;
+
+    /**
+     * A register slot that holds the instruction pointer of the start of the current code page, so that
+     * decoded code is position-independent: it knows only its offset in its page.
+     */
+    public static final int CODE_BASE = 17;
+
+    /** General registers 0..15, then {@link #NO_REGISTER} and {@link #CODE_BASE}. */
+    public final long[] r = new long[18];
+
+    /** The instruction pointer; current only between blocks and in instructions that end a block. */
+    public long rip;
+
+    // --- flags -----------------------------------------------------------------------------------------
+
+    public static final int CF = 1;
+    public static final int PF = 4;
+    public static final int AF = 0x10;
+    public static final int ZF = 0x40;
+    public static final int SF = 0x80;
+    public static final int TF = 0x100;
+    public static final int IF = 0x200;
+    public static final int DF = 0x400;
+    public static final int OF = 0x800;
+    public static final int IOPL = 0x3000;
+    public static final int NT = 0x4000;
+    public static final int RF = 0x1_0000;
+    public static final int VM = 0x2_0000;
+    public static final int AC = 0x4_0000;
+    public static final int VIF = 0x8_0000;
+    public static final int VIP = 0x10_0000;
+    public static final int ID = 0x20_0000;
+
+    /** The status flags together. */
+    public static final int STATUS = CF | PF | AF | ZF | SF | OF;
+
+    /**
+     * The last result, sign-extended: ZF is {@code flagResult == 0}; SF and PF come from it too, unless
+     * {@link #flagBits} says otherwise.
+     */
+    public long flagResult;
+
+    /** CF, AF and OF at their places; bit SF set forces SF; bit PF set inverts the parity. */
+    public int flagBits;
+
+    /** All other bits of RFLAGS; bit 1 is always set. */
+    public int systemFlags = 2;
+
+    // --- segments, tables, control -----------------------------------------------------------------------
+
+    /** Selectors by {@link Seg} number 0..7. */
+    public final int[] selector = new int[8];
+
+    /** Bases by {@link Seg} number 0..11. */
+    public final long[] segBase = new long[12];
+
+    /** Limits in bytes, unsigned, by {@link Seg} number 0..7. */
+    public final int[] segLimit = new int[8];
+
+    /** Attributes by {@link Seg} number 0..7. */
+    public final int[] segAttributes = new int[8];
+
+    public long gdtBase;
+    public int gdtLimit;
+    public long idtBase;
+    public int idtLimit;
+    public long cr0;
+    public long cr2;
+    public long cr3;
+    public long cr4;
+    public long efer;
+    public long xcr0 = 1;
+    public final long[] dr = new long[8];
+
+    /** The current privilege level 0..3. */
+    public int cpl;
+
+    /** Bits that decoded code depends on: {@link #CODE_32}, {@link #CODE_64}, {@link #USER}. */
+    public int mode;
+
+    public static final int CODE_32 = 1;
+    public static final int CODE_64 = 2;
+    public static final int USER = 4;
+
+    /** The bits of RSP that stack accesses use: all, 32 or 16. */
+    public long stackMask;
+
+    // --- vectors and floating point ------------------------------------------------------------------------
+
+    /** YMM0..15, four longs each, low first, then scratch space for memory operands. */
+    public final long[] v = new long[18 * 4];
+
+    /** Index in {@link #v} of the scratch vector that memory operands are loaded to. */
+    public static final int SCRATCH = 16 * 4;
+
+    public final X87 x87 = new X87();
+
+    // --- parts ------------------------------------------------------------------------------------------------
+
+    public final Cpuid cpuid;
+    public final AddressSpace ports;
+    public final Clock clock;
+    public final LocalInterrupts interrupts;
+    public final Mmu mmu;
+    public final Segments segments = new Segments(this);
+    public final Delivery delivery = new Delivery(this);
+    public final Msrs msrs = new Msrs(this);
+    public final CodeCache code;
+
+    /** The machine's main memory: what the fast paths reach. */
+    public final GuestMemory ram;
+
+    final MemorySegment ramSegment;
+    final CpuFault fault = new CpuFault();
+
+    // --- state of execution ---------------------------------------------------------------------------------
+
+    /** Why the CPU should leave the chain of blocks: bits posted by other threads or by instructions. */
+    private volatile int events;
+
+    /** Look at the interrupt controller. */
+    public static final int EVENT_INTERRUPT = 1;
+
+    /** An NMI waits. */
+    public static final int EVENT_NMI = 2;
+
+    /** Somebody wants {@code run} to return. */
+    public static final int EVENT_KICK = 4;
+
+    /** INIT was received. */
+    public static final int EVENT_INIT = 8;
+
+    /** Code pages were written to, or write permissions must be given up. */
+    public static final int EVENT_CODE = 16;
+
+    /** The memory map changed. */
+    public static final int EVENT_MAP = 32;
+
+    /** Single-step or a debug condition: execute one instruction at a time. */
+    public static final int EVENT_STEP = 64;
+
+    /** A start-up IPI was received. */
+    public static final int EVENT_SIPI = 128;
+
+    private static final VarHandle EVENTS;
+
+    static {
+        try {
+            EVENTS = MethodHandles.lookup().findVarHandle(Cpu.class, "events", int.class);
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    /** An interrupt is pending that RFLAGS.IF holds back; posted again when IF is set. */
+    public boolean interruptHeld;
+
+    /** The instruction at this address is executed before any interrupt; -1 for none (SDM Vol. 3A, 7.8.3). */
+    public long shadowRip = -1;
+
+    public boolean nmiBlocked;
+
+    /** HLT was executed and no interrupt has come since. */
+    public boolean halted;
+
+    /** The page whose code is executing. */
+    public CodePage codePage;
+
+    /** Executing one instruction alone: a store may hit the code page that executes. */
+    public boolean alone;
+
+    /** Changes whenever a linear address may mean other code than before. */
+    public int codeGeneration;
+
+    /** Instructions executed. */
+    public long instructions;
+
+    /** TSC minus virtual time. */
+    public long tscOffset;
+
+    /** A CPU wired to its surroundings, with all registers 0; the caller loads a state. */
+    public Cpu(Cpuid cpuid, AddressSpace memory, AddressSpace ports, GuestMemory ram, Clock clock, LocalInterrupts interrupts) {
+        this.cpuid = cpuid;
+        this.ports = ports;
+        this.clock = clock;
+        this.interrupts = interrupts;
+        this.ram = ram;
+        ramSegment = ram.segment();
+        mmu = new Mmu(this, memory);
+        code = new CodeCache(this);
+        codePage = CodePage.NONE;
+        readTlb = mmu.readTlb(0);
+        writeTlb = mmu.writeTlb(0);
+    }
+
+    // --- events --------------------------------------------------------------------------------------------------
+
+    /** Posts event bits; from any thread. */
+    public void post(int bits) {
+        EVENTS.getAndBitwiseOr(this, bits);
+    }
+
+    /** Whether the CPU should look at {@link #takeEvents} soon; read at every end of a block. */
+    public boolean hasEvents() {
+        return (int) EVENTS.getOpaque(this) != 0;
+    }
+
+    /** Takes all posted event bits. */
+    public int takeEvents() {
+        return (int) EVENTS.getAndSet(this, 0);
+    }
+
+    // --- flags: reading and writing ------------------------------------------------------------------------------
+
+    public boolean cf() {
+        return (flagBits & CF) != 0;
+    }
+
+    public boolean zf() {
+        return flagResult == 0;
+    }
+
+    public boolean sf() {
+        return flagResult < 0 || (flagBits & SF) != 0;
+    }
+
+    public boolean of() {
+        return (flagBits & OF) != 0;
+    }
+
+    public boolean pf() {
+        int parity = (int) flagResult & 0xFF;
+        parity ^= parity >>> 4;
+        // 0x6996 is the parity of each nibble; PF is set for an even number of ones.
+        return ((0x6996 >>> (parity & 15) & 1) == 0) != ((flagBits & PF) != 0);
+    }
+
+    /** The condition with number {@code cc} 0..15 as Jcc, SETcc and CMOVcc encode it (SDM Vol. 2D, B.1.4.7). */
+    public boolean condition(int cc) {
+        boolean base =
+                switch (cc >>> 1) {
+                    case 0 -> of();
+                    case 1 -> cf();
+                    case 2 -> zf();
+                    case 3 -> cf() || zf();
+                    case 4 -> sf();
+                    case 5 -> pf();
+                    case 6 -> sf() != of();
+                    default -> zf() || sf() != of();
+                };
+        return base != ((cc & 1) != 0);
+    }
+
+    /** The status flags at their places in RFLAGS. */
+    public int statusFlags() {
+        return flagBits & (CF | AF | OF) | (zf() ? ZF : 0) | (sf() ? SF : 0) | (pf() ? PF : 0);
+    }
+
+    /** Sets the status flags from their places in RFLAGS. */
+    public void setStatusFlags(long flags) {
+        int bits = (int) flags;
+        boolean zero = (bits & ZF) != 0;
+        flagResult = zero ? 0 : 1;
+        // A result of 0 has even parity, a result of 1 odd: PF tells whether that must be inverted.
+        boolean invert = zero != ((bits & PF) != 0);
+        flagBits = bits & (CF | AF | OF | SF) | (invert ? PF : 0);
+    }
+
+    /** Sets flags after a result: {@code bits} are CF, AF and OF. */
+    public void setFlags(long signExtendedResult, int bits) {
+        flagResult = signExtendedResult;
+        flagBits = bits;
+    }
+
+    /** RFLAGS. */
+    public long rflags() {
+        return systemFlags | statusFlags();
+    }
+
+    /** Sets RFLAGS whole, as a load of state does. */
+    public void setRflags(long flags) {
+        setStatusFlags(flags);
+        setSystemFlags((int) flags & ~STATUS | 2);
+    }
+
+    /** Sets the flags other than the status flags, and lets what depends on them follow. */
+    public void setSystemFlags(int flags) {
+        int changed = systemFlags ^ flags;
+        systemFlags = flags;
+        if ((changed & AC) != 0) {
+            mmu.selectTlb();
+        }
+        if ((flags & IF) != 0 && interruptHeld) {
+            interruptHeld = false;
+            post(EVENT_INTERRUPT);
+        }
+        if ((flags & TF) != 0) {
+            post(EVENT_STEP);
+        }
+        if ((changed & VM) != 0) {
+            segments.modeChanged();
+        }
+    }
+
+    // --- mode ----------------------------------------------------------------------------------------------------
+
+    public boolean is64() {
+        return (mode & CODE_64) != 0;
+    }
+
+    /** EFER.LMA: long mode, 64-bit or compatibility. */
+    public boolean longMode() {
+        return (efer & Msrs.EFER_LMA) != 0;
+    }
+
+    public boolean protectedMode() {
+        return (cr0 & ControlRegisters.PE) != 0;
+    }
+
+    public boolean v8086() {
+        return (systemFlags & VM) != 0;
+    }
+
+    /** Protected mode without virtual-8086: where selectors name descriptors. */
+    public boolean selectorsNameDescriptors() {
+        return protectedMode() && !v8086();
+    }
+
+    public int iopl() {
+        return systemFlags >>> 12 & 3;
+    }
+
+    // --- faults --------------------------------------------------------------------------------------------------
+
+    /** The fault to throw for a vector without error code, or with error code 0. */
+    public CpuFault fault(int vector) {
+        return fault(vector, 0);
+    }
+
+    /** The fault to throw. */
+    public CpuFault fault(int vector, int errorCode) {
+        fault.vector = vector;
+        fault.errorCode = errorCode;
+        fault.nonCanonical = false;
+        return fault;
+    }
+
+    /** #GP(0). */
+    public CpuFault gp() {
+        return fault(CpuFault.GP, 0);
+    }
+
+    /** #UD. */
+    public CpuFault ud() {
+        return fault(CpuFault.UD, 0);
+    }
+
+    /**
+     * To throw before a store that would change code of the page that executes: the instruction is then
+     * executed again, alone, and what follows it is decoded anew. Thrown before any effect.
+     */
+    CpuFault restartAlone() {
+        return fault(CpuFault.RESTART_ALONE, 0);
+    }
+
+    /** #GP(0) unless the CPU runs at privilege level 0. */
+    public void requireCpl0() {
+        if (cpl != 0) {
+            throw gp();
+        }
+    }
+
+    // --- memory: the fast paths ----------------------------------------------------------------------------------
+
+    private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
+
+    /** The TLB for loads in force: tag and addend interleaved, see {@link Mmu}. */
+    long[] readTlb;
+
+    /** The TLB for stores in force. */
+    long[] writeTlb;
+
+    private static int slot(long linear) {
+        return (int) (linear >>> Mmu.PAGE_SHIFT - 1) & Mmu.TLB_SLOT_MASK;
+    }
+
+    public int load8(long linear) {
+        long[] tlb = readTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear & Mmu.PAGE_MASK)) {
+            return ramSegment.get(BYTE, linear + tlb[slot + 1]);
+        }
+        return (int) mmu.loadSlow(linear, 1);
+    }
+
+    public int load16(long linear) {
+        long[] tlb = readTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + 1 & Mmu.PAGE_MASK)) {
+            return ramSegment.get(SHORT, linear + tlb[slot + 1]);
+        }
+        return (int) mmu.loadSlow(linear, 2);
+    }
+
+    public int load32(long linear) {
+        long[] tlb = readTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + 3 & Mmu.PAGE_MASK)) {
+            return ramSegment.get(INT, linear + tlb[slot + 1]);
+        }
+        return (int) mmu.loadSlow(linear, 4);
+    }
+
+    public long load64(long linear) {
+        long[] tlb = readTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + 7 & Mmu.PAGE_MASK)) {
+            return ramSegment.get(LONG, linear + tlb[slot + 1]);
+        }
+        return mmu.loadSlow(linear, 8);
+    }
+
+    /** Loads {@code size} (1, 2, 4, 8) bytes; the bits above are unspecified. */
+    public long load(long linear, int size) {
+        return switch (size) {
+            case 1 -> load8(linear);
+            case 2 -> load16(linear);
+            case 4 -> load32(linear);
+            default -> load64(linear);
+        };
+    }
+
+    /**
+     * Loads what the same instruction will store to: faults as the store would, before anything has
+     * happened.
+     */
+    public long loadForUpdate(long linear, int size) {
+        long[] tlb = writeTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + size - 1 & Mmu.PAGE_MASK)) {
+            long at = linear + tlb[slot + 1];
+            return switch (size) {
+                case 1 -> ramSegment.get(BYTE, at);
+                case 2 -> ramSegment.get(SHORT, at);
+                case 4 -> ramSegment.get(INT, at);
+                default -> ramSegment.get(LONG, at);
+            };
+        }
+        mmu.checkStore(linear, size);
+        return mmu.loadSlow(linear, size);
+    }
+
+    public void store8(long linear, long value) {
+        long[] tlb = writeTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear & Mmu.PAGE_MASK)) {
+            ramSegment.set(BYTE, linear + tlb[slot + 1], (byte) value);
+        } else {
+            mmu.storeSlow(linear, 1, value);
+        }
+    }
+
+    public void store16(long linear, long value) {
+        long[] tlb = writeTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + 1 & Mmu.PAGE_MASK)) {
+            ramSegment.set(SHORT, linear + tlb[slot + 1], (short) value);
+        } else {
+            mmu.storeSlow(linear, 2, value);
+        }
+    }
+
+    public void store32(long linear, long value) {
+        long[] tlb = writeTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + 3 & Mmu.PAGE_MASK)) {
+            ramSegment.set(INT, linear + tlb[slot + 1], (int) value);
+        } else {
+            mmu.storeSlow(linear, 4, value);
+        }
+    }
+
+    public void store64(long linear, long value) {
+        long[] tlb = writeTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + 7 & Mmu.PAGE_MASK)) {
+            ramSegment.set(LONG, linear + tlb[slot + 1], value);
+        } else {
+            mmu.storeSlow(linear, 8, value);
+        }
+    }
+
+    /** Stores the low {@code size} (1, 2, 4, 8) bytes. */
+    public void store(long linear, int size, long value) {
+        switch (size) {
+            case 1 -> store8(linear, value);
+            case 2 -> store16(linear, value);
+            case 4 -> store32(linear, value);
+            default -> store64(linear, value);
+        }
+    }
+
+    /** Loads 16 bytes to {@link #v} at {@code index}; both halves or a fault. */
+    public void load128(long linear, int index) {
+        long low = load64(linear);
+        v[index + 1] = load64(linear + 8);
+        v[index] = low;
+    }
+
+    /** Stores 16 bytes, all or none. */
+    public void store128(long linear, long low, long high) {
+        mmu.checkStore(linear, 16);
+        store64(linear, low);
+        store64(linear + 8, high);
+    }
+
+    /**
+     * The linear address of {@code size} bytes at {@code offset} in segment {@code seg} (a {@link Seg}
+     * number 0..5 or 8..11), checked against type and limit where the mode does that.
+     */
+    public long linear(int seg, long offset, int size, boolean write) {
+        if (seg >= Seg.FLAT) {
+            return offset + segBase[seg];
+        }
+        return segments.checkedLinear(seg, offset, size, write);
+    }
+
+    // --- the stack -------------------------------------------------------------------------------------------------
+
+    private long stackLinear(long pointer, int size, boolean write) {
+        return is64() ? pointer : segments.checkedLinear(Seg.SS, pointer & stackMask, size, write);
+    }
+
+    /** Sets RSP within the stack's address size. */
+    public void setStackPointer(long pointer) {
+        r[RSP] = r[RSP] & ~stackMask | pointer & stackMask;
+    }
+
+    /** Pushes the low {@code size} (2, 4, 8) bytes; RSP moves only if nothing faults. */
+    public void push(int size, long value) {
+        long pointer = r[RSP] - size;
+        store(stackLinear(pointer, size, true), size, value);
+        setStackPointer(pointer);
+    }
+
+    /** Pops {@code size} (2, 4, 8) bytes, bits above unspecified. */
+    public long pop(int size) {
+        long value = peek(size, 0);
+        setStackPointer(r[RSP] + size);
+        return value;
+    }
+
+    /** The {@code size} bytes at {@code offset} from the stack's top, bits above unspecified. */
+    public long peek(int size, long offset) {
+        return load(stackLinear(r[RSP] + offset, size, false), size);
+    }
+
+    // --- registers by width ----------------------------------------------------------------------------------------
+
+    /** Writes general register {@code index} 0..15: 4 bytes clear the upper half, 2 bytes leave the rest. */
+    public void setRegister(int index, int size, long value) {
+        switch (size) {
+            case 8 -> r[index] = value;
+            case 4 -> r[index] = value & 0xFFFF_FFFFL;
+            case 2 -> r[index] = r[index] & ~0xFFFFL | value & 0xFFFF;
+            default -> r[index] = r[index] & ~0xFFL | value & 0xFF;
+        }
+    }
+}

@@ -1,0 +1,526 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu;
+
+import static dev.frond.cpu.Seg.*;
+
+/** Delivery of interrupts and exceptions, and IRET (SDM Vol. 3A, chapter 7). */
+public final class Delivery {
+    /** Where an event comes from: it decides on error codes and privilege checks. */
+    public enum Source {
+        /** An interrupt from outside. */
+        EXTERNAL,
+        /** INT n, INT3, INTO. */
+        SOFTWARE,
+        /** An exception of the CPU. */
+        EXCEPTION
+    }
+
+    /** Error code bits: the event was external; the selector is an IDT index. */
+    private static final int EXT = 1;
+
+    private static final int IDT = 2;
+
+    private final Cpu cpu;
+
+    Delivery(Cpu cpu) {
+        this.cpu = cpu;
+    }
+
+    /**
+     * Delivers {@code vector} with {@link Cpu#rip} as return address. Throws the fault of the delivery
+     * itself, with nothing changed.
+     */
+    public void deliver(int vector, Source source, int errorCode) {
+        boolean withError = source == Source.EXCEPTION && CpuFault.hasErrorCode(vector);
+        if (!cpu.protectedMode()) {
+            real(vector);
+        } else if (cpu.longMode()) {
+            long64(vector, source, withError, errorCode);
+        } else {
+            protectedMode(vector, source, withError, errorCode);
+        }
+        cpu.halted = false;
+    }
+
+    private void real(int vector) {
+        int at = vector * 4;
+        if (at + 3 > cpu.idtLimit) {
+            throw cpu.gp();
+        }
+        int entry = (int) cpu.mmu.loadSystem(cpu.idtBase + at, 4);
+        long flags = cpu.rflags();
+        long stack = cpu.r[Cpu.RSP];
+        try {
+            cpu.push(2, flags);
+            cpu.push(2, cpu.selector[CS]);
+            cpu.push(2, cpu.rip);
+        } catch (CpuFault fault) {
+            cpu.r[Cpu.RSP] = stack;
+            throw fault;
+        }
+        cpu.setSystemFlags(cpu.systemFlags & ~(Cpu.IF | Cpu.TF | Cpu.AC | Cpu.RF));
+        cpu.segments.setReal(CS, entry >>> 16);
+        cpu.segments.followSegment(CS);
+        cpu.rip = entry & 0xFFFF;
+    }
+
+    private static int ext(Source source) {
+        return source == Source.SOFTWARE ? 0 : EXT;
+    }
+
+    private CpuFault gateFault(int kind, int vector, Source source) {
+        return cpu.fault(kind, vector << 3 | IDT | ext(source));
+    }
+
+    // --- 64-bit ---------------------------------------------------------------------------------------
+
+    private void long64(int vector, Source source, boolean withError, int errorCode) {
+        if (vector * 16 + 15 > cpu.idtLimit) {
+            throw gateFault(CpuFault.GP, vector, source);
+        }
+        long low = cpu.mmu.loadSystem(cpu.idtBase + vector * 16, 8);
+        long high = cpu.mmu.loadSystem(cpu.idtBase + vector * 16 + 8, 8);
+        int attributes = attributes(low);
+        int type = attributes & 0x1F;
+        if (type != 0xE && type != 0xF || (high >>> 40 & 0x1F) != 0) {
+            throw gateFault(CpuFault.GP, vector, source);
+        }
+        if (source == Source.SOFTWARE && Segments.dpl(attributes) < cpu.cpl) {
+            throw gateFault(CpuFault.GP, vector, source);
+        }
+        if ((attributes & PRESENT) == 0) {
+            throw gateFault(CpuFault.NP, vector, source);
+        }
+        int selector = (int) (low >>> 16) & 0xFFFF;
+        long target = low & 0xFFFF | low >>> 32 & 0xFFFF_0000L | high << 32;
+        long code = readCode(selector, source);
+        int codeAttributes = Segments.attributes(code);
+        if ((codeAttributes & LONG) == 0 || (codeAttributes & BIG) != 0) {
+            throw cpu.fault(CpuFault.GP, selector & 0xFFFC | ext(source));
+        }
+        boolean inner = (codeAttributes & CONFORMING) == 0 && Segments.dpl(codeAttributes) < cpu.cpl;
+        int newCpl = inner ? Segments.dpl(codeAttributes) : cpu.cpl;
+        int ist = (int) (low >>> 32) & 7;
+        long stack;
+        if (ist != 0) {
+            stack = tssStack(28 + 8 * ist, source);
+        } else if (inner) {
+            stack = tssStack(4 + 8 * newCpl, source);
+        } else {
+            stack = cpu.r[Cpu.RSP];
+        }
+        if (target << 16 >> 16 != target) {
+            throw cpu.fault(CpuFault.GP, ext(source));
+        }
+        stack &= -16L;
+        int words = withError ? 6 : 5;
+        long top = stack - 8 * words;
+        int oldCpl = cpu.cpl;
+        int oldSs = cpu.selector[SS];
+        cpu.cpl = newCpl;
+        cpu.mmu.selectTlb();
+        try {
+            long at = top;
+            cpu.mmu.checkStore(at, 8 * words);
+            if (withError) {
+                cpu.store64(at, errorCode);
+                at += 8;
+            }
+            cpu.store64(at, cpu.rip);
+            cpu.store64(at + 8, cpu.selector[CS]);
+            cpu.store64(at + 16, pushedFlags(source, vector));
+            cpu.store64(at + 24, cpu.r[Cpu.RSP]);
+            cpu.store64(at + 32, oldSs);
+        } catch (CpuFault fault) {
+            cpu.cpl = oldCpl;
+            cpu.mmu.selectTlb();
+            throw asStackFault(fault);
+        }
+        cpu.r[Cpu.RSP] = top;
+        if (inner) {
+            cpu.segments.setNull(SS, newCpl);
+        }
+        enter(selector & ~3 | newCpl, code, target, newCpl, type == 0xE);
+    }
+
+    private static int attributes(long gate) {
+        return (int) (gate >>> 40) & 0xFF;
+    }
+
+    private static CpuFault asStackFault(CpuFault fault) {
+        if (fault.nonCanonical) {
+            fault.vector = CpuFault.SS;
+        }
+        return fault;
+    }
+
+    private long tssStack(int offset, Source source) {
+        if (Integer.compareUnsigned(offset + 7, cpu.segLimit[TR]) > 0) {
+            throw cpu.fault(CpuFault.TS, cpu.selector[TR] & 0xFFFC | ext(source));
+        }
+        long stack = cpu.mmu.loadSystem(cpu.segBase[TR] + offset, 8);
+        if (stack << 16 >> 16 != stack) {
+            throw cpu.fault(CpuFault.SS, ext(source));
+        }
+        return stack;
+    }
+
+    /** The code descriptor that a gate names, checked but for the mode's own rules. */
+    private long readCode(int selector, Source source) {
+        if ((selector & 0xFFFC) == 0) {
+            throw cpu.fault(CpuFault.GP, ext(source));
+        }
+        long address = cpu.segments.descriptorAddress(selector);
+        if (address == -1) {
+            throw cpu.fault(CpuFault.GP, selector & 0xFFFC | ext(source));
+        }
+        long code = cpu.mmu.loadSystem(address, 8);
+        int attributes = Segments.attributes(code);
+        if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE) || Segments.dpl(attributes) > cpu.cpl) {
+            throw cpu.fault(CpuFault.GP, selector & 0xFFFC | ext(source));
+        }
+        if ((attributes & PRESENT) == 0) {
+            throw cpu.fault(CpuFault.NP, selector & 0xFFFC | ext(source));
+        }
+        cpu.segments.markAccessed(selector, code);
+        return code;
+    }
+
+    private long pushedFlags(Source source, int vector) {
+        // A fault's image has RF set, so that an instruction breakpoint does not hit again (7.3.1.1).
+        boolean fault = source == Source.EXCEPTION && vector != CpuFault.DB && vector != CpuFault.DF;
+        return cpu.rflags() | (fault ? Cpu.RF : 0);
+    }
+
+    private void enter(int selector, long code, long target, int newCpl, boolean interruptGate) {
+        cpu.segments.set(CS, selector, code);
+        cpu.cpl = newCpl;
+        int cleared = Cpu.TF | Cpu.NT | Cpu.RF | Cpu.VM | (interruptGate ? Cpu.IF : 0);
+        cpu.setSystemFlags(cpu.systemFlags & ~cleared);
+        cpu.segments.modeChanged();
+        cpu.rip = target;
+    }
+
+    // --- 16- and 32-bit protected mode ---------------------------------------------------------------------
+
+    private void protectedMode(int vector, Source source, boolean withError, int errorCode) {
+        if (vector * 8 + 7 > cpu.idtLimit) {
+            throw gateFault(CpuFault.GP, vector, source);
+        }
+        long gate = cpu.mmu.loadSystem(cpu.idtBase + vector * 8, 8);
+        int attributes = attributes(gate);
+        int type = attributes & 0x1F;
+        // Interrupt and trap gates, 16-bit (6, 7) and 32-bit (E, F).
+        if ((type & 0x16) != 0x06) {
+            throw gateFault(CpuFault.GP, vector, source);
+        }
+        if (source == Source.SOFTWARE && Segments.dpl(attributes) < cpu.cpl) {
+            throw gateFault(CpuFault.GP, vector, source);
+        }
+        if ((attributes & PRESENT) == 0) {
+            throw gateFault(CpuFault.NP, vector, source);
+        }
+        int size = (type & 8) != 0 ? 4 : 2;
+        int selector = (int) (gate >>> 16) & 0xFFFF;
+        long target = gate & 0xFFFF | (size == 4 ? gate >>> 32 & 0xFFFF_0000L : 0);
+        long code = readCode(selector, source);
+        int codeAttributes = Segments.attributes(code);
+        boolean inner = (codeAttributes & CONFORMING) == 0 && Segments.dpl(codeAttributes) < cpu.cpl;
+        if (cpu.v8086() && (!inner || Segments.dpl(codeAttributes) != 0)) {
+            throw cpu.fault(CpuFault.GP, selector & 0xFFFC | ext(source));
+        }
+        if (Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
+            throw cpu.fault(CpuFault.GP, ext(source));
+        }
+        int newCpl = inner ? Segments.dpl(codeAttributes) : cpu.cpl;
+        long flags = pushedFlags(source, vector);
+        if (inner) {
+            pushToInner(newCpl, size, flags, source);
+        } else {
+            long stack = cpu.r[Cpu.RSP];
+            try {
+                pushFrame(size, flags, withError, errorCode);
+            } catch (CpuFault fault) {
+                cpu.r[Cpu.RSP] = stack;
+                throw fault;
+            }
+            enter(selector & ~3 | newCpl, code, target, newCpl, (type & 1) == 0);
+            return;
+        }
+        if (withError) {
+            cpu.push(size, errorCode);
+        }
+        enter(selector & ~3 | newCpl, code, target, newCpl, (type & 1) == 0);
+    }
+
+    private void pushFrame(int size, long flags, boolean withError, int errorCode) {
+        cpu.push(size, flags);
+        cpu.push(size, cpu.selector[CS]);
+        cpu.push(size, cpu.rip);
+        if (withError) {
+            cpu.push(size, errorCode);
+        }
+    }
+
+    /** Switches to the stack of {@code newCpl} and pushes the frame there. */
+    private void pushToInner(int newCpl, int size, long flags, Source source) {
+        boolean tss32 = (cpu.segAttributes[TR] & 8) != 0;
+        int offset = tss32 ? 4 + 8 * newCpl : 2 + 4 * newCpl;
+        int slotBytes = tss32 ? 6 : 4;
+        if (Integer.compareUnsigned(offset + slotBytes - 1, cpu.segLimit[TR]) > 0) {
+            throw cpu.fault(CpuFault.TS, cpu.selector[TR] & 0xFFFC | ext(source));
+        }
+        long tss = cpu.segBase[TR] + offset;
+        long newSp = tss32 ? cpu.mmu.loadSystem(tss, 4) : cpu.mmu.loadSystem(tss, 2);
+        int newSs = (int) cpu.mmu.loadSystem(tss + (tss32 ? 4 : 2), 2);
+        long raw = innerStack(newSs, newCpl, source);
+        Saved saved = new Saved(cpu);
+        int oldSs = cpu.selector[SS];
+        long oldSp = cpu.r[Cpu.RSP];
+        boolean fromV8086 = cpu.v8086();
+        try {
+            cpu.cpl = newCpl;
+            if (fromV8086) {
+                cpu.systemFlags &= ~Cpu.VM;
+            }
+            cpu.segments.set(SS, newSs, raw);
+            cpu.segments.modeChanged();
+            cpu.setStackPointer(newSp);
+            if (fromV8086) {
+                for (int seg : new int[] {GS, FS, DS, ES}) {
+                    cpu.push(size, cpu.selector[seg]);
+                }
+            }
+            cpu.push(size, oldSs);
+            cpu.push(size, oldSp);
+            cpu.push(size, flags);
+            cpu.push(size, cpu.selector[CS]);
+            cpu.push(size, cpu.rip);
+        } catch (CpuFault fault) {
+            saved.restore(cpu);
+            throw fault;
+        }
+        cpu.segments.markAccessed(newSs, raw);
+        if (fromV8086) {
+            for (int seg : new int[] {GS, FS, DS, ES}) {
+                cpu.segments.setNull(seg, 0);
+                cpu.segments.followSegment(seg);
+            }
+        }
+    }
+
+    private long innerStack(int selector, int newCpl, Source source) {
+        if ((selector & 0xFFFC) == 0) {
+            throw cpu.fault(CpuFault.TS, ext(source));
+        }
+        long address = cpu.segments.descriptorAddress(selector);
+        if (address == -1) {
+            throw cpu.fault(CpuFault.TS, selector & 0xFFFC | ext(source));
+        }
+        long raw = cpu.mmu.loadSystem(address, 8);
+        int attributes = Segments.attributes(raw);
+        if ((selector & 3) != newCpl
+                || Segments.dpl(attributes) != newCpl
+                || (attributes & (CODE_OR_DATA | CODE | WRITABLE)) != (CODE_OR_DATA | WRITABLE)) {
+            throw cpu.fault(CpuFault.TS, selector & 0xFFFC | ext(source));
+        }
+        if ((attributes & PRESENT) == 0) {
+            throw cpu.fault(CpuFault.SS, selector & 0xFFFC | ext(source));
+        }
+        return raw;
+    }
+
+    /** What a failed change of stack puts back. */
+    private static final class Saved {
+        private final int cpl;
+        private final int flags;
+        private final int selector;
+        private final long base;
+        private final int limit;
+        private final int attributes;
+        private final long rsp;
+
+        Saved(Cpu cpu) {
+            cpl = cpu.cpl;
+            flags = cpu.systemFlags;
+            selector = cpu.selector[SS];
+            base = cpu.segBase[SS];
+            limit = cpu.segLimit[SS];
+            attributes = cpu.segAttributes[SS];
+            rsp = cpu.r[Cpu.RSP];
+        }
+
+        void restore(Cpu cpu) {
+            cpu.cpl = cpl;
+            cpu.systemFlags = flags;
+            cpu.selector[SS] = selector;
+            cpu.segBase[SS] = base;
+            cpu.segLimit[SS] = limit;
+            cpu.segAttributes[SS] = attributes;
+            cpu.r[Cpu.RSP] = rsp;
+            cpu.segments.modeChanged();
+        }
+    }
+
+    // --- IRET -------------------------------------------------------------------------------------------------
+
+    /** IRET with operands of {@code size} bytes; {@link Cpu#rip} is set. */
+    public void iret(int size) {
+        cpu.nmiBlocked = false;
+        if (!cpu.protectedMode()) {
+            iretReal(size);
+        } else if (cpu.v8086()) {
+            if (cpu.iopl() != 3) {
+                throw cpu.gp();
+            }
+            iretReal(size);
+        } else if ((cpu.systemFlags & Cpu.NT) != 0 && cpu.longMode()) {
+            throw cpu.gp();
+        } else {
+            iretProtected(size);
+        }
+    }
+
+    private void iretReal(int size) {
+        long target = Width.zx(size, cpu.peek(size, 0));
+        int selector = (int) cpu.peek(size, size) & 0xFFFF;
+        long flags = cpu.peek(size, 2 * size);
+        cpu.code.checkTarget(target);
+        cpu.setStackPointer(cpu.r[Cpu.RSP] + 3 * size);
+        int kept = cpu.v8086() ? Cpu.IOPL | Cpu.VM | Cpu.VIF | Cpu.VIP : Cpu.VM | Cpu.VIF | Cpu.VIP;
+        setFlags(flags, size, kept);
+        cpu.segments.setReal(CS, selector);
+        cpu.segments.followSegment(CS);
+        cpu.rip = target;
+    }
+
+    private void iretProtected(int size) {
+        long target = Width.zx(size, cpu.peek(size, 0));
+        int selector = (int) cpu.peek(size, size) & 0xFFFF;
+        long flags = cpu.peek(size, 2 * size);
+        if (size == 4 && (flags & Cpu.VM) != 0 && cpu.cpl == 0 && !cpu.longMode()) {
+            iretToV8086(target, selector, flags);
+            return;
+        }
+        if ((selector & 0xFFFC) == 0) {
+            throw cpu.gp();
+        }
+        long code = cpu.segments.read(selector, CpuFault.GP);
+        int attributes = Segments.attributes(code);
+        int rpl = selector & 3;
+        boolean conforming = (attributes & CONFORMING) != 0;
+        if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE)
+                || rpl < cpu.cpl
+                || (conforming ? Segments.dpl(attributes) > rpl : Segments.dpl(attributes) != rpl)) {
+            throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
+        }
+        if ((attributes & PRESENT) == 0) {
+            throw cpu.fault(CpuFault.NP, selector & 0xFFFC);
+        }
+        boolean to64 = cpu.longMode() && (attributes & LONG) != 0;
+        if (to64) {
+            if ((attributes & BIG) != 0) {
+                throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
+            }
+            if (target << 16 >> 16 != target) {
+                throw cpu.gp();
+            }
+        } else if (Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
+            throw cpu.gp();
+        }
+        boolean outer = rpl > cpu.cpl;
+        if (outer || cpu.is64()) {
+            long newSp = Width.zx(size, cpu.peek(size, 3 * size));
+            int newSs = (int) cpu.peek(size, 4 * size) & 0xFFFF;
+            long raw = checkOuterStack(newSs, rpl, to64);
+            cpu.segments.markAccessed(selector, code);
+            returnTo(selector, code, target, flags, size, rpl);
+            if ((newSs & 0xFFFC) == 0) {
+                cpu.segments.setNull(SS, newSs);
+            } else {
+                cpu.segments.markAccessed(newSs, raw);
+                cpu.segments.set(SS, newSs, raw);
+            }
+            cpu.segments.modeChanged();
+            if (cpu.is64()) {
+                cpu.r[Cpu.RSP] = newSp;
+            } else {
+                cpu.setStackPointer(newSp);
+            }
+            if (outer) {
+                cpu.segments.dropPrivilegedData();
+            }
+        } else {
+            cpu.segments.markAccessed(selector, code);
+            cpu.setStackPointer(cpu.r[Cpu.RSP] + 3 * size);
+            returnTo(selector, code, target, flags, size, rpl);
+            cpu.segments.modeChanged();
+        }
+    }
+
+    /** The stack segment that a return to level {@code rpl} names, checked; 0 for a null selector. */
+    public long checkOuterStack(int selector, int rpl, boolean to64) {
+        if ((selector & 0xFFFC) == 0) {
+            if (!to64 || rpl == 3 || (selector & 3) != rpl) {
+                throw cpu.gp();
+            }
+            return 0;
+        }
+        long raw = cpu.segments.read(selector, CpuFault.GP);
+        int attributes = Segments.attributes(raw);
+        if ((selector & 3) != rpl
+                || Segments.dpl(attributes) != rpl
+                || (attributes & (CODE_OR_DATA | CODE | WRITABLE)) != (CODE_OR_DATA | WRITABLE)) {
+            throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
+        }
+        if ((attributes & PRESENT) == 0) {
+            throw cpu.fault(CpuFault.SS, selector & 0xFFFC);
+        }
+        return raw;
+    }
+
+    private void returnTo(int selector, long code, long target, long flags, int size, int rpl) {
+        int kept = Cpu.VM;
+        if (cpu.cpl != 0) {
+            kept |= Cpu.IOPL | Cpu.VIF | Cpu.VIP;
+            if (cpu.cpl > cpu.iopl()) {
+                kept |= Cpu.IF;
+            }
+        }
+        cpu.segments.set(CS, selector, code);
+        cpu.cpl = rpl;
+        setFlags(flags, size, kept);
+        cpu.rip = target;
+    }
+
+    /** Sets the flags that {@code size} bytes hold, but for {@code kept}. */
+    private void setFlags(long flags, int size, int kept) {
+        int writable = size == 2 ? 0xFFFF : 0x3F_7FD5;
+        int mask = writable & ~kept & 0x3F_7FD5;
+        cpu.setStatusFlags(flags);
+        cpu.setSystemFlags(cpu.systemFlags & ~mask | (int) flags & mask & ~Cpu.STATUS | 2);
+    }
+
+    private void iretToV8086(long target, int selector, long flags) {
+        long newSp = cpu.peek(4, 12);
+        int[] selectors = new int[5];
+        for (int i = 0; i < 5; i++) {
+            selectors[i] = (int) cpu.peek(4, 16 + 4 * i) & 0xFFFF;
+        }
+        cpu.setStatusFlags(flags);
+        cpu.systemFlags = (int) flags & 0x3F_7FD5 & ~Cpu.STATUS | 2 | Cpu.VM;
+        cpu.cpl = 3;
+        int[] order = {SS, ES, DS, FS, GS};
+        for (int i = 0; i < 5; i++) {
+            cpu.segments.setReal(order[i], selectors[i]);
+            cpu.segments.followSegment(order[i]);
+        }
+        cpu.segments.setReal(CS, selector);
+        cpu.segments.modeChanged();
+        cpu.setSystemFlags(cpu.systemFlags);
+        cpu.r[Cpu.RSP] = newSp & 0xFFFF_FFFFL;
+        cpu.rip = target & 0xFFFF;
+    }
+}

@@ -1,0 +1,559 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu;
+
+import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.memory.FlatView;
+import dev.frond.machine.memory.Region;
+import dev.frond.machine.vcpu.Cpuid;
+import java.util.Arrays;
+
+/**
+ * Paging of one CPU (SDM Vol. 3A, chapter 5): walks the guest's tables and keeps the TLBs that {@link
+ * Cpu}'s fast paths look in.
+ *
+ * <p>A TLB is an array of pairs: the linear address of a page, and what to add to a linear address to get
+ * the offset in RAM. An access whose first byte selects the pair and whose last byte is in the same page
+ * as the tag hits, so that one comparison covers page crossings too. Only pages of RAM that need no
+ * attention are in it. There is one pair of TLBs (loads, stores) for each way to look at memory: as
+ * supervisor, as user, and as supervisor with RFLAGS.AC set, which CR4.SMAP tells apart.
+ */
+public final class Mmu {
+    static final int PAGE_SHIFT = 12;
+    static final long PAGE_MASK = -4096L;
+
+    private static final int TLB_ENTRIES = 512;
+
+    /** For {@code linear >>> PAGE_SHIFT - 1}: an even index into the array of pairs. */
+    static final int TLB_SLOT_MASK = 2 * TLB_ENTRIES - 2;
+
+    /** No page's address has low bits set. */
+    private static final long EMPTY = 1;
+
+    private static final int SUPERVISOR = 0;
+    private static final int USER = 1;
+    private static final int SUPERVISOR_AC = 2;
+
+    private static final int READ = 0;
+    private static final int WRITE = 1;
+    private static final int EXECUTE = 2;
+
+    private static final long P = 1;
+    private static final long RW = 2;
+    private static final long US = 4;
+    private static final long A = 0x20;
+    private static final long D = 0x40;
+    private static final long PS = 0x80;
+    private static final long NX = 1L << 63;
+    private static final long PHYSICAL = (1L << Cpuid.PHYSICAL_BITS) - 1;
+    private static final long ADDRESS = PHYSICAL & PAGE_MASK;
+    private static final long RESERVED = (1L << 52) - 1 & ~PHYSICAL;
+
+    /** Page-fault error code bits (SDM Vol. 3A, 5.7). */
+    private static final int ERROR_P = 1;
+
+    private static final int ERROR_W = 2;
+    private static final int ERROR_U = 4;
+    private static final int ERROR_RSVD = 8;
+    private static final int ERROR_I = 16;
+
+    private final Cpu cpu;
+    private final AddressSpace memory;
+    private final long[][] readTlbs = new long[3][2 * TLB_ENTRIES];
+    private final long[][] writeTlbs = new long[3][2 * TLB_ENTRIES];
+
+    private static final int CODE_ENTRIES = 256;
+    private final long[][] codeTags = new long[2][CODE_ENTRIES];
+    private final long[] codePages = new long[2 * CODE_ENTRIES];
+
+    private final long[] pdptes = new long[4];
+    private int context;
+
+    /** The range that physical addresses were last found in, if it is main memory. */
+    private long ramStart = 1;
+
+    private long ramLast;
+    private long ramOffset;
+
+    /** What {@link #walk} found: whether a store is allowed and needs no update of the tables. */
+    private boolean writableNow;
+
+    Mmu(Cpu cpu, AddressSpace memory) {
+        this.cpu = cpu;
+        this.memory = memory;
+        flush();
+    }
+
+    long[] readTlb(int context) {
+        return readTlbs[context];
+    }
+
+    long[] writeTlb(int context) {
+        return writeTlbs[context];
+    }
+
+    /** The bus behind the paging. */
+    public AddressSpace memory() {
+        return memory;
+    }
+
+    /** Lets the fast paths follow CPL, RFLAGS.AC and CR4.SMAP. */
+    public void selectTlb() {
+        context =
+                cpu.cpl == 3
+                        ? USER
+                        : (cpu.cr4 & ControlRegisters.SMAP) != 0 && (cpu.systemFlags & Cpu.AC) != 0
+                                ? SUPERVISOR_AC
+                                : SUPERVISOR;
+        cpu.readTlb = readTlbs[context];
+        cpu.writeTlb = writeTlbs[context];
+    }
+
+    /** Forgets all translations. */
+    public void flush() {
+        for (int i = 0; i < 3; i++) {
+            Arrays.fill(readTlbs[i], EMPTY);
+            Arrays.fill(writeTlbs[i], EMPTY);
+        }
+        Arrays.fill(codeTags[0], EMPTY);
+        Arrays.fill(codeTags[1], EMPTY);
+        cpu.codeGeneration++;
+    }
+
+    /** Forgets the right to store without asking; for the dirty log. */
+    public void flushWrites() {
+        for (long[] tlb : writeTlbs) {
+            Arrays.fill(tlb, EMPTY);
+        }
+    }
+
+    /** Forgets the right to store to the page of RAM at {@code offset}; true if there was one. */
+    public boolean flushWritesTo(long offset) {
+        boolean found = false;
+        for (long[] tlb : writeTlbs) {
+            for (int i = 0; i < tlb.length; i += 2) {
+                if (tlb[i] != EMPTY && tlb[i] + tlb[i + 1] == offset) {
+                    tlb[i] = EMPTY;
+                    found = true;
+                }
+            }
+        }
+        return found;
+    }
+
+    /** Forgets the translation of one page (INVLPG). */
+    public void flushPage(long linear) {
+        int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
+        long page = linear & PAGE_MASK;
+        for (int i = 0; i < 3; i++) {
+            if (readTlbs[i][slot] == page) {
+                readTlbs[i][slot] = EMPTY;
+            }
+            if (writeTlbs[i][slot] == page) {
+                writeTlbs[i][slot] = EMPTY;
+            }
+        }
+        int entry = (int) (linear >>> PAGE_SHIFT) & CODE_ENTRIES - 1;
+        for (int i = 0; i < 2; i++) {
+            if (codeTags[i][entry] == page) {
+                codeTags[i][entry] = EMPTY;
+            }
+        }
+        cpu.codeGeneration++;
+    }
+
+    /** The memory map changed: nothing about physical addresses may be remembered. */
+    public void mapChanged() {
+        ramStart = 1;
+        ramLast = 0;
+        flush();
+    }
+
+    // --- slow paths of Cpu ------------------------------------------------------------------------------
+
+    /** Loads 1, 2, 4 or 8 bytes that no TLB entry covers. */
+    long loadSlow(long linear, int size) {
+        return load(linear, size, context);
+    }
+
+    /** Loads as the CPU itself does for descriptors and the like: as supervisor, whatever CPL is. */
+    public long loadSystem(long linear, int size) {
+        return load(linear, size, SUPERVISOR);
+    }
+
+    private long load(long linear, int size, int how) {
+        long[] tlb = readTlbs[how];
+        int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
+        if (tlb[slot] == (linear + size - 1 & PAGE_MASK)) {
+            return cpu.ram.load(linear + tlb[slot + 1], size);
+        }
+        if (crosses(linear, size)) {
+            translate(linear, READ, how);
+            translate(lastByte(linear, size), READ, how);
+            long value = 0;
+            for (int i = 0; i < size; i++) {
+                value |= (readPhysical(translate(wrap(linear + i), READ, how), 1) & 0xFF) << (8 * i);
+            }
+            return value;
+        }
+        return readPhysical(translate(linear, READ, how), size);
+    }
+
+    /** Stores 1, 2, 4 or 8 bytes that no TLB entry covers: all of them, or a fault before the first. */
+    void storeSlow(long linear, int size, long value) {
+        store(linear, size, value, context);
+    }
+
+    /** Stores as the CPU itself does, as supervisor. */
+    public void storeSystem(long linear, int size, long value) {
+        store(linear, size, value, SUPERVISOR);
+    }
+
+    private void store(long linear, int size, long value, int how) {
+        checkStore(linear, size, how);
+        if (crosses(linear, size)) {
+            for (int i = 0; i < size; i++) {
+                writePhysical(translate(wrap(linear + i), WRITE, how), 1, value >>> (8 * i));
+            }
+        } else {
+            writePhysical(translate(linear, WRITE, how), size, value);
+        }
+    }
+
+    /** Faults as a store of {@code size} bytes, up to a page, would. */
+    public void checkStore(long linear, int size) {
+        checkStore(linear, size, context);
+    }
+
+    private void checkStore(long linear, int size, int how) {
+        checkCode(translate(linear, WRITE, how), linear, size);
+        if (crosses(linear, size)) {
+            long last = lastByte(linear, size);
+            checkCode(translate(last, WRITE, how), last & PAGE_MASK, (int) (last & 4095) + 1);
+        }
+    }
+
+    /** A store into the code that executes must be alone: see {@link Cpu#restartAlone}. */
+    private void checkCode(long physical, long linear, int size) {
+        if (!cpu.alone && isRam(physical)) {
+            long offset = ramOffset(physical);
+            int length = Math.min(size, (int) (4096 - (linear & 4095)));
+            if (cpu.code.executes(offset, length)) {
+                throw cpu.restartAlone();
+            }
+        }
+    }
+
+    private static boolean crosses(long linear, int size) {
+        return (linear & 4095) + size > 4096;
+    }
+
+    private long lastByte(long linear, int size) {
+        return wrap(linear + size - 1);
+    }
+
+    private long wrap(long linear) {
+        return cpu.is64() ? linear : linear & 0xFFFF_FFFFL;
+    }
+
+    // --- code ------------------------------------------------------------------------------------------------
+
+    /** The physical address of the code byte at {@code linear}; faults as a fetch does. */
+    public long translateCode(long linear) {
+        int who = cpu.cpl == 3 ? USER : SUPERVISOR;
+        int entry = (int) (linear >>> PAGE_SHIFT) & CODE_ENTRIES - 1;
+        long page = linear & PAGE_MASK;
+        if (codeTags[who][entry] == page) {
+            return codePages[entry << 1 | who] | linear & 4095;
+        }
+        checkCanonical(linear);
+        long physical = walk(linear, EXECUTE, who);
+        codeTags[who][entry] = page;
+        codePages[entry << 1 | who] = physical & PAGE_MASK;
+        return physical;
+    }
+
+    // --- physical memory -------------------------------------------------------------------------------------
+
+    /** Whether {@code physical} is in the main memory; then {@link #ramOffset} may be asked. */
+    public boolean isRam(long physical) {
+        if (physical >= ramStart && physical <= ramLast) {
+            return true;
+        }
+        FlatView.Range range = memory.view().find(physical);
+        if (range.region() instanceof Region.Ram found && found.memory() == cpu.ram) {
+            ramStart = range.start();
+            ramLast = range.last();
+            ramOffset = range.offset() - range.start();
+            return true;
+        }
+        return false;
+    }
+
+    /** The offset in main memory of {@code physical}, for which {@link #isRam} has just been true. */
+    public long ramOffset(long physical) {
+        return physical + ramOffset;
+    }
+
+    private boolean isApic(long physical) {
+        return (physical & PAGE_MASK) == cpu.interrupts.registerPage();
+    }
+
+    private long readPhysical(long physical, int size) {
+        if (isApic(physical)) {
+            int offset = (int) physical & 4095;
+            if (size == 8) {
+                return cpu.interrupts.registers().read(offset & ~3, 4);
+            }
+            return cpu.interrupts.registers().read(offset & ~3, 4) >>> 8 * (offset & 3);
+        }
+        return isRam(physical) ? cpu.ram.load(ramOffset(physical), size) : memory.read(physical, size);
+    }
+
+    private void writePhysical(long physical, int size, long value) {
+        if (isApic(physical)) {
+            cpu.interrupts.registers().write(physical & 0xFFC, 4, value & 0xFFFF_FFFFL);
+        } else if (isRam(physical)) {
+            cpu.ram.store(ramOffset(physical), size, value);
+        } else {
+            memory.write(physical, size, value);
+        }
+    }
+
+    private long readTable(long physical, int size) {
+        return isRam(physical) ? cpu.ram.load(ramOffset(physical), size) : memory.read(physical, size);
+    }
+
+    /** Sets bits in a table entry if it still is {@code expected}; false if the walk must start again. */
+    private boolean updateTable(long physical, int size, long expected, long bits) {
+        if ((expected & bits) == bits) {
+            return true;
+        }
+        if (isRam(physical)) {
+            return cpu.ram.compareAndExchange(ramOffset(physical), size, expected, expected | bits) == expected;
+        }
+        memory.write(physical, size, expected | bits);
+        return true;
+    }
+
+    // --- translation --------------------------------------------------------------------------------------------
+
+    /** The physical address; fills the TLBs. */
+    private long translate(long linear, int access, int how) {
+        checkCanonical(linear);
+        long physical = walk(linear, access, how);
+        if (!isRam(physical) || isApic(physical)) {
+            return physical;
+        }
+        long page = linear & PAGE_MASK;
+        long offset = ramOffset(physical) & PAGE_MASK;
+        int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
+        readTlbs[how][slot] = page;
+        readTlbs[how][slot + 1] = offset - page;
+        if (writableNow && !cpu.ram.isCode(offset >>> PAGE_SHIFT)) {
+            if (access == WRITE) {
+                cpu.ram.dirtyLog().mark(offset >>> PAGE_SHIFT);
+            } else if (cpu.ram.dirtyLog().isLogging()) {
+                return physical;
+            }
+            writeTlbs[how][slot] = page;
+            writeTlbs[how][slot + 1] = offset - page;
+            // Another CPU may have begun to hold code of the page since it was asked above.
+            if (cpu.ram.isCode(offset >>> PAGE_SHIFT)) {
+                writeTlbs[how][slot] = EMPTY;
+            }
+        }
+        return physical;
+    }
+
+    private void checkCanonical(long linear) {
+        if (cpu.longMode() && (linear << 16 >> 16) != linear) {
+            CpuFault fault = cpu.gp();
+            fault.nonCanonical = true;
+            throw fault;
+        }
+    }
+
+    private long walk(long linear, int access, int how) {
+        if ((cpu.cr0 & ControlRegisters.PG) == 0) {
+            writableNow = true;
+            return linear & 0xFFFF_FFFFL;
+        }
+        while (true) {
+            long physical =
+                    cpu.longMode()
+                            ? walkLong(linear, access, how)
+                            : (cpu.cr4 & ControlRegisters.PAE) != 0
+                                    ? walkPae(linear, access, how)
+                                    : walk32(linear, access, how);
+            if (physical != RETRY) {
+                return physical;
+            }
+        }
+    }
+
+    private static final long RETRY = -1;
+
+    private long walkLong(long linear, int access, int how) {
+        long table = cpu.cr3 & ADDRESS;
+        long rights = RW | US;
+        long noExecute = 0;
+        for (int shift = 39; ; shift -= 9) {
+            long at = table + (linear >>> shift & 511) * 8;
+            long entry = readTable(at, 8);
+            if ((entry & P) == 0) {
+                throw pageFault(linear, access, how, 0);
+            }
+            long reserved = RESERVED | nxReserved();
+            boolean leaf = shift == 12 || (entry & PS) != 0;
+            if (leaf && shift != 12) {
+                reserved |= shift == 39 ? PS : (1L << shift) - 1 & ~0x1FFFL;
+            }
+            if ((entry & reserved) != 0) {
+                throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);
+            }
+            rights &= entry;
+            noExecute |= entry & NX;
+            if (leaf) {
+                return leaf(linear, access, how, at, 8, entry, rights, noExecute, shift);
+            }
+            if (!updateTable(at, 8, entry, A)) {
+                return RETRY;
+            }
+            table = entry & ADDRESS;
+        }
+    }
+
+    private long walkPae(long linear, int access, int how) {
+        long pdpte = pdptes[(int) (linear >>> 30) & 3];
+        if ((pdpte & P) == 0) {
+            throw pageFault(linear, access, how, 0);
+        }
+        long table = pdpte & ADDRESS;
+        long rights = RW | US;
+        long noExecute = 0;
+        for (int shift = 21; ; shift -= 9) {
+            long at = table + (linear >>> shift & 511) * 8;
+            long entry = readTable(at, 8);
+            if ((entry & P) == 0) {
+                throw pageFault(linear, access, how, 0);
+            }
+            // Bits 62:52 are reserved here, not ignored as in long mode (SDM Vol. 3A, table 5-9).
+            long reserved = RESERVED | 0x7FF0_0000_0000_0000L | nxReserved();
+            boolean leaf = shift == 12 || (entry & PS) != 0;
+            if (leaf && shift == 21) {
+                reserved |= 0x1F_E000;
+            }
+            if ((entry & reserved) != 0) {
+                throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);
+            }
+            rights &= entry;
+            noExecute |= entry & NX;
+            if (leaf) {
+                return leaf(linear, access, how, at, 8, entry, rights, noExecute, shift);
+            }
+            if (!updateTable(at, 8, entry, A)) {
+                return RETRY;
+            }
+            table = entry & ADDRESS;
+        }
+    }
+
+    private long walk32(long linear, int access, int how) {
+        long directoryAt = (cpu.cr3 & 0xFFFF_F000L) + (linear >>> 22 & 1023) * 4;
+        long directory = readTable(directoryAt, 4);
+        if ((directory & P) == 0) {
+            throw pageFault(linear, access, how, 0);
+        }
+        if ((directory & PS) != 0 && (cpu.cr4 & ControlRegisters.PSE) != 0) {
+            if ((directory & 0x20_0000) != 0) {
+                throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);
+            }
+            // PSE-36: bits 20:13 are address bits 39:32.
+            long base = directory & 0xFFC0_0000L | (directory & 0x1F_E000) << 19;
+            return leaf(linear, access, how, directoryAt, 4, base | directory & 0xFFF, directory & (RW | US), 0, 22, directory);
+        }
+        if (!updateTable(directoryAt, 4, directory, A)) {
+            return RETRY;
+        }
+        long at = (directory & 0xFFFF_F000L) + (linear >>> 12 & 1023) * 4;
+        long entry = readTable(at, 4);
+        if ((entry & P) == 0) {
+            throw pageFault(linear, access, how, 0);
+        }
+        return leaf(linear, access, how, at, 4, entry, entry & directory & (RW | US), 0, 12);
+    }
+
+    private long leaf(
+            long linear, int access, int how, long at, int size, long entry, long rights, long noExecute, int shift) {
+        return leaf(linear, access, how, at, size, entry, rights, noExecute, shift, entry);
+    }
+
+    private long leaf(
+            long linear,
+            int access,
+            int how,
+            long at,
+            int size,
+            long base,
+            long rights,
+            long noExecute,
+            int shift,
+            long entry) {
+        boolean userPage = (rights & US) != 0;
+        boolean writable = (rights & RW) != 0 || how != USER && (cpu.cr0 & ControlRegisters.WP) == 0;
+        boolean allowed;
+        if (how == USER) {
+            allowed = userPage;
+        } else if (!userPage) {
+            allowed = true;
+        } else if (access == EXECUTE) {
+            allowed = (cpu.cr4 & ControlRegisters.SMEP) == 0;
+        } else {
+            allowed = how == SUPERVISOR_AC || (cpu.cr4 & ControlRegisters.SMAP) == 0;
+        }
+        if (access == WRITE) {
+            allowed &= writable;
+        } else if (access == EXECUTE) {
+            allowed &= noExecute == 0;
+        }
+        if (!allowed) {
+            throw pageFault(linear, access, how, ERROR_P);
+        }
+        if (!updateTable(at, size, entry, access == WRITE ? A | D : A)) {
+            return RETRY;
+        }
+        writableNow = writable && (access == WRITE || (entry & D) != 0);
+        long mask = (1L << shift) - 1;
+        return base & PHYSICAL & ~mask & PAGE_MASK | linear & mask;
+    }
+
+    private long nxReserved() {
+        return (cpu.efer & Msrs.EFER_NXE) != 0 ? 0 : NX;
+    }
+
+    private CpuFault pageFault(long linear, int access, int how, int error) {
+        boolean fetchTold =
+                access == EXECUTE
+                        && ((cpu.efer & Msrs.EFER_NXE) != 0 && (cpu.cr4 & ControlRegisters.PAE) != 0
+                                || (cpu.cr4 & ControlRegisters.SMEP) != 0);
+        cpu.cr2 = linear;
+        return cpu.fault(
+                CpuFault.PF,
+                error | (access == WRITE ? ERROR_W : 0) | (how == USER ? ERROR_U : 0) | (fetchTold ? ERROR_I : 0));
+    }
+
+    /** Loads the PDPTE registers from {@code cr3} in PAE mode; false if a reserved bit is set. */
+    boolean loadPdptes(long cr3) {
+        long[] loaded = new long[4];
+        for (int i = 0; i < 4; i++) {
+            loaded[i] = readTable((cr3 & 0xFFFF_FFE0L) + 8 * i, 8);
+            if ((loaded[i] & P) != 0 && (loaded[i] & (RESERVED | 0xFFF0_0000_0000_01E6L)) != 0) {
+                return false;
+            }
+        }
+        System.arraycopy(loaded, 0, pdptes, 0, 4);
+        return true;
+    }
+}

@@ -1,0 +1,272 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu;
+
+import dev.frond.machine.vcpu.CpuFeature;
+import dev.frond.machine.vcpu.CpuState;
+import dev.frond.machine.vcpu.LocalInterrupts;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** Model-specific registers (SDM Vol. 4). */
+public final class Msrs {
+    public static final long EFER_SCE = 1;
+    public static final long EFER_LME = 0x100;
+    public static final long EFER_LMA = 0x400;
+    public static final long EFER_NXE = 0x800;
+    public static final long EFER_FFXSR = 0x4000;
+
+    private static final int IA32_TSC = 0x10;
+    private static final int IA32_PLATFORM_ID = 0x17;
+    private static final int IA32_FEATURE_CONTROL = 0x3A;
+    private static final int IA32_TSC_ADJUST = 0x3B;
+    private static final int IA32_BIOS_SIGN_ID = 0x8B;
+    private static final int IA32_MTRRCAP = 0xFE;
+    private static final int IA32_SYSENTER_CS = 0x174;
+    private static final int IA32_SYSENTER_ESP = 0x175;
+    private static final int IA32_SYSENTER_EIP = 0x176;
+    private static final int IA32_MCG_CAP = 0x179;
+    private static final int IA32_MCG_STATUS = 0x17A;
+    private static final int IA32_MISC_ENABLE = 0x1A0;
+    private static final int IA32_MTRR_PHYSBASE0 = 0x200;
+    private static final int IA32_MTRR_FIX64K = 0x250;
+    private static final int IA32_MTRR_FIX16K_80000 = 0x258;
+    private static final int IA32_MTRR_FIX16K_A0000 = 0x259;
+    private static final int IA32_MTRR_FIX4K = 0x268;
+    private static final int IA32_PAT = 0x277;
+    private static final int IA32_MTRR_DEF_TYPE = 0x2FF;
+    private static final int IA32_EFER = 0xC000_0080;
+    private static final int IA32_STAR = 0xC000_0081;
+    private static final int IA32_LSTAR = 0xC000_0082;
+    private static final int IA32_CSTAR = 0xC000_0083;
+    private static final int IA32_FMASK = 0xC000_0084;
+    private static final int IA32_FS_BASE = 0xC000_0100;
+    private static final int IA32_GS_BASE = 0xC000_0101;
+    private static final int IA32_KERNEL_GS_BASE = 0xC000_0102;
+    private static final int IA32_TSC_AUX = 0xC000_0103;
+
+    /** Variable-range MTRRs, as many as current CPUs have. */
+    private static final int VARIABLE_MTRRS = 8;
+
+    private static final long PAT_RESET = 0x0007_0406_0007_0406L;
+
+    private final Cpu cpu;
+
+    public long star;
+    public long lstar;
+    public long cstar;
+    public long fmask;
+    public long kernelGsBase;
+    public long tscAux;
+    public long sysenterCs;
+    public long sysenterEsp;
+    public long sysenterEip;
+    private long pat = PAT_RESET;
+    private long tscAdjust;
+
+    /** Registers that only hold a value: MTRRs, MISC_ENABLE and the like, by number. */
+    private final Map<Integer, Long> plain = new TreeMap<>();
+
+    Msrs(Cpu cpu) {
+        this.cpu = cpu;
+        reset();
+    }
+
+    private void reset() {
+        plain.clear();
+        plain.put(IA32_MCG_STATUS, 0L);
+        // Fast strings enabled.
+        plain.put(IA32_MISC_ENABLE, 1L);
+        plain.put(IA32_BIOS_SIGN_ID, 0L);
+        plain.put(IA32_MTRR_DEF_TYPE, 0L);
+        for (int i = 0; i < 2 * VARIABLE_MTRRS; i++) {
+            plain.put(IA32_MTRR_PHYSBASE0 + i, 0L);
+        }
+        plain.put(IA32_MTRR_FIX64K, 0L);
+        plain.put(IA32_MTRR_FIX16K_80000, 0L);
+        plain.put(IA32_MTRR_FIX16K_A0000, 0L);
+        for (int i = 0; i < 8; i++) {
+            plain.put(IA32_MTRR_FIX4K + i, 0L);
+        }
+    }
+
+    /** The time-stamp counter. */
+    public long tsc() {
+        return cpu.clock.now() + cpu.tscOffset;
+    }
+
+    private void setTsc(long value) {
+        long offset = value - cpu.clock.now();
+        tscAdjust += offset - cpu.tscOffset;
+        setTscOffset(offset);
+    }
+
+    private void setTscOffset(long offset) {
+        cpu.tscOffset = offset;
+        cpu.interrupts.tscOffset(offset);
+    }
+
+    /** RDMSR; #GP(0) for what does not exist. */
+    public long read(int index) {
+        if (LocalInterrupts.owns(index)) {
+            if (!cpu.interrupts.readable(index)) {
+                throw cpu.gp();
+            }
+            return cpu.interrupts.readMsr(index);
+        }
+        return switch (index) {
+            case IA32_TSC -> tsc();
+            case IA32_PLATFORM_ID, IA32_MCG_CAP -> 0;
+            case IA32_FEATURE_CONTROL -> 1;
+            case IA32_TSC_ADJUST -> tscAdjust;
+            case IA32_MTRRCAP -> 0x500 | VARIABLE_MTRRS;
+            case IA32_SYSENTER_CS -> sysenterCs;
+            case IA32_SYSENTER_ESP -> sysenterEsp;
+            case IA32_SYSENTER_EIP -> sysenterEip;
+            case IA32_PAT -> pat;
+            case IA32_EFER -> cpu.efer;
+            case IA32_STAR -> star;
+            case IA32_LSTAR -> lstar;
+            case IA32_CSTAR -> cstar;
+            case IA32_FMASK -> fmask;
+            case IA32_FS_BASE -> cpu.segBase[Seg.FS];
+            case IA32_GS_BASE -> cpu.segBase[Seg.GS];
+            case IA32_KERNEL_GS_BASE -> kernelGsBase;
+            case IA32_TSC_AUX -> tscAux;
+            default -> {
+                Long value = plain.get(index);
+                if (value == null) {
+                    throw cpu.gp();
+                }
+                yield value;
+            }
+        };
+    }
+
+    /** WRMSR; #GP(0) for what does not exist or may not be written so. */
+    public void write(int index, long value) {
+        if (LocalInterrupts.owns(index)) {
+            if (!cpu.interrupts.writeMsr(index, value)) {
+                throw cpu.gp();
+            }
+            cpu.mmu.flush();
+            return;
+        }
+        switch (index) {
+            case IA32_TSC -> setTsc(value);
+            case IA32_TSC_ADJUST -> {
+                setTscOffset(cpu.tscOffset + value - tscAdjust);
+                tscAdjust = value;
+            }
+            case IA32_SYSENTER_CS -> sysenterCs = value & 0xFFFF_FFFFL;
+            case IA32_SYSENTER_ESP -> sysenterEsp = canonical(value);
+            case IA32_SYSENTER_EIP -> sysenterEip = canonical(value);
+            case IA32_PAT -> writePat(value);
+            case IA32_EFER -> writeEfer(value);
+            case IA32_STAR -> star = value;
+            case IA32_LSTAR -> lstar = canonical(value);
+            case IA32_CSTAR -> cstar = canonical(value);
+            case IA32_FMASK -> fmask = value & 0xFFFF_FFFFL;
+            case IA32_FS_BASE -> setBase(Seg.FS, canonical(value));
+            case IA32_GS_BASE -> setBase(Seg.GS, canonical(value));
+            case IA32_KERNEL_GS_BASE -> kernelGsBase = canonical(value);
+            case IA32_TSC_AUX -> {
+                if (value >>> 32 != 0) {
+                    throw cpu.gp();
+                }
+                tscAux = value;
+            }
+            case IA32_BIOS_SIGN_ID -> {
+                // Written before CPUID loads the update's revision: there is none.
+            }
+            default -> {
+                if (plain.replace(index, value) == null) {
+                    throw cpu.gp();
+                }
+            }
+        }
+    }
+
+    /** Sets the base of FS or GS. */
+    public void setBase(int seg, long base) {
+        cpu.segBase[seg] = base;
+        cpu.segments.followSegment(seg);
+    }
+
+    private long canonical(long value) {
+        if (value << 16 >> 16 != value) {
+            throw cpu.gp();
+        }
+        return value;
+    }
+
+    private void writePat(long value) {
+        for (int i = 0; i < 8; i++) {
+            int type = (int) (value >>> 8 * i) & 0xFF;
+            if (type == 2 || type == 3 || type > 7) {
+                throw cpu.gp();
+            }
+        }
+        pat = value;
+    }
+
+    private void writeEfer(long value) {
+        long allowed = EFER_LMA | (cpu.cpuid.has(CpuFeature.SYSCALL) ? EFER_SCE : 0);
+        allowed |= cpu.cpuid.has(CpuFeature.LM) ? EFER_LME : 0;
+        allowed |= cpu.cpuid.has(CpuFeature.NX) ? EFER_NXE : 0;
+        allowed |= cpu.cpuid.has(CpuFeature.FFXSR) ? EFER_FFXSR : 0;
+        boolean paging = (cpu.cr0 & ControlRegisters.PG) != 0;
+        if ((value & ~allowed) != 0 || paging && ((value ^ cpu.efer) & EFER_LME) != 0) {
+            throw cpu.gp();
+        }
+        // LMA is read-only.
+        cpu.efer = value & ~EFER_LMA | cpu.efer & EFER_LMA;
+        cpu.mmu.flush();
+        cpu.segments.modeChanged();
+    }
+
+    // --- state ------------------------------------------------------------------------------------------
+
+    /** All registers that hold state and are not elsewhere in {@link CpuState}. */
+    List<CpuState.Msr> save() {
+        List<CpuState.Msr> all = new ArrayList<>();
+        for (int index :
+                new int[] {
+                    IA32_SYSENTER_CS, IA32_SYSENTER_ESP, IA32_SYSENTER_EIP, IA32_PAT, IA32_STAR, IA32_LSTAR, IA32_CSTAR,
+                    IA32_FMASK, IA32_KERNEL_GS_BASE, IA32_TSC_AUX, IA32_TSC_ADJUST
+                }) {
+            all.add(new CpuState.Msr(index, read(index)));
+        }
+        plain.forEach((index, value) -> all.add(new CpuState.Msr(index, value)));
+        return all;
+    }
+
+    /** Takes on saved registers; what is not among them has its reset value. An unknown one is refused. */
+    void load(List<CpuState.Msr> saved, long tsc) {
+        star = 0;
+        lstar = 0;
+        cstar = 0;
+        fmask = 0;
+        kernelGsBase = 0;
+        tscAux = 0;
+        sysenterCs = 0;
+        sysenterEsp = 0;
+        sysenterEip = 0;
+        pat = PAT_RESET;
+        reset();
+        for (CpuState.Msr msr : saved) {
+            try {
+                write(msr.index(), msr.value());
+            } catch (CpuFault e) {
+                throw new IllegalArgumentException(
+                        "cpu state: MSR 0x" + Integer.toHexString(msr.index()) + " cannot hold 0x" + Long.toHexString(msr.value()), e);
+            }
+        }
+        long adjust = tscAdjust;
+        setTsc(tsc);
+        tscAdjust = adjust;
+    }
+}

@@ -1,0 +1,373 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.insn;
+
+import static dev.frond.cpu.Seg.*;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.Delivery;
+import dev.frond.cpu.Msrs;
+import dev.frond.cpu.Seg;
+import dev.frond.cpu.Segments;
+import dev.frond.cpu.Width;
+import dev.frond.cpu.decode.Encoding;
+import dev.frond.cpu.decode.Insn;
+
+/** Conditional and far transfers, software interrupts, system calls. */
+public final class Flow {
+    private Flow() {}
+
+    @Encoding({"70+cc : J Jb : f64", "0F 80+cc : J Jz : f64"})
+    static boolean jcc(Cpu cpu, int cc) {
+        return cpu.condition(cc);
+    }
+
+    private static long counter(Cpu cpu, Insn insn, long delta) {
+        int size = insn.addressSize;
+        long value = Width.zx(size, cpu.r[Cpu.RCX] + delta);
+        if (delta != 0) {
+            cpu.setRegister(Cpu.RCX, size, value);
+        }
+        return value;
+    }
+
+    private static void jump(Cpu cpu, Insn insn) {
+        long target = cpu.rip + insn.immediate;
+        cpu.rip = insn.size == 2 ? target & 0xFFFF : cpu.is64() ? target : target & 0xFFFF_FFFFL;
+    }
+
+    @Encoding("E0 : LOOPNZ Jb : f64 end")
+    static void loopnz(Cpu cpu, Insn insn) {
+        if (counter(cpu, insn, -1) != 0 && !cpu.zf()) {
+            jump(cpu, insn);
+        }
+    }
+
+    @Encoding("E1 : LOOPZ Jb : f64 end")
+    static void loopz(Cpu cpu, Insn insn) {
+        if (counter(cpu, insn, -1) != 0 && cpu.zf()) {
+            jump(cpu, insn);
+        }
+    }
+
+    @Encoding("E2 : LOOP Jb : f64 end")
+    static void loop(Cpu cpu, Insn insn) {
+        if (counter(cpu, insn, -1) != 0) {
+            jump(cpu, insn);
+        }
+    }
+
+    @Encoding("E3 : JCXZ Jb : f64 end")
+    static void jcxz(Cpu cpu, Insn insn) {
+        if (counter(cpu, insn, 0) == 0) {
+            jump(cpu, insn);
+        }
+    }
+
+    // --- far transfers ---------------------------------------------------------------------------------
+
+    @Encoding("EA : JMPF Ap : i64 end")
+    static void jmpFar(Cpu cpu, Insn insn) {
+        jumpFar(cpu, insn.immediate2 & 0xFFFF, Width.zx(insn.size, insn.immediate));
+    }
+
+    @Encoding("FF /5 mem : JMPF Mp : end")
+    static void jmpFarIndirect(Cpu cpu, Insn insn) {
+        long offset = cpu.load(insn.linear(cpu, insn.size, false), insn.size);
+        int selector = cpu.load16(insn.linear(cpu, insn.size, 2, false)) & 0xFFFF;
+        jumpFar(cpu, selector, Width.zx(insn.size, offset));
+    }
+
+    @Encoding("9A : CALLF Ap : i64 end")
+    static void callFar(Cpu cpu, Insn insn) {
+        callFar(cpu, insn.size, insn.immediate2 & 0xFFFF, Width.zx(insn.size, insn.immediate));
+    }
+
+    @Encoding("FF /3 mem : CALLF Mp : end")
+    static void callFarIndirect(Cpu cpu, Insn insn) {
+        long offset = cpu.load(insn.linear(cpu, insn.size, false), insn.size);
+        int selector = cpu.load16(insn.linear(cpu, insn.size, 2, false)) & 0xFFFF;
+        callFar(cpu, insn.size, selector, Width.zx(insn.size, offset));
+    }
+
+    private static void jumpFar(Cpu cpu, int selector, long target) {
+        if (!cpu.selectorsNameDescriptors()) {
+            cpu.code.checkTarget(target);
+            cpu.segments.setReal(CS, selector);
+        } else {
+            long code = sameLevelCode(cpu, selector, target);
+            cpu.segments.markAccessed(selector, code);
+            cpu.segments.set(CS, selector & ~3 | cpu.cpl, code);
+        }
+        cpu.segments.followSegment(CS);
+        cpu.rip = target;
+    }
+
+    private static void callFar(Cpu cpu, int size, int selector, long target) {
+        long stack = cpu.r[Cpu.RSP];
+        long returnTo = cpu.rip;
+        try {
+            if (!cpu.selectorsNameDescriptors()) {
+                cpu.code.checkTarget(target);
+                cpu.push(size, cpu.selector[CS]);
+                cpu.push(size, returnTo);
+                cpu.segments.setReal(CS, selector);
+            } else {
+                long code = sameLevelCode(cpu, selector, target);
+                cpu.push(size, cpu.selector[CS]);
+                cpu.push(size, returnTo);
+                cpu.segments.markAccessed(selector, code);
+                cpu.segments.set(CS, selector & ~3 | cpu.cpl, code);
+            }
+        } catch (CpuFault fault) {
+            cpu.r[Cpu.RSP] = stack;
+            throw fault;
+        }
+        cpu.segments.followSegment(CS);
+        cpu.rip = target;
+    }
+
+    /** The code descriptor for a far transfer that keeps the privilege level. */
+    private static long sameLevelCode(Cpu cpu, int selector, long target) {
+        if ((selector & 0xFFFC) == 0) {
+            throw cpu.gp();
+        }
+        long code = cpu.segments.read(selector, CpuFault.GP);
+        int attributes = Segments.attributes(code);
+        boolean ok = (attributes & (CODE_OR_DATA | CODE)) == (CODE_OR_DATA | CODE);
+        if ((attributes & CONFORMING) != 0) {
+            ok &= Segments.dpl(attributes) <= cpu.cpl;
+        } else {
+            ok &= Segments.dpl(attributes) == cpu.cpl && (selector & 3) <= cpu.cpl;
+        }
+        if (!ok) {
+            throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
+        }
+        if ((attributes & PRESENT) == 0) {
+            throw cpu.fault(CpuFault.NP, selector & 0xFFFC);
+        }
+        if (cpu.longMode() && (attributes & LONG) != 0) {
+            if ((attributes & BIG) != 0) {
+                throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
+            }
+            if (target << 16 >> 16 != target) {
+                throw cpu.gp();
+            }
+        } else if (Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
+            throw cpu.gp();
+        }
+        return code;
+    }
+
+    @Encoding({"CB : RETF : end", "CA : RETF Iw : end"})
+    static void retFar(Cpu cpu, Insn insn) {
+        int size = insn.size;
+        int release = (int) insn.immediate & 0xFFFF;
+        long target = Width.zx(size, cpu.peek(size, 0));
+        int selector = (int) cpu.peek(size, size) & 0xFFFF;
+        if (!cpu.selectorsNameDescriptors()) {
+            cpu.code.checkTarget(target);
+            cpu.segments.setReal(CS, selector);
+            cpu.setStackPointer(cpu.r[Cpu.RSP] + 2 * size + release);
+            cpu.segments.followSegment(CS);
+            cpu.rip = target;
+            return;
+        }
+        int rpl = selector & 3;
+        if ((selector & 0xFFFC) == 0) {
+            throw cpu.gp();
+        }
+        long code = cpu.segments.read(selector, CpuFault.GP);
+        int attributes = Segments.attributes(code);
+        boolean conforming = (attributes & CONFORMING) != 0;
+        if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE)
+                || rpl < cpu.cpl
+                || (conforming ? Segments.dpl(attributes) > rpl : Segments.dpl(attributes) != rpl)) {
+            throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
+        }
+        if ((attributes & PRESENT) == 0) {
+            throw cpu.fault(CpuFault.NP, selector & 0xFFFC);
+        }
+        boolean to64 = cpu.longMode() && (attributes & LONG) != 0;
+        if (to64 ? target << 16 >> 16 != target : Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
+            throw cpu.gp();
+        }
+        if (rpl == cpu.cpl) {
+            cpu.segments.markAccessed(selector, code);
+            cpu.setStackPointer(cpu.r[Cpu.RSP] + 2 * size + release);
+            cpu.segments.set(CS, selector, code);
+            cpu.segments.followSegment(CS);
+            cpu.rip = target;
+            return;
+        }
+        long newSp = Width.zx(size, cpu.peek(size, 2 * size + release));
+        int newSs = (int) cpu.peek(size, 3 * size + release) & 0xFFFF;
+        long raw = cpu.delivery.checkOuterStack(newSs, rpl, to64);
+        cpu.segments.markAccessed(selector, code);
+        cpu.segments.set(CS, selector, code);
+        cpu.cpl = rpl;
+        if ((newSs & 0xFFFC) == 0) {
+            cpu.segments.setNull(SS, newSs);
+        } else {
+            cpu.segments.markAccessed(newSs, raw);
+            cpu.segments.set(SS, newSs, raw);
+        }
+        cpu.segments.modeChanged();
+        cpu.setStackPointer(newSp + release);
+        cpu.segments.dropPrivilegedData();
+        cpu.rip = target;
+    }
+
+    @Encoding("CF : IRET : end")
+    static void iret(Cpu cpu, Insn insn) {
+        cpu.delivery.iret(insn.size);
+    }
+
+    // --- software interrupts -----------------------------------------------------------------------------
+
+    @Encoding("CC : INT3 : end")
+    static void int3(Cpu cpu, Insn insn) {
+        cpu.delivery.deliver(CpuFault.BP, Delivery.Source.SOFTWARE, 0);
+    }
+
+    @Encoding("F1 : INT1 : end")
+    static void int1(Cpu cpu, Insn insn) {
+        cpu.delivery.deliver(CpuFault.DB, Delivery.Source.EXCEPTION, 0);
+    }
+
+    @Encoding("CD : INT Ib : end")
+    static void int_(Cpu cpu, Insn insn) {
+        if (cpu.v8086() && cpu.iopl() != 3) {
+            throw cpu.gp();
+        }
+        cpu.delivery.deliver((int) insn.immediate & 0xFF, Delivery.Source.SOFTWARE, 0);
+    }
+
+    @Encoding("CE : INTO : i64 end")
+    static void into(Cpu cpu, Insn insn) {
+        if (cpu.of()) {
+            cpu.delivery.deliver(CpuFault.OF, Delivery.Source.SOFTWARE, 0);
+        }
+    }
+
+    @Encoding("62 /r mem : BOUND Gv,Ma : i64")
+    static void bound(Cpu cpu, Insn insn) {
+        int size = insn.size;
+        long index = Width.sx(size, insn.readG(cpu, size));
+        long low = Width.sx(size, cpu.load(insn.linear(cpu, size, false), size));
+        long high = Width.sx(size, cpu.load(insn.linear(cpu, size, size, false), size));
+        if (index < low || index > high) {
+            throw cpu.fault(CpuFault.BR);
+        }
+    }
+
+    @Encoding({"0F 0B : UD2", "0F B9 /r : UD1 Gv,Ev", "0F FF /r : UD0 Gv,Ev"})
+    static void ud(Cpu cpu, Insn insn) {
+        throw cpu.ud();
+    }
+
+    // --- system calls ----------------------------------------------------------------------------------------
+
+    /** A flat segment with fixed attributes, as the fast system calls load it. */
+    private static void setFlat(Cpu cpu, int seg, int selector, int attributes) {
+        cpu.selector[seg] = selector;
+        cpu.segBase[seg] = 0;
+        cpu.segLimit[seg] = -1;
+        cpu.segAttributes[seg] = attributes;
+    }
+
+    private static final int CODE_64_ATTRIBUTES = GRANULAR | LONG | PRESENT | CODE_OR_DATA | CODE | WRITABLE | ACCESSED;
+    private static final int CODE_32_ATTRIBUTES = GRANULAR | BIG | PRESENT | CODE_OR_DATA | CODE | WRITABLE | ACCESSED;
+    private static final int STACK_ATTRIBUTES = GRANULAR | BIG | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
+    private static final int DPL_3 = 3 << DPL_SHIFT;
+
+    @Encoding("0F 05 : SYSCALL : end +SYSCALL")
+    static void syscall(Cpu cpu, Insn insn) {
+        // Intel's rule: in 64-bit mode only.
+        if ((cpu.efer & Msrs.EFER_SCE) == 0 || !cpu.is64()) {
+            throw cpu.ud();
+        }
+        Msrs msrs = cpu.msrs;
+        cpu.r[Cpu.RCX] = cpu.rip;
+        cpu.r[11] = cpu.rflags() & ~Cpu.RF;
+        int selector = (int) (msrs.star >>> 32) & 0xFFFC;
+        setFlat(cpu, CS, selector, CODE_64_ATTRIBUTES);
+        setFlat(cpu, SS, selector + 8, STACK_ATTRIBUTES);
+        cpu.cpl = 0;
+        long flags = cpu.rflags() & ~msrs.fmask & ~Cpu.RF | 2;
+        cpu.setStatusFlags(flags);
+        cpu.setSystemFlags((int) flags & ~Cpu.STATUS | 2);
+        cpu.segments.modeChanged();
+        cpu.rip = msrs.lstar;
+    }
+
+    @Encoding("0F 07 : SYSRET : end cpl0 +SYSCALL")
+    static void sysret(Cpu cpu, Insn insn) {
+        if ((cpu.efer & Msrs.EFER_SCE) == 0 || !cpu.is64()) {
+            throw cpu.ud();
+        }
+        long target = cpu.r[Cpu.RCX];
+        int selectors = (int) (cpu.msrs.star >>> 48);
+        if (insn.size == 8) {
+            if (target << 16 >> 16 != target) {
+                throw cpu.gp();
+            }
+            setFlat(cpu, CS, selectors + 16 | 3, CODE_64_ATTRIBUTES | DPL_3);
+        } else {
+            setFlat(cpu, CS, selectors | 3, CODE_32_ATTRIBUTES | DPL_3);
+            target &= 0xFFFF_FFFFL;
+        }
+        setFlat(cpu, SS, selectors + 8 | 3, STACK_ATTRIBUTES | DPL_3);
+        cpu.cpl = 3;
+        long flags = cpu.r[11] & 0x3C_7FD7 | 2;
+        cpu.setStatusFlags(flags);
+        cpu.setSystemFlags((int) flags & ~Cpu.STATUS | 2);
+        cpu.segments.modeChanged();
+        cpu.rip = target;
+    }
+
+    @Encoding("0F 34 : SYSENTER : end +SEP")
+    static void sysenter(Cpu cpu, Insn insn) {
+        Msrs msrs = cpu.msrs;
+        int selector = (int) msrs.sysenterCs & 0xFFFC;
+        if (!cpu.protectedMode() || selector == 0) {
+            throw cpu.gp();
+        }
+        boolean wide = cpu.longMode();
+        cpu.cpl = 0;
+        cpu.setSystemFlags(cpu.systemFlags & ~(Cpu.VM | Cpu.IF | Cpu.RF));
+        setFlat(cpu, CS, selector, wide ? CODE_64_ATTRIBUTES : CODE_32_ATTRIBUTES);
+        setFlat(cpu, SS, selector + 8, STACK_ATTRIBUTES);
+        cpu.segments.modeChanged();
+        cpu.r[Cpu.RSP] = wide ? msrs.sysenterEsp : msrs.sysenterEsp & 0xFFFF_FFFFL;
+        cpu.rip = wide ? msrs.sysenterEip : msrs.sysenterEip & 0xFFFF_FFFFL;
+    }
+
+    @Encoding("0F 35 : SYSEXIT : end cpl0 +SEP")
+    static void sysexit(Cpu cpu, Insn insn) {
+        int selector = (int) cpu.msrs.sysenterCs & 0xFFFC;
+        if (!cpu.protectedMode() || selector == 0) {
+            throw cpu.gp();
+        }
+        boolean wide = insn.size == 8;
+        long target = cpu.r[Cpu.RDX];
+        long stack = cpu.r[Cpu.RCX];
+        if (wide && (target << 16 >> 16 != target || stack << 16 >> 16 != stack)) {
+            throw cpu.gp();
+        }
+        setFlat(cpu, CS, selector + (wide ? 32 : 16) | 3, (wide ? CODE_64_ATTRIBUTES : CODE_32_ATTRIBUTES) | DPL_3);
+        setFlat(cpu, SS, selector + (wide ? 40 : 24) | 3, STACK_ATTRIBUTES | DPL_3);
+        cpu.segments.setCpl(3);
+        cpu.r[Cpu.RSP] = wide ? stack : stack & 0xFFFF_FFFFL;
+        cpu.rip = wide ? target : target & 0xFFFF_FFFFL;
+    }
+
+    @Encoding("0F 01 =F8 : SWAPGS : o64 cpl0")
+    static void swapgs(Cpu cpu, Insn insn) {
+        long base = cpu.segBase[Seg.GS];
+        cpu.msrs.setBase(Seg.GS, cpu.msrs.kernelGsBase);
+        cpu.msrs.kernelGsBase = base;
+    }
+}

@@ -1,0 +1,437 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.interp;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.Seg;
+import dev.frond.cpu.decode.Decoder;
+import dev.frond.cpu.decode.Form;
+import dev.frond.cpu.decode.Insn;
+import dev.frond.cpu.gen.Table;
+import dev.frond.machine.memory.GuestMemory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The decoded code of one CPU, by physical page, and the ways to find it: through the page tables
+ * ({@link #enter}), or by instruction pointer as long as nothing changed that could make it mean other
+ * code ({@link #lookup}).
+ *
+ * <p>Stores to pages that code was decoded from are told by {@link GuestMemory}: by this CPU's own
+ * stores at once, by others through a queue that the CPU empties between blocks.
+ */
+public final class CodeCache implements GuestMemory.Watcher {
+    /** A block ends after this many instructions at the latest: events are looked at between blocks. */
+    private static final int MAX_BLOCK = 64;
+
+    /** All decoded code is dropped when there are this many nodes, about 100 MB. */
+    private static final int MAX_NODES = 1_500_000;
+
+    private static final int JUMP_ENTRIES = 4096;
+
+    /** A bit of the mode in keys: code needs no check of CS's base and limit. */
+    private static final int FLAT = 8;
+
+    private final Cpu cpu;
+    private final Decoder decoder;
+    /** By offset in RAM, or by the complement of the physical address of other memory. */
+    private final Map<Long, CodePage> pages = new HashMap<>();
+    private int nodes;
+
+    private final long[] jumpRips = new long[JUMP_ENTRIES];
+    private final long[] jumpTags = new long[JUMP_ENTRIES];
+    private final @Nullable Node[] jumpNodes = new @Nullable Node[JUMP_ENTRIES];
+    private final CodePage[] jumpPages = new CodePage[JUMP_ENTRIES];
+
+    private final byte[] buffer = new byte[4096 + Decoder.MAX_LENGTH];
+
+    /** Pages of RAM that this CPU holds code of; read by other threads. */
+    private final PageSet held;
+
+    private final ConcurrentLinkedQueue<Long> requests = new ConcurrentLinkedQueue<>();
+    private volatile @Nullable Thread owner;
+
+    /** Decoded code for {@code cpu}, none yet. */
+    public CodeCache(Cpu cpu) {
+        this.cpu = cpu;
+        decoder = new Decoder(Table.forms(), cpu.cpuid.model().features());
+        held = new PageSet(cpu.ram.size() >>> GuestMemory.PAGE_SHIFT);
+        cpu.ram.watch(this);
+    }
+
+    /** The thread that executes: stores by it are seen at once. */
+    public void setOwner(Thread thread) {
+        owner = thread;
+    }
+
+    // --- finding code ----------------------------------------------------------------------------------
+
+    private int key() {
+        return cpu.mode | (flat() ? FLAT : 0);
+    }
+
+    private boolean flat() {
+        return cpu.is64() || cpu.segLimit[Seg.CS] == -1 && (cpu.segBase[Seg.CS] & 4095) == 0;
+    }
+
+    /** Whether blocks of a page may be linked directly: no check stands between them. */
+    boolean mayLink() {
+        return flat() && !cpu.alone;
+    }
+
+    /** #GP(0) if a near branch may not go to {@code target}. */
+    public void checkTarget(long target) {
+        if (cpu.is64()) {
+            if (target << 16 >> 16 != target) {
+                throw cpu.gp();
+            }
+        } else if (Long.compareUnsigned(target, cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) > 0) {
+            throw cpu.gp();
+        }
+    }
+
+    /** The node at {@code offset} of the page that executes, decoded now if need be; null if it cannot. */
+    @Nullable Node inPage(int offset) {
+        CodePage page = cpu.codePage;
+        if (page.dropped) {
+            return null;
+        }
+        Node node = page.find(offset, key());
+        if (node == null && page.ramOffset >= 0) {
+            node = build(page, offset, MAX_BLOCK);
+        }
+        return node;
+    }
+
+    /** Goes on at {@link Cpu#rip} if that is quick and nothing else is to do; else null. */
+    public @Nullable Node follow(Cpu cpu) {
+        return cpu.hasEvents() ? null : lookup(cpu.rip);
+    }
+
+    private static int hash(long rip) {
+        return (int) (rip ^ rip >>> 12) & JUMP_ENTRIES - 1;
+    }
+
+    private long tag() {
+        return (long) cpu.codeGeneration << 8 | cpu.mode;
+    }
+
+    /** The node at {@code rip} if it was found lately; null if {@link #enter} must look. */
+    public @Nullable Node lookup(long rip) {
+        int i = hash(rip);
+        if (jumpRips[i] == rip && jumpTags[i] == tag()) {
+            Node node = jumpNodes[i];
+            if (node != null) {
+                cpu.r[Cpu.CODE_BASE] = rip - node.offset();
+                cpu.codePage = jumpPages[i];
+                return node;
+            }
+        }
+        return null;
+    }
+
+    /** The node at {@link Cpu#rip}; faults as the fetch does. */
+    Node enter() {
+        long rip = cpu.rip;
+        Node node = lookup(rip);
+        if (node != null) {
+            return node;
+        }
+        long linear = linear(rip);
+        int inPage = (int) linear & 4095;
+        boolean whole = cpu.is64() || Long.compareUnsigned(rip + 4095 - inPage, cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) <= 0;
+        if (!whole) {
+            return enterAlone();
+        }
+        long physical = cpu.mmu.translateCode(linear);
+        CodePage page = page(physical & -4096L);
+        node = page.find(inPage, key());
+        if (node == null) {
+            node = build(page, inPage, MAX_BLOCK);
+            if (node == null) {
+                return straddling(page, linear, inPage);
+            }
+        }
+        cpu.r[Cpu.CODE_BASE] = rip - inPage;
+        cpu.codePage = page;
+        if (flat()) {
+            int i = hash(rip);
+            jumpRips[i] = rip;
+            jumpTags[i] = tag();
+            jumpNodes[i] = node;
+            jumpPages[i] = page;
+        }
+        return node;
+    }
+
+    private long linear(long rip) {
+        if (cpu.is64()) {
+            return rip;
+        }
+        if (Long.compareUnsigned(rip, cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) > 0) {
+            throw cpu.gp();
+        }
+        return cpu.segBase[Seg.CS] + rip & 0xFFFF_FFFFL;
+    }
+
+    private CodePage page(long physical) {
+        boolean ram = cpu.mmu.isRam(physical);
+        long id = ram ? cpu.mmu.ramOffset(physical) : ~physical;
+        CodePage page = pages.get(id);
+        if (page == null) {
+            if (nodes > MAX_NODES) {
+                dropAll();
+            }
+            page = new CodePage(physical, ram ? id : -1);
+            pages.put(id, page);
+            if (ram) {
+                hold(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
+            }
+        }
+        return page;
+    }
+
+    private void hold(long pageNumber) {
+        held.add(pageNumber);
+        if (cpu.ram.markCode(pageNumber)) {
+            cpu.mmu.flushWritesTo(pageNumber << GuestMemory.PAGE_SHIFT);
+        }
+    }
+
+    // --- decoding --------------------------------------------------------------------------------------
+
+    /** Copies the bytes of a page from {@code offset} on to the buffer; returns how many. */
+    private int fetch(long physical, long ramOffset, int offset, int to, int most) {
+        int count = Math.min(4096 - offset, most);
+        if (ramOffset >= 0) {
+            MemorySegment.copy(cpu.ram.segment(), ValueLayout.JAVA_BYTE, ramOffset + offset, buffer, to, count);
+        } else {
+            for (int i = 0; i < count; i++) {
+                buffer[to + i] = (byte) cpu.mmu.memory().read(physical + offset + i, 1);
+            }
+        }
+        return count;
+    }
+
+    /** Decodes a block; null if its first instruction reaches into the next page. */
+    private @Nullable Node build(CodePage page, int offset, int most) {
+        int limit = fetch(page.physical, page.ramOffset, offset, 0, 4096);
+        int at = 0;
+        int count = 0;
+        Node first = null;
+        Node last = null;
+        boolean open = true;
+        while (open && count < most && at < limit) {
+            Insn insn = decoder.decode(buffer, at, limit, offset + at, cpu.mode & ~Cpu.USER);
+            Node node;
+            if (insn != null) {
+                node = node(insn);
+                open = !insn.form.is(Form.END);
+                at += insn.length;
+            } else if (decoder.failure() == Decoder.Failure.TRUNCATED) {
+                break;
+            } else {
+                node = failed(offset + at);
+                at += decoder.consumed();
+                open = false;
+            }
+            count++;
+            nodes++;
+            if (node instanceof BlockExit exit) {
+                exit.setCount(count);
+            }
+            if (last == null) {
+                first = node;
+            } else {
+                last.next = node;
+            }
+            last = node;
+        }
+        if (first == null || last == null) {
+            return null;
+        }
+        if (open) {
+            Continue end = new Continue(offset + at);
+            end.setCount(count);
+            last.next = end;
+        }
+        page.cover(offset, offset + at);
+        if (page.ramOffset >= 0 && !cpu.alone) {
+            page.put(offset, key(), first);
+        }
+        return first;
+    }
+
+    private Node failed(int offset) {
+        return new FaultNode(
+                offset, decoder.failure() == Decoder.Failure.TOO_LONG ? CpuFault.GP : CpuFault.UD);
+    }
+
+    private static Node node(Insn insn) {
+        return Table.make(insn.form.node(insn.size, insn.memory, insn.lock), insn);
+    }
+
+    /** An instruction that reaches from the end of {@code page} into the next linear page. */
+    private Node straddling(CodePage page, long linear, int inPage) {
+        long nextLinear = cpu.is64() ? linear - inPage + 4096 : linear - inPage + 4096 & 0xFFFF_FFFFL;
+        long nextPhysical = cpu.mmu.translateCode(nextLinear);
+        CodePage nextPage = page(nextPhysical & -4096L);
+        Node node = page.straddling(key(), inPage, nextPage);
+        if (node == null) {
+            int limit = fetch(page.physical, page.ramOffset, inPage, 0, 4096);
+            limit += fetch(nextPage.physical, nextPage.ramOffset, 0, limit, Decoder.MAX_LENGTH);
+            node = single(limit, inPage);
+            if (page.ramOffset >= 0 && nextPage.ramOffset >= 0 && !cpu.alone) {
+                page.cover(inPage, 4096);
+                nextPage.cover(0, Math.max(1, inPage + decoder.consumed() - 4096));
+                nextPage.reachingIn.add(page);
+                page.putStraddling(key(), inPage, nextPage, node);
+            }
+        }
+        cpu.r[Cpu.CODE_BASE] = cpu.rip - inPage;
+        cpu.codePage = page;
+        return node;
+    }
+
+    /** Decodes the one instruction in the buffer. */
+    private Node single(int limit, int offset) {
+        Insn insn = decoder.decode(buffer, 0, limit, offset, cpu.mode & ~Cpu.USER);
+        Node node = insn != null ? node(insn) : failed(offset);
+        nodes++;
+        if (node instanceof BlockExit exit) {
+            exit.setCount(1);
+        }
+        if (insn == null || !insn.form.is(Form.END)) {
+            Continue end = new Continue(offset + decoder.consumed());
+            end.setCount(1);
+            node.next = end;
+        }
+        return node;
+    }
+
+    /** The one instruction at {@link Cpu#rip}, decoded anew and kept nowhere. */
+    Node enterAlone() {
+        long linear = linear(cpu.rip);
+        int inPage = (int) linear & 4095;
+        long physical = cpu.mmu.translateCode(linear) & -4096L;
+        CodePage page = page(physical);
+        int limit = fetch(physical, page.ramOffset, inPage, 0, 4096);
+        if (!cpu.is64()) {
+            long left = (cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) - cpu.rip + 1;
+            if (left < limit) {
+                // Bytes beyond the limit are not there: an instruction that needs them is #GP(0).
+                Insn insn = decoder.decode(buffer, 0, (int) left, inPage, cpu.mode & ~Cpu.USER);
+                if (insn == null && decoder.failure() == Decoder.Failure.TRUNCATED) {
+                    throw cpu.gp();
+                }
+            }
+        }
+        Insn insn = decoder.decode(buffer, 0, limit, inPage, cpu.mode & ~Cpu.USER);
+        if (insn == null && decoder.failure() == Decoder.Failure.TRUNCATED) {
+            long nextLinear = cpu.is64() ? linear - inPage + 4096 : linear - inPage + 4096 & 0xFFFF_FFFFL;
+            long nextPhysical = cpu.mmu.translateCode(nextLinear) & -4096L;
+            CodePage nextPage = page(nextPhysical);
+            limit += fetch(nextPhysical, nextPage.ramOffset, 0, limit, Decoder.MAX_LENGTH);
+        }
+        Node node = single(limit, inPage);
+        cpu.r[Cpu.CODE_BASE] = cpu.rip - inPage;
+        cpu.codePage = page;
+        return node;
+    }
+
+    // --- changing code ------------------------------------------------------------------------------------
+
+    /** Whether a store to RAM at {@code offset} (within one page) may change the code that executes. */
+    public boolean executes(long offset, int length) {
+        CodePage page = cpu.codePage;
+        return page.ramOffset == (offset & -4096L) && page.covers((int) offset & 4095, (int) (offset & 4095) + length);
+    }
+
+    @Override
+    public boolean stored(long offset, int length) {
+        long page = offset >>> GuestMemory.PAGE_SHIFT;
+        if (!held.contains(page)) {
+            return false;
+        }
+        if (Thread.currentThread() == owner) {
+            drop(offset, length);
+            return held.contains(page);
+        }
+        requests.add(page);
+        cpu.post(Cpu.EVENT_CODE);
+        return true;
+    }
+
+    @Override
+    public boolean holds(long page) {
+        return held.contains(page);
+    }
+
+    @Override
+    public void marked(long page) {
+        if (Thread.currentThread() == owner) {
+            return;
+        }
+        // The right to store without asking is given up by its owner: a request with the sign bit set.
+        requests.add(~page);
+        cpu.post(Cpu.EVENT_CODE);
+    }
+
+    /** Does what other threads asked for; on the CPU's own thread, between blocks. */
+    void handleRequests() {
+        Long request;
+        while ((request = requests.poll()) != null) {
+            if (request >= 0) {
+                drop(request << GuestMemory.PAGE_SHIFT, 4096);
+            } else {
+                long offset = ~request << GuestMemory.PAGE_SHIFT;
+                if (cpu.mmu.flushWritesTo(offset)) {
+                    // It may have stored since the other CPU decoded.
+                    cpu.ram.wrote(offset, 4096);
+                }
+            }
+        }
+    }
+
+    private void drop(long offset, int length) {
+        CodePage page = pages.get(offset & -4096L);
+        if (page != null && page.covers((int) offset & 4095, (int) (offset & 4095) + length)) {
+            drop(page);
+        }
+    }
+
+    private void drop(CodePage page) {
+        if (page.dropped) {
+            return;
+        }
+        page.drop();
+        pages.remove(page.ramOffset >= 0 ? page.ramOffset : ~page.physical);
+        if (page.ramOffset >= 0) {
+            held.remove(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
+        }
+        for (CodePage reaching : page.reachingIn) {
+            drop(reaching);
+        }
+        cpu.codeGeneration++;
+        // The page may be executing: leave it at the end of the block.
+        cpu.post(Cpu.EVENT_CODE);
+    }
+
+    private void dropAll() {
+        for (CodePage page : pages.values().toArray(CodePage[]::new)) {
+            drop(page);
+        }
+        nodes = 0;
+    }
+
+    /** The memory map changed: physical addresses may mean other memory. */
+    void mapChanged() {
+        dropAll();
+    }
+}

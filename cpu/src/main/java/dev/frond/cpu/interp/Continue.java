@@ -1,0 +1,19 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.interp;
+
+import dev.frond.cpu.Cpu;
+import org.jspecify.annotations.Nullable;
+
+/** The end of a block that no instruction ends: what follows is looked up. */
+final class Continue extends Jump {
+    Continue(int offset) {
+        super(offset);
+    }
+
+    @Override
+    public @Nullable Node execute(Cpu cpu) {
+        return jump(cpu);
+    }
+}

@@ -1,0 +1,37 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.interp;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Width;
+import dev.frond.cpu.decode.Encoding;
+import dev.frond.cpu.decode.Insn;
+import org.jspecify.annotations.Nullable;
+
+/** CALL of the value of a register or of memory. */
+@Encoding("FF /2 : CALL Ev : f64 end")
+public final class IndirectCall extends EndNode {
+    private final Insn insn;
+
+    public IndirectCall(Insn insn) {
+        super(insn);
+        this.insn = insn;
+    }
+
+    @Override
+    public @Nullable Node execute(Cpu cpu) {
+        int size = insn.size;
+        long target = Width.zx(size, insn.readE(cpu, size));
+        cpu.code.checkTarget(target);
+        cpu.push(size, nextRip(cpu));
+        count(cpu);
+        cpu.rip = target;
+        return cpu.code.follow(cpu);
+    }
+
+    @Override
+    public boolean accessesStack() {
+        return true;
+    }
+}

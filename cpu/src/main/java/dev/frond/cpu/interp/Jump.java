@@ -1,0 +1,63 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.interp;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.decode.Insn;
+import org.jspecify.annotations.Nullable;
+
+/** A node with a fixed target relative to its page. */
+public abstract class Jump extends BlockExit {
+    /** The target's instruction pointer minus that of the page's start. */
+    private final int target;
+
+    /** What instruction pointers are cut to: with 16-bit operands to 16 bits. */
+    private final boolean word;
+
+    /** The node at the target if it is in the same page. */
+    private @Nullable Node near;
+
+    protected Jump(Insn insn) {
+        super(insn);
+        target = insn.offset + insn.length + (int) insn.immediate;
+        word = insn.size == 2 || insn.form.sizing() == dev.frond.cpu.decode.Form.Sizing.BYTE && insn.addressSize == 2;
+    }
+
+    Jump(int offset) {
+        super(offset, 0);
+        target = offset;
+        word = false;
+    }
+
+    /** Goes to the target: the next node, or null with {@link Cpu#rip} set. */
+    protected final @Nullable Node jump(Cpu cpu) {
+        count(cpu);
+        if (cpu.hasEvents()) {
+            cpu.rip = targetRip(cpu);
+            return null;
+        }
+        Node node = near;
+        if (node != null) {
+            return node;
+        }
+        return jumpSlow(cpu);
+    }
+
+    private long targetRip(Cpu cpu) {
+        long rip = cpu.r[Cpu.CODE_BASE] + target;
+        return word ? rip & 0xFFFF : cpu.is64() ? rip : rip & 0xFFFF_FFFFL;
+    }
+
+    private @Nullable Node jumpSlow(Cpu cpu) {
+        if (!word && target >= 0 && target < 4096 && cpu.code.mayLink()) {
+            Node node = cpu.code.inPage(target);
+            if (node != null) {
+                near = node;
+                return node;
+            }
+        }
+        cpu.rip = targetRip(cpu);
+        return cpu.code.lookup(cpu.rip);
+    }
+}

@@ -1,0 +1,55 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.interp;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Seg;
+import dev.frond.cpu.decode.Insn;
+
+/** An instruction with a memory operand by ModRM. */
+public abstract class MemoryNode extends Node {
+    private final byte base;
+    private final byte index;
+    private final byte scale;
+    private final byte segment;
+    private final int displacement;
+    private final long mask;
+
+    protected MemoryNode(Insn insn) {
+        super(insn);
+        base = (byte) insn.base;
+        index = (byte) insn.index;
+        scale = (byte) insn.scale;
+        segment = (byte) insn.segment;
+        displacement = (int) insn.displacement;
+        mask = insn.addressMask();
+    }
+
+    /** The effective address. */
+    protected final long effectiveAddress(Cpu cpu) {
+        long[] r = cpu.r;
+        return r[base] + (r[index] << scale) + displacement & mask;
+    }
+
+    /** The linear address of {@code size} bytes to load. */
+    protected final long load(Cpu cpu, int size) {
+        int seg = segment;
+        return seg >= Seg.FLAT
+                ? effectiveAddress(cpu) + cpu.segBase[seg]
+                : cpu.linear(seg, effectiveAddress(cpu), size, false);
+    }
+
+    /** The linear address of {@code size} bytes to store. */
+    protected final long store(Cpu cpu, int size) {
+        int seg = segment;
+        return seg >= Seg.FLAT
+                ? effectiveAddress(cpu) + cpu.segBase[seg]
+                : cpu.linear(seg, effectiveAddress(cpu), size, true);
+    }
+
+    @Override
+    public boolean accessesStack() {
+        return segment == Seg.FLAT_STACK;
+    }
+}

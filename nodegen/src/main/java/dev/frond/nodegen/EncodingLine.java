@@ -1,0 +1,182 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.nodegen;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** One line of an Encoding annotation, taken apart; its grammar stands at the annotation. */
+final class EncodingLine {
+    final String text;
+    String mnemonic = "";
+    String prefix = "PREFIX_ANY";
+    int map;
+    final List<Integer> opcodes = new ArrayList<>();
+
+    /** Whether the low bits of the opcode are a condition, which the mnemonic ends with. */
+    boolean conditions;
+
+    String digit = "NO_MODRM";
+    final List<String> operands = new ArrayList<>();
+    final List<String> attributes = new ArrayList<>();
+    String feature = "";
+    boolean lock;
+    boolean end;
+
+    private static final String[] CONDITIONS = {
+        "O", "NO", "B", "NB", "Z", "NZ", "BE", "NBE", "S", "NS", "P", "NP", "L", "NL", "LE", "NLE"
+    };
+
+    EncodingLine(String text) {
+        this.text = text;
+        String[] parts = text.split(":", -1);
+        if (parts.length < 2 || parts.length > 3) {
+            throw new IllegalArgumentException("expected 'opcode : MNEMONIC operands : attributes' in '" + text + "'");
+        }
+        opcode(parts[0].trim().split("\\s+"));
+        String[] words = parts[1].trim().split("\\s+", 2);
+        mnemonic = words[0];
+        if (words.length > 1) {
+            for (String operand : words[1].split(",")) {
+                operands.add(operand.trim());
+            }
+        }
+        if (parts.length == 3 && !parts[2].isBlank()) {
+            for (String attribute : parts[2].trim().split("\\s+")) {
+                attribute(attribute);
+            }
+        }
+    }
+
+    private void opcode(String[] tokens) {
+        boolean opcodeSeen = false;
+        for (int i = 0; i < tokens.length; i++) {
+            String token = tokens[i];
+            if (!opcodeSeen) {
+                switch (token) {
+                    case "NP" -> prefix = "PREFIX_NONE";
+                    case "66", "F3", "F2" -> {
+                        if (i + 1 < tokens.length && tokens[i + 1].matches("0F|W[01]|[0-9A-F]{2}.*")) {
+                            prefix = "PREFIX_" + token;
+                        } else {
+                            opcodeByte(token);
+                            opcodeSeen = true;
+                        }
+                    }
+                    case "W0", "W1" -> attributes.add(token);
+                    case "0F" -> {
+                        map = 1;
+                        if (i + 2 < tokens.length && tokens[i + 1].equals("38") && tokens[i + 2].matches("[0-9A-F]{2}")) {
+                            map = 2;
+                            i++;
+                        } else if (i + 2 < tokens.length
+                                && tokens[i + 1].equals("3A")
+                                && tokens[i + 2].matches("[0-9A-F]{2}")) {
+                            map = 3;
+                            i++;
+                        }
+                    }
+                    default -> {
+                        opcodeByte(token);
+                        opcodeSeen = true;
+                    }
+                }
+            } else if (token.equals("/r")) {
+                digit = "ANY_DIGIT";
+            } else if (token.matches("/[0-7]")) {
+                digit = token.substring(1);
+            } else if (token.matches("=[0-9A-F]{2}")) {
+                digit = "EXACT + 0x" + token.substring(1);
+            } else if (token.equals("mem")) {
+                attributes.add("MEMORY_ONLY");
+            } else if (token.equals("reg")) {
+                attributes.add("REGISTER_ONLY");
+            } else {
+                throw new IllegalArgumentException("'" + token + "' in '" + text + "'");
+            }
+        }
+        if (!opcodeSeen) {
+            throw new IllegalArgumentException("no opcode in '" + text + "'");
+        }
+    }
+
+    private void opcodeByte(String token) {
+        int first = Integer.parseInt(token.substring(0, 2), 16);
+        String rest = token.substring(2);
+        conditions = rest.equals("+cc");
+        int count = rest.isEmpty() ? 1 : rest.equals("+r") ? 8 : conditions ? 16 : -1;
+        if (count < 0) {
+            throw new IllegalArgumentException("'" + token + "' in '" + text + "'");
+        }
+        for (int i = 0; i < count; i++) {
+            opcodes.add(first + i);
+        }
+    }
+
+    private void attribute(String attribute) {
+        switch (attribute) {
+            case "lock" -> {
+                lock = true;
+                attributes.add("LOCK");
+            }
+            case "end" -> {
+                end = true;
+                attributes.add("END");
+            }
+            case "o64" -> attributes.add("ONLY_64");
+            case "i64" -> attributes.add("NOT_64");
+            case "d64" -> attributes.add("DEFAULT_64");
+            case "f64" -> attributes.add("FORCE_64");
+            case "cpl0" -> attributes.add("CPL0");
+            default -> {
+                if (!attribute.startsWith("+")) {
+                    throw new IllegalArgumentException("attribute '" + attribute + "' in '" + text + "'");
+                }
+                feature = attribute.substring(1).toUpperCase(Locale.ROOT);
+            }
+        }
+    }
+
+    String mnemonic(int opcodeIndex) {
+        return conditions ? mnemonic + CONDITIONS[opcodeIndex] : mnemonic;
+    }
+
+    /** How the operand size selects the node: the name of a Form.Sizing. */
+    String sizing() {
+        for (char type : new char[] {'v', 'y', 'z'}) {
+            for (String operand : operands) {
+                if (isSized(operand) && operand.charAt(operand.length() - 1) == type) {
+                    return String.valueOf(Character.toUpperCase(type));
+                }
+            }
+        }
+        if (operands.contains("rAX") || operands.contains("Ap")) {
+            return "V";
+        }
+        if (operands.contains("eAX")) {
+            return "Z";
+        }
+        for (String operand : operands) {
+            if (isSized(operand) || operand.equals("AL") || operand.equals("AX")) {
+                return switch (operand) {
+                    case "AL" -> "BYTE";
+                    case "AX" -> "WORD";
+                    default ->
+                            switch (operand.charAt(operand.length() - 1)) {
+                                case 'b' -> "BYTE";
+                                case 'w' -> "WORD";
+                                case 'd' -> "DWORD";
+                                default -> "QWORD";
+                            };
+                };
+            }
+        }
+        return "V";
+    }
+
+    private static boolean isSized(String operand) {
+        return operand.matches("s?[EGRZMIJOXYVWCD][bwdqvyz]");
+    }
+}

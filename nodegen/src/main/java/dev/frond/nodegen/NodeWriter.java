@@ -1,0 +1,177 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.nodegen;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Writes the sources: numbers nodes over all files, in the order of the files. */
+final class NodeWriter {
+    private static final String HEADER =
+            """
+            // Copyright 2026 The Frond Authors
+            // SPDX-License-Identifier: Apache-2.0
+            // Made from the Encoding annotations of %s.
+
+            package dev.frond.cpu.gen;
+
+            """;
+
+    /** HotSpot compiles no method above 8000 bytecodes: a switch over node numbers has this many cases. */
+    private static final int CHUNK = 128;
+
+    private int nextNode;
+    private final List<String> files = new ArrayList<>();
+    private final List<Integer> firstNodes = new ArrayList<>();
+
+    /** The source of the file for one class of entries. */
+    String file(String name, String owner, List<Entry> entries) {
+        files.add(name);
+        firstNodes.add(nextNode);
+        Map<String, Integer> numbers = new LinkedHashMap<>();
+        List<String> constructors = new ArrayList<>();
+        StringBuilder classes = new StringBuilder();
+        List<String> forms = new ArrayList<>();
+        for (Entry entry : entries) {
+            for (EncodingLine line : entry.lines()) {
+                for (int i = 0; i < line.opcodes.size(); i++) {
+                    if (i > 0 && !line.conditions) {
+                        forms.add(form(entry, line, i, forms.getLast()));
+                        continue;
+                    }
+                    short[] nodes = new short[12];
+                    java.util.Arrays.fill(nodes, (short) -1);
+                    for (NodeShape shape : NodeShape.of(entry, line, i)) {
+                        Integer number = numbers.get(shape.className());
+                        if (number == null) {
+                            number = nextNode++;
+                            numbers.put(shape.className(), number);
+                            constructors.add(shape.constructor());
+                            classes.append(shape.source());
+                        }
+                        nodes[shape.slot()] = (short) (int) number;
+                    }
+                    forms.add(form(entry, line, i, nodes));
+                }
+            }
+        }
+        StringBuilder out = new StringBuilder(HEADER.formatted(owner));
+        out.append("import dev.frond.cpu.*;\nimport dev.frond.cpu.decode.*;\nimport dev.frond.cpu.interp.*;\n");
+        out.append("import dev.frond.machine.vcpu.CpuFeature;\nimport java.util.List;\n");
+        out.append("import org.jspecify.annotations.Nullable;\n\n");
+        out.append("/** Forms and nodes of {@link ").append(owner).append("}. */\n");
+        out.append("@javax.annotation.processing.Generated(\"dev.frond.nodegen.NodeProcessor\")\n");
+        out.append("final class ").append(name).append(" {\n    private ").append(name).append("() {}\n");
+        formMethods(out, forms);
+        makeMethods(out, constructors);
+        out.append(classes);
+        out.append("}\n");
+        return out.toString();
+    }
+
+    private static void formMethods(StringBuilder out, List<String> forms) {
+        int chunks = (forms.size() + CHUNK / 2 - 1) / (CHUNK / 2);
+        out.append("\n    static void forms(List<Form> to) {\n");
+        for (int c = 0; c < chunks; c++) {
+            out.append("        forms").append(c).append("(to);\n");
+        }
+        out.append("    }\n");
+        for (int c = 0; c < chunks; c++) {
+            out.append("\n    private static void forms").append(c).append("(List<Form> to) {\n");
+            for (String form : forms.subList(c * CHUNK / 2, Math.min(forms.size(), (c + 1) * CHUNK / 2))) {
+                out.append("        to.add(").append(form).append(");\n");
+            }
+            out.append("    }\n");
+        }
+    }
+
+    private static void makeMethods(StringBuilder out, List<String> constructors) {
+        int chunks = (constructors.size() + CHUNK - 1) / CHUNK;
+        out.append("\n    static Node make(int number, Insn insn) {\n        return switch (number / ");
+        out.append(CHUNK).append(") {\n");
+        for (int c = 0; c < chunks; c++) {
+            String label = c == chunks - 1 ? "default" : "case " + c;
+            out.append("            ").append(label).append(" -> make").append(c).append("(number, insn);\n");
+        }
+        out.append("        };\n    }\n");
+        for (int c = 0; c < chunks; c++) {
+            out.append("\n    private static Node make").append(c).append("(int number, Insn insn) {\n");
+            out.append("        return switch (number) {\n");
+            for (int n = c * CHUNK; n < Math.min(constructors.size(), (c + 1) * CHUNK); n++) {
+                out.append("            case ").append(n).append(" -> ").append(constructors.get(n)).append(";\n");
+            }
+            out.append("            default -> throw new AssertionError(number);\n        };\n    }\n");
+        }
+    }
+
+    private static String form(Entry entry, EncodingLine line, int index, short[] nodes) {
+        StringBuilder text = new StringBuilder();
+        for (short node : nodes) {
+            text.append(", (short) ").append(node);
+        }
+        return formHead(entry, line, index) + text + ")";
+    }
+
+    /** The same form for the next register in the opcode: only the opcode differs. */
+    private static String form(Entry entry, EncodingLine line, int index, String previous) {
+        return formHead(entry, line, index) + previous.substring(previous.indexOf(", (short) "));
+    }
+
+    private static String formHead(Entry entry, EncodingLine line, int index) {
+        StringBuilder out = new StringBuilder("new Form(\"");
+        out.append(line.mnemonic(index)).append("\", ").append(line.map).append(", 0x");
+        out.append(Integer.toHexString(line.opcodes.get(index))).append(", Form.").append(line.prefix);
+        out.append(", ").append(line.digit.matches("[0-7]") ? line.digit : "Form." + line.digit).append(", 0");
+        for (String attribute : line.attributes) {
+            out.append(" | Form.").append(attribute);
+        }
+        out.append(", Form.Sizing.").append(line.sizing()).append(", ");
+        out.append(line.feature.isEmpty() ? "null" : "CpuFeature." + line.feature).append(", 0");
+        for (String flag : entry.undefined().trim().split("\\s+")) {
+            if (!flag.isEmpty()) {
+                out.append(" | Cpu.").append(flag);
+            }
+        }
+        out.append(", List.of(");
+        for (int i = 0; i < line.operands.size(); i++) {
+            String operand = line.operands.get(i);
+            out.append(i == 0 ? "" : ", ").append("Operand.").append(operand.equals("1") ? "One" : operand);
+        }
+        return out.append(")").toString();
+    }
+
+    /** The source of the file that lists all others. */
+    String table() {
+        StringBuilder out = new StringBuilder(HEADER.formatted("all table classes"));
+        out.append(
+                """
+                import dev.frond.cpu.decode.*;
+                import dev.frond.cpu.interp.*;
+                import java.util.ArrayList;
+                import java.util.List;
+
+                /** The whole instruction table. */
+                @javax.annotation.processing.Generated("dev.frond.nodegen.NodeProcessor")
+                public final class Table {
+                    private Table() {}
+
+                    /** All forms. */
+                    public static List<Form> forms() {
+                        List<Form> all = new ArrayList<>();
+                """);
+        for (String file : files) {
+            out.append("        ").append(file).append(".forms(all);\n");
+        }
+        out.append("        return all;\n    }\n\n    /** The node with a number that a form names. */\n");
+        out.append("    public static Node make(int number, Insn insn) {\n");
+        for (int i = files.size() - 1; i > 0; i--) {
+            out.append("        if (number >= ").append(firstNodes.get(i)).append(") {\n            return ");
+            out.append(files.get(i)).append(".make(number - ").append(firstNodes.get(i)).append(", insn);\n        }\n");
+        }
+        out.append("        return ").append(files.getFirst()).append(".make(number, insn);\n    }\n}\n");
+        return out.toString();
+    }
+}
