@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.cpu.fpu;
 
+import java.util.Arrays;
+
 /**
  * The x87 unit of one CPU: eight 80-bit registers as a stack, control, status and tags, and the
- * instructions that load, store, move and compare; {@link X87Math} and {@link X87Transcendental}
- * compute, {@link X87Image} packs the memory images. SDM Vol. 1, chapter 8.
+ * instructions that load, store and move; {@link X87Math}, {@link X87Compare} and {@link
+ * X87Transcendental} compute, {@link X87Image} packs the memory images. SDM Vol. 1, chapter 8.
  *
  * <p>An unmasked exception only sets ES: the CPU asks {@link #pendingException} before the next
  * waiting instruction and raises #MF (or FERR#). Not thread-safe.
@@ -67,6 +69,7 @@ public final class X87 {
     final long[] significands = new long[8];
     final int[] exponents = new int[8];
     final FpEnv env = new FpEnv();
+    final X87Transcendental transcendental = new X87Transcendental();
 
     private int top;
 
@@ -93,11 +96,9 @@ public final class X87 {
 
     /** The state after RESET and power-on: SDM Vol. 3, table 10-1. */
     public void reset() {
-        fninit();
+        initialize();
         control = CONTROL_RESET;
         occupied = 0xFF;
-        java.util.Arrays.fill(significands, 0);
-        java.util.Arrays.fill(exponents, 0);
     }
 
     /** FNINIT: the registers keep their bits but become empty. */
@@ -127,6 +128,11 @@ public final class X87 {
     public void controlWord(int value) {
         control = (value & 0x1F3F) | 0x40;
         summarize();
+    }
+
+    /** What FNSTENV does to the control word after the store: all exceptions masked. */
+    public void maskAll() {
+        controlWord(control | FpFlags.ALL);
     }
 
     /** FNSTSW. */
@@ -216,14 +222,14 @@ public final class X87 {
     /** Notes the non-control instruction about to be executed; opcode is its 11 bits. */
     public void instruction(long pointer, int selector, int elevenBits) {
         instructionPointer = pointer;
-        codeSelector = selector;
-        opcode = elevenBits;
+        codeSelector = selector & 0xFFFF;
+        opcode = elevenBits & 0x7FF;
     }
 
     /** Notes the memory operand of the instruction of {@link #instruction}. */
     public void operand(long pointer, int selector) {
         dataPointer = pointer;
-        dataSelector = selector;
+        dataSelector = selector & 0xFFFF;
     }
 
     /** The offset (or linear address) of the last non-control instruction. */
@@ -278,6 +284,13 @@ public final class X87 {
         exponents[n] = signExponent & 0xFFFF;
         significands[n] = significand;
         occupied |= 1 << n;
+    }
+
+    /** Writes the bits of ST(i), empty or not, and leaves its tag alone. */
+    void setBits(int i, int signExponent, long significand) {
+        int n = physical(i);
+        exponents[n] = signExponent;
+        significands[n] = significand;
     }
 
     void set(int i, Unpacked value) {
@@ -701,152 +714,61 @@ public final class X87 {
         }
     }
 
-    // --- comparisons ----------------------------------------------------------------------------
+    // --- state ----------------------------------------------------------------------------------
 
-    /** FCOM, FCOMP, FCOMPP with ST(i). */
-    public void fcom(int i, int pops) {
-        compareStack(i, true, pops);
-    }
-
-    /** FUCOM, FUCOMP, FUCOMPP with ST(i): a quiet NaN raises nothing. */
-    public void fucom(int i, int pops) {
-        compareStack(i, false, pops);
-    }
-
-    private void compareStack(int i, boolean signalling, int pops) {
-        if (empty(0) || empty(i)) {
-            compareUnderflow(pops);
-            return;
-        }
-        FpEnv e = begin();
-        load(e.b, i);
-        compare(e, signalling, pops);
-    }
-
-    /** FCOM and FCOMP m32fp. */
-    public void fcomM32(int bits, int pops) {
-        if (empty(0)) {
-            compareUnderflow(pops);
-            return;
-        }
-        FpEnv e = begin();
-        e.b.load32(bits, false);
-        compare(e, true, pops);
-    }
-
-    /** FCOM and FCOMP m64fp. */
-    public void fcomM64(long bits, int pops) {
-        if (empty(0)) {
-            compareUnderflow(pops);
-            return;
-        }
-        FpEnv e = begin();
-        e.b.load64(bits, false);
-        compare(e, true, pops);
-    }
-
-    /** FICOM and FICOMP of 16 and 32 bits, sign-extended. */
-    public void ficom(int value, int pops) {
-        if (empty(0)) {
-            compareUnderflow(pops);
-            return;
-        }
-        FpEnv e = begin();
-        e.b.loadInteger(value);
-        compare(e, true, pops);
-    }
-
-    /** FTST. */
-    public void ftst() {
-        ficom(0, 0);
-    }
-
-    private void compareUnderflow(int pops) {
-        if (stackUnderflow()) {
-            pop(pops);
-        }
-        conditions(C0 | C2 | C3, C0 | C2 | C3);
-    }
-
-    private void compare(FpEnv e, boolean signalling, int pops) {
-        load(e.a, 0);
-        int relation = relation(e, signalling);
-        boolean done = settle(e);
-        conditions(
-                C0 | C2 | C3,
-                switch (relation) {
-                    case -1 -> C0;
-                    case 0 -> C3;
-                    case 1 -> 0;
-                    default -> C0 | C2 | C3;
-                });
-        if (done) {
-            pop(pops);
-        }
-    }
-
-    /** -1, 0, 1, or 2 when unordered; with the flags raised in e. */
-    private static int relation(FpEnv e, boolean signalling) {
-        Unpacked a = e.a;
-        Unpacked b = e.b;
-        if (a.isNan() || b.isNan()) {
-            if (signalling || a.kind > Unpacked.QNAN || b.kind > Unpacked.QNAN) {
-                e.raise(FpFlags.IE);
-            }
-            return 2;
-        }
-        if (a.denormal || b.denormal) {
-            e.raise(FpFlags.DE);
-        }
-        return SoftFloat.compare(a, b);
-    }
+    /** The length of {@link #save}. */
+    public static final int STATE_LONGS = 14;
 
     /**
-     * FCOMI, FCOMIP (signalling) and FUCOMI, FUCOMIP with ST(i): the new ZF, PF and CF in their
-     * EFLAGS places, or -1 when an unmasked exception leaves these three as they are. OF, SF and AF
-     * become 0 in any case.
+     * The whole state: physical registers' significands (0 to 7), their sign-and-exponent words four
+     * to a long (8, 9), control word, status word and occupied bits from bit 0, 16, 32 up (10), the
+     * two pointers (11, 12), and opcode, code and data selector from bit 0, 16, 32 up (13).
      */
-    public int fcomi(int i, boolean signalling, boolean pop) {
-        if (empty(0) || empty(i)) {
-            boolean masked = stackUnderflow();
-            if (masked && pop) {
-                pop();
-            }
-            return masked ? SseMath.UNORDERED : -1;
+    public long[] save() {
+        long[] state = new long[STATE_LONGS];
+        for (int n = 0; n < 8; n++) {
+            state[n] = significands[n];
+            state[8 + n / 4] |= (long) exponents[n] << (n % 4 * 16);
         }
-        FpEnv e = begin();
-        load(e.a, 0);
-        load(e.b, i);
-        int relation = relation(e, signalling);
-        if (!settle(e)) {
-            return -1;
-        }
-        if (pop) {
-            pop();
-        }
-        return switch (relation) {
-            case -1 -> SseMath.LESS;
-            case 0 -> SseMath.EQUAL;
-            case 1 -> SseMath.GREATER;
-            default -> SseMath.UNORDERED;
-        };
+        state[10] = control | (long) statusWord() << 16 | (long) occupied << 32;
+        state[11] = instructionPointer;
+        state[12] = dataPointer;
+        state[13] = opcode | (long) codeSelector << 16 | (long) dataSelector << 32;
+        return state;
     }
 
-    /** FXAM: the class of ST(0) in C3, C2, C0 and its sign in C1. */
-    public void fxam() {
-        load(env.a, 0);
-        Unpacked a = env.a;
-        int bits =
-                empty(0)
-                        ? C3 | C0
-                        : switch (a.kind) {
-                            case Unpacked.ZERO -> C3;
-                            case Unpacked.FINITE -> a.denormal ? C3 | C2 : C2;
-                            case Unpacked.INFINITY -> C2 | C0;
-                            case Unpacked.UNSUPPORTED -> 0;
-                            default -> C0;
-                        };
-        conditions(CC, bits | (a.sign != 0 ? C1 : 0));
+    /** Takes over what {@link #save} gave; any bits are accepted, reserved ones are dropped. */
+    public void load(long[] state) {
+        if (state.length != STATE_LONGS) {
+            throw new IllegalArgumentException(
+                    "x87 state of " + state.length + " longs, expected " + STATE_LONGS);
+        }
+        for (int n = 0; n < 8; n++) {
+            significands[n] = state[n];
+            exponents[n] = (int) (state[8 + n / 4] >>> (n % 4 * 16)) & 0xFFFF;
+        }
+        controlWord((int) state[10] & 0xFFFF);
+        statusWord((int) (state[10] >>> 16) & 0xFFFF);
+        occupied((int) (state[10] >>> 32));
+        instruction(state[11], (int) (state[13] >>> 16) & 0xFFFF, (int) state[13]);
+        operand(state[12], (int) (state[13] >>> 32) & 0xFFFF);
+    }
+
+    /** The initial configuration of the XSAVE feature set: FNINIT with all registers +0. */
+    public void initialize() {
+        fninit();
+        Arrays.fill(significands, 0);
+        Arrays.fill(exponents, 0);
+    }
+
+    /** Whether the state is that of {@link #initialize}: SDM Vol. 1, 13.6. */
+    public boolean isInitial() {
+        long any = instructionPointer | dataPointer | codeSelector | dataSelector | opcode;
+        any |= status | top | occupied | (control ^ CONTROL_INIT);
+        for (int n = 0; n < 8; n++) {
+            any |= significands[n] | exponents[n];
+        }
+        return any == 0;
     }
 
     // --- MMX ------------------------------------------------------------------------------------
