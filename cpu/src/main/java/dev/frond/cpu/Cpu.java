@@ -3,6 +3,7 @@
 
 package dev.frond.cpu;
 
+import dev.frond.cpu.fpu.FpContext;
 import dev.frond.cpu.fpu.X87;
 import dev.frond.cpu.interp.CodeCache;
 import dev.frond.cpu.interp.CodePage;
@@ -130,6 +131,9 @@ public final class Cpu {
 
     /** Index in {@link #v} of the scratch vector that memory operands are loaded to. */
     public static final int SCRATCH = 16 * 4;
+
+    /** MXCSR and the exceptions of SSE arithmetic. */
+    public final FpContext sse = new FpContext();
 
     public final X87 x87 = new X87();
 
@@ -415,6 +419,9 @@ public final class Cpu {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
 
+    private static final VarHandle ATOMIC_INT = ValueLayout.JAVA_INT.varHandle();
+    private static final VarHandle ATOMIC_LONG = ValueLayout.JAVA_LONG.varHandle();
+
     /** The TLB for loads in force: tag and addend interleaved, see {@link Mmu}. */
     long[] readTlb;
 
@@ -539,6 +546,19 @@ public final class Cpu {
             case 4 -> store32(linear, value);
             default -> store64(linear, value);
         }
+    }
+
+    /** Stores {@code value} atomically if {@code expected} stands there (1, 2, 4, 8 bytes). */
+    public boolean compareAndSet(long linear, int size, long expected, long value) {
+        long[] tlb = writeTlb;
+        int slot = slot(linear);
+        if (size >= 4 && (linear & size - 1) == 0 && tlb[slot] == (linear & Mmu.PAGE_MASK)) {
+            long at = linear + tlb[slot + 1];
+            return size == 8
+                    ? ATOMIC_LONG.compareAndSet(ramSegment, at, expected, value)
+                    : ATOMIC_INT.compareAndSet(ramSegment, at, (int) expected, (int) value);
+        }
+        return mmu.compareAndSet(linear, size, expected, value);
     }
 
     /** Loads 16 bytes to {@link #v} at {@code index}; both halves or a fault. */

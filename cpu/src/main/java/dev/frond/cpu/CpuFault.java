@@ -87,6 +87,16 @@ public final class CpuFault extends RuntimeException {
         return errorCode;
     }
 
+    /** Not a fault: the instruction must be executed again, alone. */
+    public boolean isRestart() {
+        return vector == RESTART_ALONE;
+    }
+
+    /** The cause was a non-canonical address. */
+    public boolean isNonCanonical() {
+        return nonCanonical;
+    }
+
     static boolean hasErrorCode(int vector) {
         return vector < 32 && (WITH_ERROR_CODE >>> vector & 1) != 0;
     }

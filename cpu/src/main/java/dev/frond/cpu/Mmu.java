@@ -7,6 +7,7 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.Cpuid;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
@@ -242,6 +243,113 @@ public final class Mmu {
             if (cpu.code.executes(offset, length)) {
                 throw cpu.restartAlone();
             }
+        }
+    }
+
+    /** Bytes from {@code linear} to the end of its page. */
+    public long pageRest(long linear) {
+        return 4096 - (linear & 4095);
+    }
+
+    /** The offset in RAM of a byte that the TLB for stores covers, or -1. */
+    private long storeOffset(long linear) {
+        int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
+        long[] tlb = cpu.writeTlb;
+        return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] : -1;
+    }
+
+    private long loadOffset(long linear) {
+        int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
+        long[] tlb = cpu.readTlb;
+        return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] : -1;
+    }
+
+    /** Copies within a page of each side if both are quick to reach; else false, with nothing done. */
+    public boolean copyRun(long from, long to, long bytes) {
+        long source = loadOffset(from);
+        long target = storeOffset(to);
+        if (source < 0 || target < 0 || target > source && target < source + bytes) {
+            return false;
+        }
+        MemorySegment ram = cpu.ramSegment;
+        MemorySegment.copy(ram, source, ram, target, bytes);
+        return true;
+    }
+
+    /** Stores {@code value} of {@code size} bytes {@code count} times within a page if that is quick. */
+    public boolean fillRun(long to, int size, long count, long value) {
+        long target = storeOffset(to);
+        if (target < 0) {
+            return false;
+        }
+        MemorySegment slice = cpu.ramSegment.asSlice(target, count * size);
+        long pattern = Width.zx(size, value) * (size == 1 ? 0x0101_0101_0101_0101L : 1);
+        boolean uniform = size == 1 || value == 0;
+        if (uniform) {
+            slice.fill((byte) pattern);
+        } else {
+            for (long i = 0; i < count; i++) {
+                cpu.store(to + i * size, size, value);
+            }
+        }
+        return true;
+    }
+
+    /**
+     * LOCK CMPXCHG for 1, 2, 4 or 8 bytes: stores {@code value} if {@code expected} stands there. A misaligned
+     * operand within an aligned 8 bytes is exchanged with those; one that crosses them is atomic only towards
+     * other such operands.
+     */
+    boolean compareAndSet(long linear, int size, long expected, long value) {
+        checkStore(linear, size);
+        long physical = translate(linear, WRITE, context);
+        if (!isRam(physical) || isApic(physical)) {
+            storeSlow(linear, size, value);
+            return true;
+        }
+        long offset = ramOffset(physical);
+        if ((offset & size - 1) == 0) {
+            return Width.zx(size, cpu.ram.compareAndExchange(offset, size, expected, value)) == Width.zx(size, expected);
+        }
+        if ((offset & 7) + size <= 8) {
+            long word = offset & ~7L;
+            int shift = (int) (offset & 7) * 8;
+            long mask = Width.zx(size, -1) << shift;
+            while (true) {
+                long old = cpu.ram.load(word, 8);
+                if ((old & mask) >>> shift != Width.zx(size, expected)) {
+                    return false;
+                }
+                long next = old & ~mask | value << shift & mask;
+                if (cpu.ram.compareAndExchange(word, 8, old, next) == old) {
+                    return true;
+                }
+            }
+        }
+        synchronized (cpu.ram) {
+            if (Width.zx(size, loadSlow(linear, size)) != Width.zx(size, expected)) {
+                return false;
+            }
+            storeSlow(linear, size, value);
+            return true;
+        }
+    }
+
+    /**
+     * CMPXCHG16B: {@code old} gets the two longs found. Atomic towards other CPUs' CMPXCHG16B; Java has no
+     * 16-byte exchange, so that other accesses may come between the halves.
+     */
+    public boolean compareAndExchange16(long linear, long low, long high, long newLow, long newHigh, long[] old) {
+        checkStore(linear, 16);
+        synchronized (cpu.ram) {
+            old[0] = loadSlow(linear, 8);
+            old[1] = loadSlow(linear + 8, 8);
+            boolean equal = old[0] == low && old[1] == high;
+            if (equal) {
+                storeSlow(linear, 8, newLow);
+                storeSlow(linear + 8, 8, newHigh);
+            }
+            return equal;
         }
     }
 

@@ -74,7 +74,7 @@ public final class NodeProcessor extends AbstractProcessor {
     }
 
     private void write(String name, String source) {
-        try (Writer out = processingEnv.getFiler().createSourceFile("dev.frond.cpu.gen." + name).openWriter()) {
+        try (Writer out = processingEnv.getFiler().createSourceFile("dev.frond.cpu.insn." + name).openWriter()) {
             out.write(source);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

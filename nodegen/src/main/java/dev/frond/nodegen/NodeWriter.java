@@ -16,7 +16,7 @@ final class NodeWriter {
             // SPDX-License-Identifier: Apache-2.0
             // Made from the Encoding annotations of %s.
 
-            package dev.frond.cpu.gen;
+            package dev.frond.cpu.insn;
 
             """;
 

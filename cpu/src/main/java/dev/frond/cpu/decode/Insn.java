@@ -30,6 +30,8 @@ public final class Insn {
     /** Whether a REX prefix stands there, which gives SPL..DIL instead of AH..BH. */
     public final boolean rex;
 
+    private final boolean rexW;
+
     public final int opcode;
     public final int modRm;
 
@@ -77,6 +79,7 @@ public final class Insn {
         repeat = d.repeat;
         lock = d.lock;
         rex = d.rex != 0;
+        rexW = (d.rex & 8) != 0;
         opcode = d.opcode;
         modRm = d.modRm;
         reg = d.reg;
@@ -91,6 +94,11 @@ public final class Insn {
         stringSegment = d.stringSegment;
         immediate = d.immediate;
         immediate2 = d.immediate2;
+    }
+
+    /** Whether REX.W is set, for instructions where it selects more than the operand size. */
+    public boolean rexW() {
+        return rexW;
     }
 
     /** What effective addresses are cut to. */

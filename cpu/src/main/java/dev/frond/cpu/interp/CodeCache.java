@@ -9,7 +9,7 @@ import dev.frond.cpu.Seg;
 import dev.frond.cpu.decode.Decoder;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
-import dev.frond.cpu.gen.Table;
+import dev.frond.cpu.insn.Table;
 import dev.frond.machine.memory.GuestMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

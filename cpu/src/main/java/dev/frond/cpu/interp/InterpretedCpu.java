@@ -1,0 +1,335 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.interp;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.CpuStates;
+import dev.frond.cpu.Delivery;
+import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.vcpu.Accelerator;
+import dev.frond.machine.vcpu.CpuState;
+import dev.frond.machine.vcpu.CpuState.Activity;
+import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.Vcpu;
+import dev.frond.machine.vcpu.VcpuExit;
+import dev.frond.machine.vcpu.VcpuStats;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/** One CPU executed by the interpreter. */
+final class InterpretedCpu implements Vcpu {
+    private final int id;
+    private final Cpu cpu;
+    private volatile @Nullable Thread thread;
+    private Activity activity = Activity.ACTIVE;
+    private volatile int startupVector = -1;
+
+    private long interruptsTaken;
+    private long exceptions;
+    private long pageFaults;
+    private long halts;
+
+    InterpretedCpu(int id, Cpuid cpuid, Accelerator.Wiring wiring, GuestMemory ram) {
+        this.id = id;
+        cpu = new Cpu(cpuid, wiring.memory(), wiring.ports(), ram, wiring.clock(), wiring.interrupts());
+        load(initial(false));
+        wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));
+        ram.dirtyLog().onHarvest(() -> signal(Cpu.EVENT_MAP));
+    }
+
+    /** After power-on, or after INIT: only CPU 0 does not wait for a start-up IPI. */
+    private CpuState initial(boolean init) {
+        CpuState powerOn = CpuState.powerOn(cpu.cpuid.signature());
+        return CpuStates.withActivity(powerOn, id == 0 && !init ? Activity.ACTIVE : Activity.WAIT_FOR_SIPI);
+    }
+
+    // --- signals: from any thread ---------------------------------------------------------------------------
+
+    private void signal(int event) {
+        cpu.post(event);
+        Thread sleeper = thread;
+        if (sleeper != null) {
+            LockSupport.unpark(sleeper);
+        }
+    }
+
+    @Override
+    public void kick() {
+        signal(Cpu.EVENT_KICK);
+    }
+
+    @Override
+    public void interruptChanged() {
+        signal(Cpu.EVENT_INTERRUPT);
+    }
+
+    @Override
+    public void nmi() {
+        signal(Cpu.EVENT_NMI);
+    }
+
+    @Override
+    public void init() {
+        signal(Cpu.EVENT_INIT);
+    }
+
+    @Override
+    public void startup(int vector) {
+        startupVector = vector;
+        signal(Cpu.EVENT_SIPI);
+    }
+
+    // --- state ---------------------------------------------------------------------------------------------------
+
+    @Override
+    public CpuState save() {
+        return CpuStates.save(cpu, cpu.halted ? Activity.HLT : activity, nmiPending);
+    }
+
+    @Override
+    public void load(CpuState state) {
+        CpuStates.load(cpu, state);
+        activity = state.activity() == Activity.HLT ? Activity.ACTIVE : state.activity();
+        cpu.halted = state.activity() == Activity.HLT;
+        nmiPending = state.nmiPending();
+        cpu.post(Cpu.EVENT_INTERRUPT);
+    }
+
+    @Override
+    public VcpuStats stats() {
+        Map<String, Long> exits = new LinkedHashMap<>();
+        exits.put("interrupts", interruptsTaken);
+        exits.put("exceptions", exceptions);
+        exits.put("page faults", pageFaults);
+        exits.put("halts", halts);
+        return new VcpuStats(cpu.instructions, exits);
+    }
+
+    // --- the loop --------------------------------------------------------------------------------------------------
+
+    @Override
+    public VcpuExit run() {
+        thread = Thread.currentThread();
+        cpu.code.setOwner(Thread.currentThread());
+        while (true) {
+            VcpuExit exit = null;
+            if (cpu.hasEvents() || cpu.halted || activity != Activity.ACTIVE || stepping) {
+                exit = attend();
+            }
+            if (exit == null && !cpu.halted && activity == Activity.ACTIVE) {
+                exit = execute(stepping || alone);
+            }
+            if (exit != null) {
+                return exit;
+            }
+        }
+    }
+
+    private boolean nmiPending;
+
+    /** Execute one instruction, then look at events again. */
+    private boolean stepping;
+
+    /** Execute one instruction that may change the code that executes. */
+    private boolean alone;
+
+    private @Nullable Node current;
+
+    /** Executes linked nodes until something else is to do. */
+    private @Nullable VcpuExit execute(boolean single) {
+        boolean trap = single && (cpu.systemFlags & Cpu.TF) != 0;
+        stepping = false;
+        current = null;
+        try {
+            if (single) {
+                cpu.alone = true;
+                alone = false;
+                Node node = cpu.code.enterAlone();
+                current = node;
+                // The instruction, then whatever leads to the next one.
+                Node next = node.execute(cpu);
+                if (next == node.next) {
+                    current = null;
+                    cpu.rip = node.nextRip(cpu);
+                    cpu.instructions++;
+                } else if (next != null) {
+                    cpu.rip = next.rip(cpu);
+                }
+            } else {
+                Node node = cpu.code.enter();
+                chain(node);
+            }
+        } catch (CpuFault fault) {
+            cpu.alone = false;
+            return fault(fault);
+        }
+        cpu.alone = false;
+        if (trap) {
+            cpu.dr[6] |= 0x4000;
+            current = null;
+            return deliver(CpuFault.DB, Delivery.Source.EXCEPTION, 0);
+        }
+        return null;
+    }
+
+    /** The interpreter itself. */
+    private void chain(Node first) {
+        Node node = first;
+        try {
+            do {
+                node = node.execute(cpu);
+            } while (node != null);
+        } catch (CpuFault fault) {
+            current = node;
+            throw fault;
+        }
+    }
+
+    private @Nullable VcpuExit fault(CpuFault fault) {
+        Node node = current;
+        if (node != null) {
+            cpu.rip = node.rip(cpu);
+        }
+        int vector = fault.vector();
+        if (fault.isRestart()) {
+            alone = true;
+            return null;
+        }
+        exceptions++;
+        if (vector == CpuFault.PF) {
+            pageFaults++;
+        }
+        if (fault.isNonCanonical() && node != null && node.accessesStack()) {
+            vector = CpuFault.SS;
+        }
+        return deliver(vector, Delivery.Source.EXCEPTION, fault.errorCode());
+    }
+
+    /** Delivers an event, and what goes wrong in that (SDM Vol. 3A, 7.15, double fault). */
+    private @Nullable VcpuExit deliver(int first, Delivery.Source firstSource, int firstError) {
+        int vector = first;
+        Delivery.Source source = firstSource;
+        int error = firstError;
+        while (true) {
+            try {
+                cpu.alone = true;
+                cpu.delivery.deliver(vector, source, error);
+                return null;
+            } catch (CpuFault fault) {
+                exceptions++;
+                int next = fault.vector();
+                if (vector == CpuFault.DF && source == Delivery.Source.EXCEPTION) {
+                    activity = Activity.SHUTDOWN;
+                    return VcpuExit.SHUTDOWN;
+                }
+                boolean pageFault = source == Delivery.Source.EXCEPTION && vector == CpuFault.PF;
+                boolean contributory = source == Delivery.Source.EXCEPTION && isContributory(vector);
+                if (contributory && isContributory(next) || pageFault && (isContributory(next) || next == CpuFault.PF)) {
+                    vector = CpuFault.DF;
+                    error = 0;
+                } else {
+                    vector = next;
+                    error = fault.errorCode();
+                }
+                source = Delivery.Source.EXCEPTION;
+            } finally {
+                cpu.alone = false;
+            }
+        }
+    }
+
+    private static boolean isContributory(int vector) {
+        return vector == CpuFault.DE || vector >= CpuFault.TS && vector <= CpuFault.GP;
+    }
+
+    /** Looks at events, and sleeps while there is nothing to execute. */
+    private @Nullable VcpuExit attend() {
+        while (true) {
+            int events = cpu.takeEvents();
+            if ((events & Cpu.EVENT_MAP) != 0) {
+                cpu.mmu.mapChanged();
+            }
+            if ((events & Cpu.EVENT_CODE) != 0) {
+                cpu.code.handleRequests();
+            }
+            if ((events & Cpu.EVENT_INIT) != 0) {
+                load(CpuStates.afterInit(initial(true), cpu));
+            }
+            if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
+                cpu.segments.setReal(dev.frond.cpu.Seg.CS, startupVector << 8);
+                cpu.segments.followSegment(dev.frond.cpu.Seg.CS);
+                cpu.rip = 0;
+                activity = Activity.ACTIVE;
+            }
+            if ((events & Cpu.EVENT_NMI) != 0) {
+                nmiPending = true;
+            }
+            if ((events & Cpu.EVENT_KICK) != 0) {
+                cpu.post(events & (Cpu.EVENT_INTERRUPT | Cpu.EVENT_STEP));
+                return VcpuExit.KICKED;
+            }
+            if (activity == Activity.SHUTDOWN) {
+                return VcpuExit.SHUTDOWN;
+            }
+            if (activity == Activity.ACTIVE) {
+                VcpuExit exit = interrupts(events);
+                if (exit != null) {
+                    return exit;
+                }
+                if ((cpu.systemFlags & Cpu.TF) != 0) {
+                    stepping = true;
+                    cpu.post(Cpu.EVENT_STEP);
+                }
+                if (!cpu.halted) {
+                    return null;
+                }
+            }
+            halts++;
+            while (!cpu.hasEvents()) {
+                LockSupport.park(this);
+            }
+        }
+    }
+
+    private @Nullable VcpuExit interrupts(int events) {
+        boolean shadow = cpu.shadowRip == cpu.rip && !cpu.halted;
+        cpu.shadowRip = -1;
+        boolean wanted = (events & Cpu.EVENT_INTERRUPT) != 0 || nmiPending;
+        if (!wanted) {
+            return null;
+        }
+        if (shadow) {
+            stepping = true;
+            cpu.post(Cpu.EVENT_INTERRUPT);
+            return null;
+        }
+        if (nmiPending && !cpu.nmiBlocked) {
+            nmiPending = false;
+            cpu.halted = false;
+            cpu.post(events & Cpu.EVENT_INTERRUPT);
+            VcpuExit exit = deliver(CpuFault.NMI, Delivery.Source.EXTERNAL, 0);
+            cpu.nmiBlocked = true;
+            return exit;
+        }
+        if (!cpu.interrupts.pending()) {
+            return null;
+        }
+        if ((cpu.systemFlags & Cpu.IF) == 0) {
+            cpu.interruptHeld = true;
+            return null;
+        }
+        int vector = cpu.interrupts.acknowledge();
+        if (vector < 0) {
+            return null;
+        }
+        // There may be more.
+        cpu.post(Cpu.EVENT_INTERRUPT);
+        interruptsTaken++;
+        cpu.halted = false;
+        return deliver(vector, Delivery.Source.EXTERNAL, 0);
+    }
+}

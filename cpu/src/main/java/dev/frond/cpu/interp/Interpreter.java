@@ -1,0 +1,61 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.interp;
+
+import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.memory.FlatView;
+import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.memory.Region;
+import dev.frond.machine.vcpu.Accelerator;
+import dev.frond.machine.vcpu.CpuFeature;
+import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.Vcpu;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.Set;
+
+/** The interpreting engine: runs on every host. */
+public final class Interpreter implements Accelerator {
+    /** What the instruction table and the architecture behind it implement. */
+    private static final Set<CpuFeature> FEATURES =
+            Collections.unmodifiableSet(
+                    EnumSet.complementOf(
+                            EnumSet.of(
+                                    CpuFeature.VME, CpuFeature.MONITOR, CpuFeature.PCLMULQDQ, CpuFeature.FMA, CpuFeature.MOVBE,
+                                    CpuFeature.AES, CpuFeature.AVX, CpuFeature.F16C, CpuFeature.BMI1, CpuFeature.AVX2,
+                                    CpuFeature.BMI2, CpuFeature.ADX, CpuFeature.SHA, CpuFeature.UMIP, CpuFeature.PKU,
+                                    CpuFeature.LA57, CpuFeature.XSAVEC, CpuFeature.XSAVES, CpuFeature.ABM, CpuFeature.SSE4A)));
+
+    @Override
+    public String name() {
+        return "interpreter";
+    }
+
+    @Override
+    public Set<CpuFeature> features() {
+        return FEATURES;
+    }
+
+    @Override
+    public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring) {
+        return new InterpretedCpu(id, cpuid, wiring, mainMemory(wiring.memory()));
+    }
+
+    /** The largest memory on the bus: the one that fast paths reach. */
+    private static GuestMemory mainMemory(AddressSpace memory) {
+        GuestMemory largest = null;
+        for (FlatView.Range range : memory.view().ranges()) {
+            if (range.region() instanceof Region.Ram ram && (largest == null || ram.memory().size() > largest.size())) {
+                largest = ram.memory();
+            }
+        }
+        if (largest == null) {
+            throw new IllegalArgumentException("address space " + memory.name() + " has no RAM");
+        }
+        return largest;
+    }
+
+    @Override
+    public void close() {}
+}
