@@ -24,6 +24,8 @@ final class Mapping {
     static final int MADV_NOHUGEPAGE = 15;
 
     private static final int MFD_CLOEXEC = 1;
+    private static final long LOW_STEP = 16L << 20;
+    private static final long LOW_END = 2L << 30;
 
     private Mapping() {}
 
@@ -31,6 +33,33 @@ final class Mapping {
     static long map(long address, long size, int protection, int flags, int fd) {
         return Libc.MMAP.check(
                 Libc.MMAP.call(address, size, protection, flags, fd, 0), describe(size));
+    }
+
+    /**
+     * mmap(2) below 2 GiB, private and anonymous. MAP_32BIT looks only between 1 and 2 GiB, where HotSpot may have put its class
+     * space (1 GiB of addresses, at random); then the rest below 2 GiB is tried.
+     */
+    static long mapLow(long size, int protection) {
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        long address = Libc.MMAP.call(0, size, protection, flags | MAP_32BIT, -1, 0);
+        return address == -Errno.ENOMEM.number()
+                ? mapLowByTrying(size, protection)
+                : Libc.MMAP.check(address, describe(size) + " below 2 GiB");
+    }
+
+    static long mapLowByTrying(long size, int protection) {
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+        for (long wanted = LOW_STEP; wanted <= LOW_END - size; wanted += LOW_STEP) {
+            long address = Libc.MMAP.call(wanted, size, protection, flags, -1, 0);
+            if (address == wanted) {
+                return address;
+            }
+            if (address > 0) {
+                // A kernel that does not know MAP_FIXED_NOREPLACE takes the address for a hint.
+                unmap(address, size);
+            }
+        }
+        throw new HostException("mmap", describe(size) + " below 2 GiB", Errno.ENOMEM.number());
     }
 
     /** munmap(2). */

@@ -152,18 +152,19 @@ public final class Terminal implements AutoCloseable {
         }
     }
 
-    /** SIGTSTP: give the terminal back, then stop in fact. The kernel returns from kill when somebody continues the process. */
-    private void stop() {
-        synchronized (this) {
-            if (!closed) {
-                set(cooked);
-            }
+    /**
+     * SIGTSTP: give the terminal back, then stop in fact. This thread may run on for a moment before the stop reaches it, so
+     * that only SIGCONT can tell when to go on.
+     */
+    private synchronized void stop() {
+        if (!closed) {
+            set(cooked);
         }
         int self = Libc.GETPID.callInt(0, 0, 0);
         Libc.KILL.check(Libc.KILL.callInt(self, SIGSTOP, 0), "process " + self);
-        resume();
     }
 
+    /** SIGCONT, after a stop of either kind. */
     private synchronized void resume() {
         if (!closed) {
             set(raw);
