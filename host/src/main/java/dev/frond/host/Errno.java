@@ -3,8 +3,9 @@
 package dev.frond.host;
 
 /**
- * The reason that the host's C library gives for a failed call: Linux errno numbers (equal on x86-64 and AArch64), their names
- * and glibc's English texts. The texts are kept here because {@code strerror} speaks the user's language.
+ * The reason that the host's C library gives for a failed call: Linux errno numbers (equal on
+ * x86-64 and AArch64), their names and glibc's English texts. The texts are kept here because
+ * {@code strerror} speaks the user's language.
  */
 public enum Errno {
     EPERM(1, "Operation not permitted"),
@@ -138,7 +139,9 @@ public enum Errno {
     ENOTRECOVERABLE(131, "State not recoverable"),
     ERFKILL(132, "Operation not possible due to RF-kill"),
     EHWPOISON(133, "Memory page has hardware error"),
-    /** A number that this list does not know; {@link HostException#errnoNumber()} still carries it. */
+    /**
+     * A number that this list does not know; {@link HostException#errnoNumber()} still carries it.
+     */
     UNKNOWN(0, "Unknown error");
 
     private static final Errno[] BY_NUMBER = byNumber();

@@ -16,13 +16,15 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Memory that machine code is written into and run from, with plain data right behind it, in reach of RIP-relative addressing.
- * Inaccessible pages lie before the code and after the data. Sizes are bytes, whole pages.
+ * Memory that machine code is written into and run from, with plain data right behind it, in reach
+ * of RIP-relative addressing. Inaccessible pages lie before the code and after the data. Sizes are
+ * bytes, whole pages.
  *
- * <p>Where the host allows it, the code is one mapping that is writable and executable. Where it does not (SELinux and others
- * refuse such mappings), a memfd is mapped twice: {@link #code()} writes through one mapping, {@link #address()} runs the other.
- * In both cases a processor that has run a place must pass a serializing instruction before it runs new bytes there through the
- * second mapping (Intel SDM vol. 3, 10.1.3); {@link NativeCode} enters by IRET for that reason.
+ * <p>Where the host allows it, the code is one mapping that is writable and executable. Where it
+ * does not (SELinux and others refuse such mappings), a memfd is mapped twice: {@link #code()}
+ * writes through one mapping, {@link #address()} runs the other. In both cases a processor that has
+ * run a place must pass a serializing instruction before it runs new bytes there through the second
+ * mapping (Intel SDM vol. 3, 10.1.3); {@link NativeCode} enters by IRET for that reason.
  */
 public final class ExecutableMemory implements AutoCloseable {
     /** Where in the address space the memory may lie. */
@@ -160,7 +162,9 @@ public final class ExecutableMemory implements AutoCloseable {
         }
     }
 
-    /** Maps a new memfd executable at {@code address} and writable at the address that is returned. */
+    /**
+     * Maps a new memfd executable at {@code address} and writable at the address that is returned.
+     */
     private static long mapTwice(long address, long size) {
         int fd = Mapping.memoryFile("frond-code", size);
         try {

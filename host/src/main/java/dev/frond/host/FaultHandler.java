@@ -5,23 +5,29 @@ package dev.frond.host;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
-import org.jspecify.annotations.Nullable;
 
 /**
- * Takes the faults of natively run code away from the virtual machine. A small handler in machine code stands before HotSpot's
- * for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP. A fault that belongs to a registered region is written into that region's
- * record, and the thread goes on at the region's landing, with RIP, RFLAGS, CS and SS the only registers changed: vector and x87
- * registers are still those of the faulting code. Every other fault reaches HotSpot's handler as if nothing stood before it.
+ * Takes the faults of natively run code away from the virtual machine. A small handler in machine
+ * code stands before HotSpot's for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP. A fault that
+ * belongs to a registered region is written into that region's record, and the thread goes on at
+ * the region's landing, with RIP, RFLAGS, CS and SS the only registers changed: vector and x87
+ * registers are still those of the faulting code. Every other fault reaches HotSpot's handler as if
+ * nothing stood before it.
  *
- * <p>The handler uses the registers and one table, no lock, no memory of the virtual machine and no thread pointer, so it can
- * interrupt anything. It is installed with SA_ONSTACK, which changes nothing for threads without an alternate stack. It stays
- * for the life of the process.
+ * <p>The handler uses the registers and one table, no lock, no memory of the virtual machine and no
+ * thread pointer, so it can interrupt anything. It is installed with SA_ONSTACK, which changes
+ * nothing for threads without an alternate stack. It stays for the life of the process.
  */
 public final class FaultHandler {
-    /** Size of a record in bytes, and the offsets in it; registers are in the order of their encoding, RAX RCX RDX RBX RSP... */
+    /**
+     * Size of a record in bytes, and the offsets in it; registers are in the order of their
+     * encoding, RAX RCX RDX RBX RSP...
+     */
     public static final int RECORD_SIZE = 0xC0;
 
     public static final int GPR = 0x00;
@@ -97,7 +103,8 @@ public final class FaultHandler {
     private static final int SA_ONSTACK = 0x0800_0000;
     private static final int SA_RESETHAND = 0x8000_0000;
 
-    // A region in the table: where its code starts and ends, or instead the alternate stack that its threads run with; where
+    // A region in the table: where its code starts and ends, or instead the alternate stack that
+    // its threads run with; where
     // it goes on; where its record is.
     private static final int REGION_SIZE = 64;
     private static final int START = 0x00;
@@ -110,8 +117,10 @@ public final class FaultHandler {
     private static final int PAGE = 0x1000;
     private static final int TABLE_SIZE = 0x10000;
 
-    // rdi = signal number, rsi = siginfo_t, rdx = ucontext_t (arch/x86/include/uapi/asm/sigcontext.h):
-    // uc_stack.ss_sp at 10h, then from 28h r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip eflags csgsfs err trapno oldmask cr2.
+    // rdi = signal number, rsi = siginfo_t, rdx = ucontext_t
+    // (arch/x86/include/uapi/asm/sigcontext.h):
+    // uc_stack.ss_sp at 10h, then from 28h r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip eflags csgsfs
+    // err trapno oldmask cr2.
     static final String CODE_TEXT =
             """
                                    | COUNT equ $$ + 0x1000
@@ -249,7 +258,8 @@ public final class FaultHandler {
     }
 
     /**
-     * Takes the faults whose RIP is in {@code [start, end)}. The code must keep RSP on a valid stack, for the signal's frame.
+     * Takes the faults whose RIP is in {@code [start, end)}. The code must keep RSP on a valid
+     * stack, for the signal's frame.
      *
      * @param landing where the thread goes on
      * @param base the register that, together with {@code record}, gives the address of the record
@@ -260,8 +270,8 @@ public final class FaultHandler {
     }
 
     /**
-     * Takes every fault of a thread whose alternate signal stack begins at {@code stack}, wherever its RIP is: code that jumps
-     * astray is caught too.
+     * Takes every fault of a thread whose alternate signal stack begins at {@code stack}, wherever
+     * its RIP is: code that jumps astray is caught too.
      */
     static Registration takeThread(long stack, long landing, long record) {
         return instance().add(0, 0, stack, landing, Base.NONE, record);
@@ -285,7 +295,8 @@ public final class FaultHandler {
         }
         long region = region(index);
         if (region + REGION_SIZE > TABLE_SIZE) {
-            throw new IllegalStateException("the fault handler's table is full: " + count + " regions");
+            throw new IllegalStateException(
+                    "the fault handler's table is full: " + count + " regions");
         }
         data.set(JAVA_LONG, region + LANDING, landing);
         data.set(JAVA_LONG, region + RECORD, record);
@@ -340,7 +351,9 @@ public final class FaultHandler {
                 action.set(JAVA_LONG, 0, memory.address() + TEXT.offset("handle"));
                 int flags = action.get(JAVA_INT, SA_FLAGS_OFFSET);
                 action.set(
-                        JAVA_INT, SA_FLAGS_OFFSET, (flags & ~SA_RESETHAND) | SA_SIGINFO | SA_ONSTACK);
+                        JAVA_INT,
+                        SA_FLAGS_OFFSET,
+                        (flags & ~SA_RESETHAND) | SA_SIGINFO | SA_ONSTACK);
                 Libc.SIGACTION.check(
                         Libc.SIGACTION.callInt(signal, action.address(), 0), "signal " + signal);
             }

@@ -16,8 +16,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
 /**
- * Memory at a host address that the caller chooses, so that an address inside natively run code means the same as in an emulated
- * machine. It starts as zeros, readable and writable; the access right can be set page by page.
+ * Memory at a host address that the caller chooses, so that an address inside natively run code
+ * means the same as in an emulated machine. It starts as zeros, readable and writable; the access
+ * right can be set page by page.
  */
 public final class FixedMemory implements AutoCloseable {
     /** What code and data accesses may do with a page. */
@@ -47,10 +48,12 @@ public final class FixedMemory implements AutoCloseable {
     }
 
     /**
-     * Memory at exactly this address; nothing that is mapped already is touched. HotSpot spreads its class space, and a small
-     * heap, over random places from some 256 MiB up to 4 GiB, so that an address is best chosen below that.
+     * Memory at exactly this address; nothing that is mapped already is touched. HotSpot spreads
+     * its class space, and a small heap, over random places from some 256 MiB up to 4 GiB, so that
+     * an address is best chosen below that.
      *
-     * @param address bytes, a multiple of the page size; the host's lowest 64 KiB are usually barred (EPERM)
+     * @param address bytes, a multiple of the page size; the host's lowest 64 KiB are usually
+     *     barred (EPERM)
      * @param size bytes, a positive multiple of the page size
      * @throws HostException EEXIST if something else is there
      */
@@ -61,20 +64,27 @@ public final class FixedMemory implements AutoCloseable {
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
         long result = Libc.MMAP.call(address, size, PROT_READ | PROT_WRITE, flags, -1, 0);
         if (Libc.MMAP.check(result, subject) != address) {
-            // A kernel before 4.17 does not know MAP_FIXED_NOREPLACE and takes the address for a hint.
+            // A kernel before 4.17 does not know MAP_FIXED_NOREPLACE and takes the address for a
+            // hint.
             Mapping.unmap(result, size);
             throw new HostException("mmap", subject, Errno.EEXIST.number());
         }
         return new FixedMemory(address, size);
     }
 
-    /** Memory at an address below 2 GiB that the host chooses; {@code size} is a positive multiple of the page size. */
+    /**
+     * Memory at an address below 2 GiB that the host chooses; {@code size} is a positive multiple
+     * of the page size.
+     */
     public static FixedMemory low(long size) {
         check("size", size);
         return new FixedMemory(Mapping.mapLow(size, PROT_READ | PROT_WRITE), size);
     }
 
-    /** The memory. An access from Java to a page without the right for it ends in an {@link InternalError}. */
+    /**
+     * The memory. An access from Java to a page without the right for it ends in an {@link
+     * InternalError}.
+     */
     public MemorySegment segment() {
         return segment;
     }

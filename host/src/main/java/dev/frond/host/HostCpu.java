@@ -4,12 +4,13 @@ package dev.frond.host;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /** The host's processor, as its own CPUID instruction describes it. */
 public final class HostCpu {
@@ -28,7 +29,10 @@ public final class HostCpu {
 
     private static final long AVX512_STATE = 0b1110_0110;
 
-    /** Instruction set extensions by their CPUID names (Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E). */
+    /**
+     * Instruction set extensions by their CPUID names (Intel SDM vol. 2A, CPUID; AMD APM vol. 3,
+     * appendix E).
+     */
     public enum Feature {
         FPU(1, 0, Register.EDX, 0),
         CMPXCHG8B(1, 0, Register.EDX, 8),
@@ -137,7 +141,9 @@ public final class HostCpu {
 
     private HostCpu() {}
 
-    /** Whether the host is Linux on x86-64, which all of this room's machine code is written for. */
+    /**
+     * Whether the host is Linux on x86-64, which all of this room's machine code is written for.
+     */
     public static boolean isX86Linux() {
         String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
         String arch = System.getProperty("os.arch", "");
@@ -175,12 +181,17 @@ public final class HostCpu {
         }
     }
 
-    /** The state components that the operating system has enabled (XCR0); 0 if there is no XGETBV. */
+    /**
+     * The state components that the operating system has enabled (XCR0); 0 if there is no XGETBV.
+     */
     public static long xcr0() {
         return Feature.OSXSAVE.isReportedBy(cpuid(1, 0)) ? Routines.get().xcr0.call(0, 0) : 0;
     }
 
-    /** Whether programs on this host can use the extension: the processor has it and the operating system saves its state. */
+    /**
+     * Whether programs on this host can use the extension: the processor has it and the operating
+     * system saves its state.
+     */
     public static boolean has(Feature feature) {
         return Features.PRESENT.contains(feature);
     }
@@ -198,7 +209,8 @@ public final class HostCpu {
             Set<Feature> present = EnumSet.noneOf(Feature.class);
             long enabled = xcr0();
             for (Feature feature : Feature.values()) {
-                // The highest leaf of the basic and of the extended range stands in the range's first leaf.
+                // The highest leaf of the basic and of the extended range stands in the range's
+                // first leaf.
                 int highest = cpuid(feature.leaf & 0x8000_0000, 0).eax();
                 if (Integer.compareUnsigned(feature.leaf, highest) <= 0
                         && (enabled & feature.state) == feature.state

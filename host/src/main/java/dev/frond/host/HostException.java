@@ -5,9 +5,10 @@ package dev.frond.host;
 import java.io.Serial;
 
 /**
- * A call into the host failed. It names the operation, the thing it was done to and the host's own reason, for example {@code
- * mmap of 8192 bytes: ENOMEM (Cannot allocate memory)}. Unchecked: most callers can only hand it on to the machine, which turns
- * it into a guest-visible I/O error or its failed phase.
+ * A call into the host failed. It names the operation, the thing it was done to and the host's own
+ * reason, for example {@code mmap of 8192 bytes: ENOMEM (Cannot allocate memory)}. Unchecked: most
+ * callers can only hand it on to the machine, which turns it into a guest-visible I/O error or its
+ * failed phase.
  */
 public final class HostException extends RuntimeException {
     @Serial private static final long serialVersionUID = 1;

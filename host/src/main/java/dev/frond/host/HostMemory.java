@@ -15,6 +15,7 @@ import static dev.frond.host.Mapping.MAP_SHARED;
 import static dev.frond.host.Mapping.PROT_NONE;
 import static dev.frond.host.Mapping.PROT_READ;
 import static dev.frond.host.Mapping.PROT_WRITE;
+
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import java.io.BufferedReader;
@@ -28,16 +29,19 @@ import java.util.Objects;
 import java.util.OptionalInt;
 
 /**
- * Host memory for a guest's RAM, of any size that the host's address space holds. A page costs nothing until it is touched (mmap
- * with MAP_NORESERVE) and reads as zero until it is written. Thread-safe; sizes and offsets are bytes.
+ * Host memory for a guest's RAM, of any size that the host's address space holds. A page costs
+ * nothing until it is touched (mmap with MAP_NORESERVE) and reads as zero until it is written.
+ * Thread-safe; sizes and offsets are bytes.
  *
- * <p>The mapping starts on a 2 MiB boundary, so that the host can use huge pages, and inaccessible pages lie before and after
- * it, so that a stray access of native or emitted code faults instead of reaching a neighbour.
+ * <p>The mapping starts on a 2 MiB boundary, so that the host can use huge pages, and inaccessible
+ * pages lie before and after it, so that a stray access of native or emitted code faults instead of
+ * reaching a neighbour.
  *
- * <p>The segment belongs to a shared arena. Its aliveness check is one plain load of a field that is never written while the
- * memory is open; load plus store through it measured 1.0 ns (C2) and 9 to 13 ns (C1), the same as through a segment of the
- * global arena within the noise. So there is nothing to win by the global arena, and an access after {@link #close} is an
- * exception and not a dead virtual machine.
+ * <p>The segment belongs to a shared arena. Its aliveness check is one plain load of a field that
+ * is never written while the memory is open; load plus store through it measured 1.0 ns (C2) and 9
+ * to 13 ns (C1), the same as through a segment of the global arena within the noise. So there is
+ * nothing to win by the global arena, and an access after {@link #close} is an exception and not a
+ * dead virtual machine.
  */
 public final class HostMemory implements AutoCloseable {
     private static final long HUGE_PAGE = 2L << 20;
@@ -102,13 +106,14 @@ public final class HostMemory implements AutoCloseable {
 
     /** Gives whole pages back to the host at once; they read as zero afterwards. */
     public void discard(long offset, long length) {
-        // A private page is forgotten by DONTNEED; of a shared one only the mapping would be, the file would keep it.
+        // A private page is forgotten by DONTNEED; of a shared one only the mapping would be, the
+        // file would keep it.
         advise(offset, length, fd < 0 ? MADV_DONTNEED : MADV_REMOVE);
     }
 
     /**
-     * Lets the host take whole pages when it runs short; until a page is written again it reads as its old content or as zero.
-     * Shareable memory knows no such state and discards at once.
+     * Lets the host take whole pages when it runs short; until a page is written again it reads as
+     * its old content or as zero. Shareable memory knows no such state and discards at once.
      */
     public void free(long offset, long length) {
         advise(offset, length, fd < 0 ? MADV_FREE : MADV_REMOVE);
@@ -123,7 +128,10 @@ public final class HostMemory implements AutoCloseable {
         advise(offset, length, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     }
 
-    /** How many bytes of the memory this process holds in host RAM now (Rss of proc(5), smaps). It costs milliseconds. */
+    /**
+     * How many bytes of the memory this process holds in host RAM now (Rss of proc(5), smaps). It
+     * costs milliseconds.
+     */
     public long residentBytes() {
         long start = address();
         long end = start + size();
@@ -131,7 +139,8 @@ public final class HostMemory implements AutoCloseable {
         boolean inside = false;
         try (BufferedReader smaps = Files.newBufferedReader(SMAPS, ISO_8859_1)) {
             for (String line = smaps.readLine(); line != null; line = smaps.readLine()) {
-                // A heading is "start-end perms offset dev inode path"; the guard pages keep it from spanning two memories.
+                // A heading is "start-end perms offset dev inode path"; the guard pages keep it
+                // from spanning two memories.
                 int dash = line.indexOf('-');
                 int space = line.indexOf(' ');
                 if (dash > 0 && dash < space && line.indexOf(':') > space) {
@@ -148,7 +157,10 @@ public final class HostMemory implements AutoCloseable {
         return sum;
     }
 
-    /** Unmaps the memory; later accesses throw {@link IllegalStateException}. Closing again does nothing. */
+    /**
+     * Unmaps the memory; later accesses throw {@link IllegalStateException}. Closing again does
+     * nothing.
+     */
     @Override
     public synchronized void close() {
         if (arena.scope().isAlive()) {
@@ -168,7 +180,8 @@ public final class HostMemory implements AutoCloseable {
                             + " must be multiples of the host's page size "
                             + page);
         }
-        // Held over the call, so that a close in another thread cannot let it hit somebody else's memory.
+        // Held over the call, so that a close in another thread cannot let it hit somebody else's
+        // memory.
         synchronized (this) {
             if (!arena.scope().isAlive()) {
                 throw new IllegalStateException("this host memory is closed");
@@ -195,7 +208,8 @@ public final class HostMemory implements AutoCloseable {
     private static HostMemory map(long size, int fd) {
         checkSize(size);
         long page = Libc.pageSize();
-        // An inaccessible reservation first, then the memory into its middle: one page before it, the rest after it.
+        // An inaccessible reservation first, then the memory into its middle: one page before it,
+        // the rest after it.
         long reservationSize = size + HUGE_PAGE + page;
         if (reservationSize < 0) {
             throw new HostException("mmap", Mapping.describe(size), Errno.ENOMEM.number());

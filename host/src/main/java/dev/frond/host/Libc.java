@@ -4,6 +4,8 @@ package dev.frond.host;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -11,18 +13,18 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The C library's functions that the room needs, all called through one method handle.
  *
- * <p>Linking a downcall costs milliseconds, so there is one shape only, {@code long f(long, long, long, long, long, long)},
- * whose target is an argument. Both calling conventions in reach (System V x86-64, AAPCS64 as Linux uses it) pass up to six
- * integers and pointers in registers that the callee is free to ignore, fixed or variadic, so every function called here fits.
- * An {@code int} result fills only the low half of the result register; {@link #callInt} drops the rest.
+ * <p>Linking a downcall costs milliseconds, so there is one shape only, {@code long f(long, long,
+ * long, long, long, long)}, whose target is an argument. Both calling conventions in reach (System
+ * V x86-64, AAPCS64 as Linux uses it) pass up to six integers and pointers in registers that the
+ * callee is free to ignore, fixed or variadic, so every function called here fits. An {@code int}
+ * result fills only the low half of the result register; {@link #callInt} drops the rest.
  *
- * <p>Errors come back the way the kernel gives them: a result of -1 is replaced by {@code -errno}, captured by the linker before
- * the virtual machine can overwrite it.
+ * <p>Errors come back the way the kernel gives them: a result of -1 is replaced by {@code -errno},
+ * captured by the linker before the virtual machine can overwrite it.
  */
 final class Libc {
     static final Libc CLOSE = new Libc("close");
@@ -101,7 +103,10 @@ final class Libc {
         return Link.PAGE_SIZE;
     }
 
-    /** Throws a {@link HostException} that names the operation, its subject and the reason, if {@code result} is an error. */
+    /**
+     * Throws a {@link HostException} that names the operation, its subject and the reason, if
+     * {@code result} is an error.
+     */
     long check(long result, String subject) {
         if (result < 0 && result >= -4095) {
             throw new HostException(name, subject, (int) -result);
@@ -128,12 +133,11 @@ final class Libc {
         private static MemorySegment find(String name) {
             return LINKER.defaultLookup()
                     .find(name)
-                    .orElseThrow(
-                            () ->
-                                    new HostException(
-                                            "look-up",
-                                            "C library function " + name,
-                                            "not on this host; Frond's host room needs Linux"));
+                    .orElseThrow(() ->
+                            new HostException(
+                                    "look-up",
+                                    "C library function " + name,
+                                    "not on this host; Frond's host room needs Linux"));
         }
     }
 }

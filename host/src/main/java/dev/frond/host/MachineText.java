@@ -9,11 +9,12 @@ import java.util.Map;
 import java.util.regex.Pattern;
 
 /**
- * Machine code written down beside its assembly text: each line is {@code bytes in hexadecimal | assembly}, in the syntax of
- * nasm. What runs are the bytes; the text is for the reader, and a test has an assembler confirm that both say the same.
+ * Machine code written down beside its assembly text: each line is {@code bytes in hexadecimal |
+ * assembly}, in the syntax of nasm. What runs are the bytes; the text is for the reader, and a test
+ * has an assembler confirm that both say the same.
  *
- * <p>A label ({@code name:}) stands for the offset of the next byte, an {@code equ} of the form {@code NAME equ $$ + 0x1000} for
- * an offset from the first byte.
+ * <p>A label ({@code name:}) stands for the offset of the next byte, an {@code equ} of the form
+ * {@code NAME equ $$ + 0x1000} for an offset from the first byte.
  */
 final class MachineText {
     private static final Pattern COMMENT = Pattern.compile(";.*");
@@ -31,23 +32,20 @@ final class MachineText {
         ByteArrayOutputStream code = new ByteArrayOutputStream();
         Map<String, Integer> offsets = new HashMap<>();
         text.lines()
-                .forEach(
-                        line -> {
-                            int bar = line.indexOf('|');
-                            code.writeBytes(
-                                    HexFormat.of().parseHex(line.substring(0, bar).strip()));
-                            String assembly = COMMENT.matcher(line.substring(bar + 1)).replaceAll("").strip();
-                            int equate = assembly.indexOf(EQUATE);
-                            if (equate > 0) {
-                                offsets.put(
-                                        assembly.substring(0, equate),
-                                        Integer.parseInt(
-                                                assembly.substring(equate + EQUATE.length()), 16));
-                            } else if (assembly.endsWith(":")) {
-                                offsets.put(
-                                        assembly.substring(0, assembly.length() - 1), code.size());
-                            }
-                        });
+                .forEach(line -> {
+                    int bar = line.indexOf('|');
+                    code.writeBytes(HexFormat.of().parseHex(line.substring(0, bar).strip()));
+                    String assembly =
+                            COMMENT.matcher(line.substring(bar + 1)).replaceAll("").strip();
+                    int equate = assembly.indexOf(EQUATE);
+                    if (equate > 0) {
+                        offsets.put(
+                                assembly.substring(0, equate),
+                                Integer.parseInt(assembly.substring(equate + EQUATE.length()), 16));
+                    } else if (assembly.endsWith(":")) {
+                        offsets.put(assembly.substring(0, assembly.length() - 1), code.size());
+                    }
+                });
         return new MachineText(code.toByteArray(), Map.copyOf(offsets));
     }
 

@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.host;
 
-/** The numbers of Linux's mmap(2), mprotect(2), madvise(2) and memfd_create(2) that the room uses, and the calls made of them. */
+/**
+ * The numbers of Linux's mmap(2), mprotect(2), madvise(2) and memfd_create(2) that the room uses,
+ * and the calls made of them.
+ */
 final class Mapping {
     static final int PROT_NONE = 0;
     static final int PROT_READ = 1;
@@ -36,8 +39,9 @@ final class Mapping {
     }
 
     /**
-     * mmap(2) below 2 GiB, private and anonymous. MAP_32BIT looks only between 1 and 2 GiB, where HotSpot may have put its class
-     * space (1 GiB of addresses, at random); then the rest below 2 GiB is tried.
+     * mmap(2) below 2 GiB, private and anonymous. MAP_32BIT looks only between 1 and 2 GiB, where
+     * HotSpot may have put its class space (1 GiB of addresses, at random); then the rest below 2
+     * GiB is tried.
      */
     static long mapLow(long size, int protection) {
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -74,7 +78,9 @@ final class Mapping {
                 describe(size) + " at 0x" + Long.toHexString(address));
     }
 
-    /** A new file in memory of {@code size} bytes, all of them holes; closed by {@link #closeFile}. */
+    /**
+     * A new file in memory of {@code size} bytes, all of them holes; closed by {@link #closeFile}.
+     */
     static int memoryFile(String name, long size) {
         try (var arena = java.lang.foreign.Arena.ofConfined()) {
             int fd =
@@ -98,7 +104,9 @@ final class Mapping {
         Libc.CLOSE.check(Libc.CLOSE.callInt(fd, 0, 0), "file descriptor " + fd);
     }
 
-    /** A size for a message: bytes, and the largest unit that divides it if that is more than bytes. */
+    /**
+     * A size for a message: bytes, and the largest unit that divides it if that is more than bytes.
+     */
     static String describe(long size) {
         String[] units = {"KiB", "MiB", "GiB", "TiB"};
         String text = size + " bytes";

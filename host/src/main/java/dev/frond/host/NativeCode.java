@@ -12,24 +12,29 @@ import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * Runs machine code on the host's processor with registers of one's choice and captures what it leaves, faults included: the
- * judge that the emulated processor is held against.
+ * Runs machine code on the host's processor with registers of one's choice and captures what it
+ * leaves, faults included: the judge that the emulated processor is held against.
  *
- * <p>The state in and out is one block of memory: 16 general registers, RFLAGS, x87, MMX, XMM or YMM, MXCSR. A run is one
- * downcall of about half a microsecond, a run that faults takes about two. Code is put into the code region by {@link #load} and
- * ends by running off its end into a jump to the runner. 64-bit code and, through CS 23h, 32-bit code can be run; all memory of
- * the runner is below 2 GiB, so that both reach it.
+ * <p>The state in and out is one block of memory: 16 general registers, RFLAGS, x87, MMX, XMM or
+ * YMM, MXCSR. A run is one downcall of about half a microsecond, a run that faults takes about two.
+ * Code is put into the code region by {@link #load} and ends by running off its end into a jump to
+ * the runner. 64-bit code and, through CS 23h, 32-bit code can be run; all memory of the runner is
+ * below 2 GiB, so that both reach it.
  *
- * <p>Any value may stand in any register, RSP too: during a run the thread has an alternate signal stack and blocks every signal
- * that is not a fault. The code must end by itself and must not do system calls, load FS or GS, or write memory that is not
- * its own; nothing protects the process from that. One thread uses a runner at a time, any thread can.
+ * <p>Any value may stand in any register, RSP too: during a run the thread has an alternate signal
+ * stack and blocks every signal that is not a fault. The code must end by itself and must not do
+ * system calls, load FS or GS, or write memory that is not its own; nothing protects the process
+ * from that. One thread uses a runner at a time, any thread can.
  */
 public final class NativeCode implements AutoCloseable {
     /** The mode that code runs in. */
     public enum Mode {
         /** 64-bit mode. */
         LONG(0x33, 0),
-        /** 32-bit compatibility mode, flat segments. Only the first eight general and vector registers exist. */
+        /**
+         * 32-bit compatibility mode, flat segments. Only the first eight general and vector
+         * registers exist.
+         */
         COMPATIBILITY(0x23, 0x2B);
 
         // Linux's __USER_CS, __USER32_CS and __USER_DS (arch/x86/include/asm/segment.h).
@@ -71,7 +76,10 @@ public final class NativeCode implements AutoCloseable {
         /** The code reached the runner's exit. */
         record Completed() implements Outcome {}
 
-        /** {@link NativeCode#step} did its one instruction; {@code rip} is where the next one would be. */
+        /**
+         * {@link NativeCode#step} did its one instruction; {@code rip} is where the next one would
+         * be.
+         */
         record Stepped(long rip) implements Outcome {}
 
         /**
@@ -80,7 +88,8 @@ public final class NativeCode implements AutoCloseable {
          * @param code the signal's si_code
          * @param trapNumber the exception's vector, for example 14 for #PF
          * @param errorCode the exception's error code, 0 if it has none
-         * @param address the accessed address (CR2) if the vector is 14, else what Linux reports: 0 for #GP, RIP for #DE and #UD
+         * @param address the accessed address (CR2) if the vector is 14, else what Linux reports: 0
+         *     for #GP, RIP for #DE and #UD
          * @param rip the instruction, or the one behind it for traps such as #BP
          */
         record Faulted(
@@ -132,10 +141,12 @@ public final class NativeCode implements AutoCloseable {
     private static final int STACK = ALTERNATE_STACK + ALTERNATE_STACK_SIZE;
 
     /**
-     * The way in and the way out. The state block is the page behind this code. In: the host's stack pointer, control words, FS
-     * base, signal mask and alternate stack are put away, every register is loaded, IRET enters the code: it sets CS, RIP,
-     * RFLAGS and RSP at once, and it serializes, so that code written through another mapping is seen. Out: at {@code exit} from
-     * the code's end, at {@code faulted} from {@link FaultHandler}, which has then stored the general registers.
+     * The way in and the way out. The state block is the page behind this code. In: the host's
+     * stack pointer, control words, FS base, signal mask and alternate stack are put away, every
+     * register is loaded, IRET enters the code: it sets CS, RIP, RFLAGS and RSP at once, and it
+     * serializes, so that code written through another mapping is seen. Out: at {@code exit} from
+     * the code's end, at {@code faulted} from {@link FaultHandler}, which has then stored the
+     * general registers.
      */
     static final String CODE_TEXT =
             """
@@ -332,8 +343,7 @@ public final class NativeCode implements AutoCloseable {
         runner.code().copyFrom(MemorySegment.ofArray(TEXT.code()));
         long block = runner.address() + PAGE;
         state.set(JAVA_LONG, FRAME_SS, Mode.COMPATIBILITY.dataSelector);
-        boolean fsGsBase =
-                (Libc.GETAUXVAL.call(AT_HWCAP2, 0, 0, 0, 0, 0) & HWCAP2_FSGSBASE) != 0;
+        boolean fsGsBase = (Libc.GETAUXVAL.call(AT_HWCAP2, 0, 0, 0, 0, 0) & HWCAP2_FSGSBASE) != 0;
         state.set(
                 JAVA_INT,
                 offset("FEATURES"),
@@ -362,7 +372,8 @@ public final class NativeCode implements AutoCloseable {
      * A runner with a code region of its own.
      *
      * @param codeSize bytes, a positive multiple of the page size; an unmapped page follows
-     * @throws HostException if the host is no x86-64 Linux, forbids executable memory or has no room below 2 GiB
+     * @throws HostException if the host is no x86-64 Linux, forbids executable memory or has no
+     *     room below 2 GiB
      */
     public static NativeCode create(long codeSize) {
         HostCpu.requireX86Linux();
@@ -384,7 +395,10 @@ public final class NativeCode implements AutoCloseable {
         }
     }
 
-    /** Sets every register to what a fresh program has: zeros, RSP at the end of the runner's stack, default control words. */
+    /**
+     * Sets every register to what a fresh program has: zeros, RSP at the end of the runner's stack,
+     * default control words.
+     */
     public void reset() {
         state.asSlice(GPR, 128).fill((byte) 0);
         state.asSlice(AREA, PAGE - AREA).fill((byte) 0);
@@ -394,7 +408,10 @@ public final class NativeCode implements AutoCloseable {
         state.set(JAVA_INT, AREA + FXSAVE_MXCSR, MXCSR_DEFAULT);
     }
 
-    /** General register {@code index}, 0 to 15 in the order of their encoding. After 32-bit code the upper half is zero. */
+    /**
+     * General register {@code index}, 0 to 15 in the order of their encoding. After 32-bit code the
+     * upper half is zero.
+     */
     public long gpr(int index) {
         return state.get(JAVA_LONG, GPR + 8L * Objects.checkIndex(index, 16));
     }
@@ -420,7 +437,8 @@ public final class NativeCode implements AutoCloseable {
     }
 
     /**
-     * 64 bits of vector register {@code index}, 0 to 15: lanes 0 and 1 are XMM, lanes 2 and 3 the upper half of YMM.
+     * 64 bits of vector register {@code index}, 0 to 15: lanes 0 and 1 are XMM, lanes 2 and 3 the
+     * upper half of YMM.
      *
      * @throws IndexOutOfBoundsException for lane 2 or 3 on a host without AVX
      */
@@ -450,14 +468,18 @@ public final class NativeCode implements AutoCloseable {
     }
 
     /**
-     * The 512 bytes of the FXSAVE64 image, read and written in place: x87, MMX, MXCSR, XMM. AMD processors fill in the last x87
-     * instruction and its operand only while an exception is pending.
+     * The 512 bytes of the FXSAVE64 image, read and written in place: x87, MMX, MXCSR, XMM. AMD
+     * processors fill in the last x87 instruction and its operand only while an exception is
+     * pending.
      */
     public MemorySegment fxsave() {
         return state.asSlice(AREA, FXSAVE_SIZE);
     }
 
-    /** The runner's own stack, {@link #STACK_SIZE} bytes that end at {@link #stackEnd}; code and test both may use it. */
+    /**
+     * The runner's own stack, {@link #STACK_SIZE} bytes that end at {@link #stackEnd}; code and
+     * test both may use it.
+     */
     public MemorySegment stack() {
         return state.asSlice(STACK, STACK_SIZE);
     }
@@ -477,20 +499,28 @@ public final class NativeCode implements AutoCloseable {
         return code.code().byteSize();
     }
 
-    /** Writes {@code bytes} at {@code offset} of the code region and the jump to the exit behind them, and enters there next. */
+    /**
+     * Writes {@code bytes} at {@code offset} of the code region and the jump to the exit behind
+     * them, and enters there next.
+     */
     public void load(Mode mode, long offset, byte[] bytes) {
         write(offset, bytes);
         write(offset + bytes.length, exitJump(mode, codeAddress() + offset + bytes.length));
         enterAt(mode, codeAddress() + offset);
     }
 
-    /** Writes {@code bytes} at {@code offset} of the code region, nothing more. Negative offsets count from the region's end. */
+    /**
+     * Writes {@code bytes} at {@code offset} of the code region, nothing more. Negative offsets
+     * count from the region's end.
+     */
     public void write(long offset, byte[] bytes) {
         long start = offset < 0 ? codeSize() + offset : offset;
         MemorySegment.copy(bytes, 0, code.code(), JAVA_BYTE, start, bytes.length);
     }
 
-    /** Chooses where the next runs begin: anywhere that is executable, below 4 GiB for 32-bit code. */
+    /**
+     * Chooses where the next runs begin: anywhere that is executable, below 4 GiB for 32-bit code.
+     */
     public void enterAt(Mode mode, long address) {
         this.mode = mode;
         state.set(JAVA_LONG, FRAME_RIP, address);
@@ -498,7 +528,10 @@ public final class NativeCode implements AutoCloseable {
         state.set(JAVA_INT, SELECTOR, mode.dataSelector);
     }
 
-    /** The bytes of a jump to the runner's exit, to be put at {@code address}, which must be below 4 GiB. It keeps all registers. */
+    /**
+     * The bytes of a jump to the runner's exit, to be put at {@code address}, which must be below 4
+     * GiB. It keeps all registers.
+     */
     public byte[] exitJump(Mode mode, long address) {
         long exit = runner.address() + TEXT.offset("exit");
         return switch (mode) {
@@ -528,15 +561,16 @@ public final class NativeCode implements AutoCloseable {
     /**
      * Runs from where {@link #load} or {@link #enterAt} said until the exit or a fault.
      *
-     * @throws IllegalStateException if the processor refuses the state to start with, for example an FXSAVE image with reserved
-     *     bits of MXCSR; or if the runner is closed or in use
+     * @throws IllegalStateException if the processor refuses the state to start with, for example
+     *     an FXSAVE image with reserved bits of MXCSR; or if the runner is closed or in use
      */
     public Outcome run() {
         acquire();
         try {
             int signal = (int) enter.call(0, 0);
             if (mode == Mode.COMPATIBILITY) {
-                // What a processor keeps in the upper halves over a stay in 32-bit mode is not defined.
+                // What a processor keeps in the upper halves over a stay in 32-bit mode is not
+                // defined.
                 for (int i = 0; i < 8; i++) {
                     setGpr(i, gpr(i) & 0xFFFF_FFFFL);
                 }
@@ -548,8 +582,9 @@ public final class NativeCode implements AutoCloseable {
     }
 
     /**
-     * Runs one instruction, by the trap flag: for jumps and whatever else does not run off its end. A repeated string instruction
-     * does one repetition. PUSHF shows the set flag; POPF and IRET may clear it and then run on.
+     * Runs one instruction, by the trap flag: for jumps and whatever else does not run off its end.
+     * A repeated string instruction does one repetition. PUSHF shows the set flag; POPF and IRET
+     * may clear it and then run on.
      */
     public Outcome step() {
         state.set(JAVA_LONG, RFLAGS, state.get(JAVA_LONG, RFLAGS) | FLAG_TF);
@@ -564,7 +599,9 @@ public final class NativeCode implements AutoCloseable {
                 : outcome;
     }
 
-    /** Whether 32-bit code can be run; a host kernel may have been built without its code segment. */
+    /**
+     * Whether 32-bit code can be run; a host kernel may have been built without its code segment.
+     */
     public boolean hasCompatibilityMode() {
         byte[] before = state.asSlice(GPR, PAGE - GPR).toArray(JAVA_BYTE);
         Mode modeBefore = mode;
@@ -608,8 +645,7 @@ public final class NativeCode implements AutoCloseable {
     private Outcome fault(int signal) {
         long rip = state.get(JAVA_LONG, FaultHandler.RIP);
         long trap = state.get(JAVA_LONG, FaultHandler.TRAPNO);
-        if (rip >= runner.address()
-                && rip < runner.address() + TEXT.offset("exit")) {
+        if (rip >= runner.address() && rip < runner.address() + TEXT.offset("exit")) {
             throw new IllegalStateException(
                     "the processor refuses the state to start with: exception " + trap);
         }

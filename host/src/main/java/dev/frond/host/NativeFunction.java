@@ -10,8 +10,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Machine code at an address, called as a C function {@code long f(long, long)} (System V ABI). The calling thread counts as
- * being in native code, so a garbage collection does not wait for it; the call costs about ten nanoseconds.
+ * Machine code at an address, called as a C function {@code long f(long, long)} (System V ABI). The
+ * calling thread counts as being in native code, so a garbage collection does not wait for it; the
+ * call costs about ten nanoseconds.
  */
 public final class NativeFunction {
     @SuppressWarnings("restricted") // This room is the one that may link native functions.

@@ -10,13 +10,15 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * Answers signals that the user or the system sends to the process, each on a thread of its own, where everything is allowed.
+ * Answers signals that the user or the system sends to the process, each on a thread of its own,
+ * where everything is allowed.
  *
- * <p>It stands on {@code sun.misc.Signal} of the module jdk.unsupported, the one interface to the virtual machine's own signal
- * handling. Shutdown hooks alone would not do: they run all at once after the decision to die, cannot set the exit status, and
- * know nothing of stopping and continuing. A handler of our own could not do anything useful either, because it would interrupt
- * a thread in the middle of whatever it holds. The class is reached by method handles because javac warns of its mere name and
- * lets nobody switch that warning off.
+ * <p>It stands on {@code sun.misc.Signal} of the module jdk.unsupported, the one interface to the
+ * virtual machine's own signal handling. Shutdown hooks alone would not do: they run all at once
+ * after the decision to die, cannot set the exit status, and know nothing of stopping and
+ * continuing. A handler of our own could not do anything useful either, because it would interrupt
+ * a thread in the middle of whatever it holds. The class is reached by method handles because javac
+ * warns of its mere name and lets nobody switch that warning off.
  */
 public final class Signals {
     /** The signals that can be answered. */
@@ -40,7 +42,10 @@ public final class Signals {
             this.number = number;
         }
 
-        /** The number that shells add to 128 for the status of a process that it ended: Linux's signal(7), x86-64 and AArch64. */
+        /**
+         * The number that shells add to 128 for the status of a process that it ended: Linux's
+         * signal(7), x86-64 and AArch64.
+         */
         public int number() {
             return number;
         }
@@ -56,8 +61,8 @@ public final class Signals {
     private Signals() {}
 
     /**
-     * Runs {@code action} at each arrival of the signal, until the registration is closed. A signal that the process was started
-     * to ignore, as nohup does with HUP, stays ignored.
+     * Runs {@code action} at each arrival of the signal, until the registration is closed. A signal
+     * that the process was started to ignore, as nohup does with HUP, stays ignored.
      *
      * @throws HostException if the virtual machine keeps the signal for itself, as with -Xrs
      */

@@ -15,18 +15,20 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * A terminal in raw mode (termios(3)): every key reaches the guest at once, unechoed, the interrupt and suspend keys too. The
- * output side stays as it was, so that lines of Frond's own still begin at the left.
+ * A terminal in raw mode (termios(3)): every key reaches the guest at once, unechoed, the interrupt
+ * and suspend keys too. The output side stays as it was, so that lines of Frond's own still begin
+ * at the left.
  *
- * <p>The terminal is given back by {@link #close}, by the end of the virtual machine, and while the process is stopped; after a
- * stop it becomes raw again when the process is continued in the foreground. In the background the terminal is left alone: it
- * then belongs to the shell.
+ * <p>The terminal is given back by {@link #close}, by the end of the virtual machine, and while the
+ * process is stopped; after a stop it becomes raw again when the process is continued in the
+ * foreground. In the background the terminal is left alone: it then belongs to the shell.
  */
 public final class Terminal implements AutoCloseable {
     /** The size of a terminal's window in characters. */
     public record WindowSize(int rows, int columns) {}
 
-    // struct termios of glibc and musl on Linux: four flag words, the line discipline, 32 control characters, two speeds.
+    // struct termios of glibc and musl on Linux: four flag words, the line discipline, 32 control
+    // characters, two speeds.
     private static final int TERMIOS_SIZE = 60;
     private static final int C_IFLAG = 0;
     private static final int C_CFLAG = 8;
@@ -81,7 +83,9 @@ public final class Terminal implements AutoCloseable {
         return Libc.ISATTY.callInt(fd, 0, 0) == 1;
     }
 
-    /** The window's size; empty if the file descriptor is no terminal or the terminal does not know. */
+    /**
+     * The window's size; empty if the file descriptor is no terminal or the terminal does not know.
+     */
     public static Optional<WindowSize> windowSize(int fd) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment winsize = arena.allocate(8);
@@ -105,7 +109,8 @@ public final class Terminal implements AutoCloseable {
     public static Terminal raw(int fd) {
         synchronized (RAW) {
             if (RAW.contains(fd)) {
-                throw new IllegalStateException("file descriptor " + fd + " is in raw mode already");
+                throw new IllegalStateException(
+                        "file descriptor " + fd + " is in raw mode already");
             }
             Terminal terminal = new Terminal(fd, attributes(fd));
             // The way back is prepared before the first step.
@@ -153,8 +158,8 @@ public final class Terminal implements AutoCloseable {
     }
 
     /**
-     * SIGTSTP: give the terminal back, then stop in fact. This thread may run on for a moment before the stop reaches it, so
-     * that only SIGCONT can tell when to go on.
+     * SIGTSTP: give the terminal back, then stop in fact. This thread may run on for a moment
+     * before the stop reaches it, so that only SIGCONT can tell when to go on.
      */
     private synchronized void stop() {
         if (!closed) {
@@ -182,14 +187,18 @@ public final class Terminal implements AutoCloseable {
             do {
                 result = Libc.TCSETATTR.callInt(fd, TCSANOW, segment.address());
             } while (result == -Errno.EINTR.number());
-            // A terminal that has been hung up has no mode to restore; the reads and writes on it report the end.
+            // A terminal that has been hung up has no mode to restore; the reads and writes on it
+            // report the end.
             if (result != -Errno.EIO.number()) {
                 Libc.TCSETATTR.check(result, "file descriptor " + fd);
             }
         }
     }
 
-    /** Whether the terminal listens to this process; true too for a terminal that does not control its jobs. */
+    /**
+     * Whether the terminal listens to this process; true too for a terminal that does not control
+     * its jobs.
+     */
     private boolean isForeground() {
         int group = Libc.TCGETPGRP.callInt(fd, 0, 0);
         return group < 0 || group == Libc.GETPGRP.callInt(0, 0, 0);

@@ -2,10 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.host;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -13,9 +18,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 final class FaultHandlerTest {
     /** Faults with RBX pointing to its record, and returns 77 if the fault is taken. */
@@ -47,8 +49,7 @@ final class FaultHandlerTest {
     @Test
     void aFaultInRegisteredCodeIsRecordedAndLandsWithAllOtherRegisters() {
         try (ExecutableMemory memory =
-                        ExecutableMemory.allocate(
-                                4096, 4096, ExecutableMemory.Placement.ANYWHERE);
+                        ExecutableMemory.allocate(4096, 4096, ExecutableMemory.Placement.ANYWHERE);
                 FaultHandler.Registration _ = register(memory)) {
             long record = memory.data().address() + 0x100;
             for (int i = 0; i < 1000; i++) {

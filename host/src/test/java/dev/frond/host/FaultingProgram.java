@@ -4,7 +4,10 @@ package dev.frond.host;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
-/** A program with the fault handler installed that runs a faulting instruction outside of every region. */
+/**
+ * A program with the fault handler installed that runs a faulting instruction outside of every
+ * region.
+ */
 final class FaultingProgram {
     private FaultingProgram() {}
 

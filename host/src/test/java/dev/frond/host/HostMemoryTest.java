@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.host;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import org.junit.jupiter.api.Test;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -15,7 +18,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
-import org.junit.jupiter.api.Test;
 
 final class HostMemoryTest {
     private static final long KIB = 1L << 10;
@@ -128,17 +130,16 @@ final class HostMemoryTest {
         AtomicReference<Throwable> end = new AtomicReference<>();
         Thread reader =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    try {
-                                        for (long i = 0; ; i++) {
-                                            segment.set(JAVA_LONG, (i * 8) % MIB, i);
-                                            started.countDown();
-                                        }
-                                    } catch (IllegalStateException e) {
-                                        end.set(e);
-                                    }
-                                });
+                        .start(() -> {
+                            try {
+                                for (long i = 0; ; i++) {
+                                    segment.set(JAVA_LONG, (i * 8) % MIB, i);
+                                    started.countDown();
+                                }
+                            } catch (IllegalStateException e) {
+                                end.set(e);
+                            }
+                        });
         started.await();
         memory.close();
         reader.join();
@@ -214,13 +215,11 @@ final class HostMemoryTest {
                 long base = t * MIB;
                 threads[t] =
                         Thread.ofPlatform()
-                                .start(
-                                        () -> {
-                                            for (long at = 0; at < MIB; at += 8) {
-                                                memory.segment()
-                                                        .set(JAVA_LONG, base + at, base + at);
-                                            }
-                                        });
+                                .start(() -> {
+                                    for (long at = 0; at < MIB; at += 8) {
+                                        memory.segment().set(JAVA_LONG, base + at, base + at);
+                                    }
+                                });
             }
             for (Thread thread : threads) {
                 thread.join();

@@ -5,20 +5,26 @@ package dev.frond.host;
 import static dev.frond.host.NativeCode.Mode.LONG;
 import static dev.frond.host.NativeCode.RAX;
 import static dev.frond.host.NativeCode.RSP;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.frond.host.NativeCode.Outcome.Completed;
 import dev.frond.host.NativeCode.Outcome.Faulted;
-import java.lang.ref.WeakReference;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
+
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The runner beside a virtual machine that is busy with everything that uses signals and stops threads. */
+import java.lang.ref.WeakReference;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+
+/**
+ * The runner beside a virtual machine that is busy with everything that uses signals and stops
+ * threads.
+ */
 final class NativeCodeStressTest {
     private static final int RUNS = 1_000_000;
     private static final int FAULTS = 40_000;
@@ -37,17 +43,16 @@ final class NativeCodeStressTest {
         AtomicInteger collections = new AtomicInteger();
         Thread collector =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    var witness = new WeakReference<>(new byte[1]);
-                                    while (!done.get()) {
-                                        System.gc();
-                                        if (witness.refersTo(null)) {
-                                            collections.incrementAndGet();
-                                            witness = new WeakReference<>(new byte[1]);
-                                        }
-                                    }
-                                });
+                        .start(() -> {
+                            var witness = new WeakReference<>(new byte[1]);
+                            while (!done.get()) {
+                                System.gc();
+                                if (witness.refersTo(null)) {
+                                    collections.incrementAndGet();
+                                    witness = new WeakReference<>(new byte[1]);
+                                }
+                            }
+                        });
         Thread runner = Thread.ofPlatform().start(() -> attempt(this::runAndFault, failure));
         Thread faulter = Thread.ofPlatform().start(() -> attempt(this::nullChecks, failure));
         runner.join();
@@ -82,7 +87,10 @@ final class NativeCodeStressTest {
         }
     }
 
-    /** Compiled code finds null by a fault on page 0, which HotSpot's handler turns into the exception. */
+    /**
+     * Compiled code finds null by a fault on page 0, which HotSpot's handler turns into the
+     * exception.
+     */
     private void nullChecks() {
         int caught = 0;
         for (int i = 0; i < 200_000; i++) {
@@ -105,16 +113,15 @@ final class NativeCodeStressTest {
         AtomicReference<Throwable> failure = new AtomicReference<>();
         Thread thread =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    try (NativeCode cpu = NativeCode.create(4096)) {
-                                        cpu.load(LONG, 0, new byte[] {0x0F, 0x0B});
-                                        cpu.run();
-                                        descend(0);
-                                    } catch (StackOverflowError expected) {
-                                        failure.set(expected);
-                                    }
-                                });
+                        .start(() -> {
+                            try (NativeCode cpu = NativeCode.create(4096)) {
+                                cpu.load(LONG, 0, new byte[] {0x0F, 0x0B});
+                                cpu.run();
+                                descend(0);
+                            } catch (StackOverflowError expected) {
+                                failure.set(expected);
+                            }
+                        });
         thread.join();
         assertThat(failure.get()).isInstanceOf(StackOverflowError.class);
     }
@@ -125,8 +132,7 @@ final class NativeCodeStressTest {
         Thread[] threads = new Thread[4];
         for (int t = 0; t < threads.length; t++) {
             int id = t;
-            threads[t] =
-                    Thread.ofPlatform().start(() -> attempt(() -> countAndFault(id), failure));
+            threads[t] = Thread.ofPlatform().start(() -> attempt(() -> countAndFault(id), failure));
         }
         for (Thread thread : threads) {
             thread.join();

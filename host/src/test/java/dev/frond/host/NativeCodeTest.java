@@ -12,14 +12,16 @@ import static dev.frond.host.NativeCode.RDI;
 import static dev.frond.host.NativeCode.RDX;
 import static dev.frond.host.NativeCode.RSI;
 import static dev.frond.host.NativeCode.RSP;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
-import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.frond.host.NativeCode.Mode;
 import dev.frond.host.NativeCode.Outcome;
@@ -27,11 +29,13 @@ import dev.frond.host.NativeCode.Outcome.Completed;
 import dev.frond.host.NativeCode.Outcome.Faulted;
 import dev.frond.host.NativeCode.Outcome.Stepped;
 import dev.frond.host.NativeCode.Signal;
-import java.util.HexFormat;
-import java.util.SplittableRandom;
+
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+
+import java.util.HexFormat;
+import java.util.SplittableRandom;
 
 final class NativeCodeTest {
     private static final long PAGE = 4096;
@@ -105,7 +109,8 @@ final class NativeCodeTest {
             cpu.reset();
             cpu.setGpr(register, 0x1234_5678_9ABC_DEF0L);
             // not r64
-            completes(String.format("%02XF7%02X", register < 8 ? 0x48 : 0x49, 0xD0 | (register & 7)));
+            completes(
+                    String.format("%02XF7%02X", register < 8 ? 0x48 : 0x49, 0xD0 | (register & 7)));
             for (int other = 0; other < 16; other++) {
                 long initial = other == RSP ? cpu.stackEnd() : 0;
                 assertThat(cpu.gpr(other))
@@ -340,8 +345,7 @@ final class NativeCodeTest {
             memory.segment()
                     .asSlice(7)
                     .copyFrom(
-                            java.lang.foreign.MemorySegment.ofArray(
-                                    cpu.exitJump(LONG, 0x20_0007)));
+                            java.lang.foreign.MemorySegment.ofArray(cpu.exitJump(LONG, 0x20_0007)));
             cpu.enterAt(LONG, 0x20_0000);
             assertThat(cpu.run()).isInstanceOf(Completed.class);
             assertThat(cpu.gpr(RAX)).isEqualTo(0x20_0007);

@@ -11,7 +11,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 
-/** A pseudo terminal (pty(7)) to hold a {@link Terminal} against; the test is the person at its other end. */
+/**
+ * A pseudo terminal (pty(7)) to hold a {@link Terminal} against; the test is the person at its
+ * other end.
+ */
 final class Pty implements AutoCloseable {
     private static final int O_RDWR = 2;
     private static final int O_NOCTTY = 0x100;

@@ -4,7 +4,10 @@ package dev.frond.host;
 
 import java.util.concurrent.CountDownLatch;
 
-/** A program that makes its standard input raw and ends in the way its argument names; {@link TerminalTest} watches it. */
+/**
+ * A program that makes its standard input raw and ends in the way its argument names; {@link
+ * TerminalTest} watches it.
+ */
 final class RawTerminalProgram {
     private RawTerminalProgram() {}
 
@@ -18,8 +21,7 @@ final class RawTerminalProgram {
             case "throw" -> throw new IllegalStateException("an error of the program");
             case "term" -> {
                 CountDownLatch asked = new CountDownLatch(1);
-                try (Signals.Registration _ =
-                        Signals.handle(Signals.Name.TERM, asked::countDown)) {
+                try (Signals.Registration _ = Signals.handle(Signals.Name.TERM, asked::countDown)) {
                     System.err.println("listening");
                     asked.await();
                 }

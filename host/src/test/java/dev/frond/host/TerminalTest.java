@@ -5,6 +5,8 @@ package dev.frond.host;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import org.junit.jupiter.api.Test;
+
 import java.io.BufferedReader;
 import java.io.File;
 import java.nio.file.Files;
@@ -16,7 +18,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Test;
 
 final class TerminalTest {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -89,8 +90,7 @@ final class TerminalTest {
             assertThat(Terminal.isTerminal(pty.slave)).isTrue();
             assertThat(Terminal.windowSize(pty.slave)).isEmpty();
             pty.resize(43, 132);
-            assertThat(Terminal.windowSize(pty.slave))
-                    .contains(new Terminal.WindowSize(43, 132));
+            assertThat(Terminal.windowSize(pty.slave)).contains(new Terminal.WindowSize(43, 132));
         }
     }
 
