@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
@@ -19,10 +20,39 @@ import java.util.function.Consumer;
  */
 public final class AddressSpace {
     /** A region at its place; the handle that {@link #unmap} takes. */
-    public record Mapping(long base, Region region, int priority) {}
+    public static final class Mapping {
+        private final long base;
+        private final Region region;
+        private final int priority;
+
+        private Mapping(long base, Region region, int priority) {
+            this.base = base;
+            this.region = region;
+            this.priority = priority;
+        }
+
+        /** The address of the region's first byte. */
+        public long base() {
+            return base;
+        }
+
+        /** What is mapped. */
+        public Region region() {
+            return region;
+        }
+
+        /** The higher one hides the lower one. */
+        public int priority() {
+            return priority;
+        }
+    }
+
+    /** Taken by every change of any space: an alias makes one space follow another, in either direction. */
+    private static final ReentrantLock CHANGES = new ReentrantLock();
 
     private final String name;
     private final List<Mapping> mappings = new ArrayList<>();
+    private final List<AddressSpace> aliasedBy = new ArrayList<>();
     private final List<Consumer<FlatView>> followers = new CopyOnWriteArrayList<>();
     private volatile FlatView view = new FlatView(List.of());
 
@@ -42,22 +72,47 @@ public final class AddressSpace {
     }
 
     /** Maps {@code region} so that its first byte is at {@code base}; higher priorities hide lower ones. */
-    public synchronized Mapping map(long base, Region region, int priority) {
+    public Mapping map(long base, Region region, int priority) {
         if (base != 0 && Long.compareUnsigned(region.size() - 1, -1 - base) > 0) {
             throw new IllegalArgumentException(
                     name + ": a region of " + region.size() + " bytes at 0x" + Long.toHexString(base) + " passes the end of the address space");
         }
         Mapping mapping = new Mapping(base, region, priority);
-        mappings.add(mapping);
-        publish();
+        CHANGES.lock();
+        try {
+            if (region instanceof Region.Alias alias) {
+                if (alias.target().shows(this)) {
+                    throw new IllegalArgumentException(name + ": an alias of " + alias.target().name + " would show " + name + " within itself");
+                }
+                alias.target().aliasedBy.add(this);
+            }
+            mappings.add(mapping);
+            publish();
+        } finally {
+            CHANGES.unlock();
+        }
         return mapping;
     }
 
     /** Removes a mapping; does nothing if it is not mapped any more. */
-    public synchronized void unmap(Mapping mapping) {
-        if (mappings.removeIf(m -> m == mapping)) {
-            publish();
+    public void unmap(Mapping mapping) {
+        CHANGES.lock();
+        try {
+            if (mappings.remove(mapping)) {
+                if (mapping.region() instanceof Region.Alias alias) {
+                    alias.target().aliasedBy.remove(this);
+                }
+                publish();
+            }
+        } finally {
+            CHANGES.unlock();
         }
+    }
+
+    /** Whether a look-up here may end in {@code other}. */
+    private boolean shows(AddressSpace other) {
+        return this == other
+                || mappings.stream().anyMatch(m -> m.region() instanceof Region.Alias alias && alias.target().shows(other));
     }
 
     /** The view at this moment. */
@@ -66,15 +121,21 @@ public final class AddressSpace {
     }
 
     /** Gives the view to {@code follower} now and after each change. */
-    public synchronized void follow(Consumer<FlatView> follower) {
-        followers.add(follower);
-        follower.accept(view);
+    public void follow(Consumer<FlatView> follower) {
+        CHANGES.lock();
+        try {
+            followers.add(follower);
+            follower.accept(view);
+        } finally {
+            CHANGES.unlock();
+        }
     }
 
     /** Reads {@code size} (1, 2, 4, 8) bytes at {@code address}, little-endian, zero-extended. */
     public long read(long address, int size) {
-        FlatView.Range range = view.find(address);
-        if (range.remaining(address) < size && range.last() != -1) {
+        FlatView current = view;
+        FlatView.Range range = current.find(address);
+        if (isSplit(current, range, address, size)) {
             long value = 0;
             for (int i = 0; i < size; i++) {
                 value |= read(address + i, 1) << (8 * i);
@@ -93,8 +154,9 @@ public final class AddressSpace {
 
     /** Writes the low {@code size} (1, 2, 4, 8) bytes of {@code value} at {@code address}. */
     public void write(long address, int size, long value) {
-        FlatView.Range range = view.find(address);
-        if (range.remaining(address) < size && range.last() != -1) {
+        FlatView current = view;
+        FlatView.Range range = current.find(address);
+        if (isSplit(current, range, address, size)) {
             for (int i = 0; i < size; i++) {
                 write(address + i, 1, value >>> (8 * i));
             }
@@ -108,6 +170,14 @@ public final class AddressSpace {
             case Region.Io io -> writeIo(io, offset, size, value);
             case Region.Alias _ -> throw new AssertionError("a flat view holds no alias");
         }
+    }
+
+    /** Whether {@code size} bytes at {@code address} are not all of one range, so that the bus splits them. */
+    private static boolean isSplit(FlatView view, FlatView.Range range, long address, int size) {
+        return size > 1
+                && (FlatView.isNothing(range)
+                        ? !FlatView.isNothing(view.find(address + size - 1))
+                        : Long.compareUnsigned(range.last() - address, size - 1) < 0);
     }
 
     /**
@@ -186,19 +256,23 @@ public final class AddressSpace {
     }
 
     private static long readIo(Region.Io io, long offset, int size) {
+        int min = io.widths().min();
+        int max = io.widths().max();
         io.lock().lock();
         try {
-            if (size < io.widths().min()) {
-                int min = io.widths().min();
-                long aligned = offset & -min;
-                int shift = (int) (offset - aligned) * 8;
-                return io.handler().read(aligned, min) >>> shift & mask(size);
+            if (size < min) {
+                int lane = (int) (offset & (min - 1));
+                int here = Math.min(size, min - lane);
+                long value = io.handler().read(offset - lane, min) >>> (8 * lane) & mask(here);
+                if (here < size) {
+                    value |= (io.handler().read(offset - lane + min, min) & mask(size - here)) << (8 * here);
+                }
+                return value;
             }
-            if (size <= io.widths().max()) {
+            if (size <= max) {
                 return io.handler().read(offset, size) & mask(size);
             }
             long value = 0;
-            int max = io.widths().max();
             for (int i = 0; i < size; i += max) {
                 value |= (io.handler().read(offset + i, max) & mask(max)) << (8 * i);
             }
@@ -209,14 +283,20 @@ public final class AddressSpace {
     }
 
     private static void writeIo(Region.Io io, long offset, int size, long value) {
+        int min = io.widths().min();
+        int max = io.widths().max();
         io.lock().lock();
         try {
-            if (size < io.widths().min()) {
-                io.handler().write(offset & -io.widths().min(), io.widths().min(), value & mask(size));
-            } else if (size <= io.widths().max()) {
+            if (size < min) {
+                int lane = (int) (offset & (min - 1));
+                int here = Math.min(size, min - lane);
+                io.handler().write(offset - lane, min, (value & mask(here)) << (8 * lane));
+                if (here < size) {
+                    io.handler().write(offset - lane + min, min, value >>> (8 * here) & mask(size - here));
+                }
+            } else if (size <= max) {
                 io.handler().write(offset, size, value & mask(size));
             } else {
-                int max = io.widths().max();
                 for (int i = 0; i < size; i += max) {
                     io.handler().write(offset + i, max, value >>> (8 * i) & mask(max));
                 }
@@ -235,6 +315,7 @@ public final class AddressSpace {
         FlatView next = new FlatView(flat);
         view = next;
         followers.forEach(f -> f.accept(next));
+        aliasedBy.forEach(AddressSpace::publish);
     }
 
     /** Lays the mappings over each other, top one first, each filling only the gaps left. */
