@@ -4,8 +4,8 @@
 package dev.frond.machine.clock;
 
 /**
- * A rate of {@code hertz} ticks a second, 1 to 4,000,000,000, counted from virtual time 0. Exact integer
- * arithmetic: {@code ticks(nanos(n)) == n}, and nothing drifts however long a machine runs.
+ * A rate of {@code hertz} ticks a second, 1 to 4,000,000,000, counted from virtual time 0. Exact
+ * integer arithmetic: {@code ticks(nanos(n)) == n}, and nothing drifts however long a machine runs.
  */
 public record Frequency(long hertz) {
     /** Nanoseconds in a second. */
@@ -13,7 +13,8 @@ public record Frequency(long hertz) {
 
     public Frequency {
         if (hertz < 1 || hertz > 4 * SECOND) {
-            throw new IllegalArgumentException("frequency of " + hertz + " Hz: accepted are 1 to 4000000000");
+            throw new IllegalArgumentException(
+                    "frequency of " + hertz + " Hz: accepted are 1 to 4000000000");
         }
     }
 
@@ -23,8 +24,8 @@ public record Frequency(long hertz) {
     }
 
     /**
-     * The first nanosecond at which {@link #ticks} is {@code ticks} or more; the end of time for one that
-     * lies beyond it.
+     * The first nanosecond at which {@link #ticks} is {@code ticks} or more; the end of time for
+     * one that lies beyond it.
      */
     public long nanos(long ticks) {
         long seconds = Math.floorDiv(ticks, hertz);

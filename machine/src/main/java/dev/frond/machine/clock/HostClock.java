@@ -3,15 +3,16 @@
 
 package dev.frond.machine.clock;
 
+import org.jspecify.annotations.Nullable;
+
 import java.time.Instant;
 import java.util.PriorityQueue;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
- * Virtual time that follows the host's monotonic clock, except while paused. One daemon thread sleeps
- * until the earliest deadline and runs the actions one after the other; it never polls.
+ * Virtual time that follows the host's monotonic clock, except while paused. One daemon thread
+ * sleeps until the earliest deadline and runs the actions one after the other; it never polls.
  */
 public final class HostClock implements Clock, AutoCloseable {
     private final ReentrantLock lock = new ReentrantLock();
@@ -30,7 +31,10 @@ public final class HostClock implements Clock, AutoCloseable {
         CHANGING
     }
 
-    /** How virtual time follows from the host's: running, it is {@code value} behind; else it is {@code value}. */
+    /**
+     * How virtual time follows from the host's: running, it is {@code value} behind; else it is
+     * {@code value}.
+     */
     private static final class Base {
         static final Base CHANGING = new Base(Mode.CHANGING, 0);
 
@@ -59,7 +63,10 @@ public final class HostClock implements Clock, AutoCloseable {
         }
     }
 
-    /** A clock that stands at {@code start} ns, paused, where the guest's day began at {@code wallAtZero}. */
+    /**
+     * A clock that stands at {@code start} ns, paused, where the guest's day began at {@code
+     * wallAtZero}.
+     */
     public HostClock(long start, Instant wallAtZero) {
         this.wallAtZero = wallAtZero;
         base = new Base(Mode.STANDING, start);
@@ -69,7 +76,8 @@ public final class HostClock implements Clock, AutoCloseable {
 
     @Override
     public long now() {
-        // The host's time counts only if no pause began before it was read: else it would show time that
+        // The host's time counts only if no pause began before it was read: else it would show time
+        // that
         // passed while the guest's stood still, and the next call would show less.
         while (true) {
             Base before = base;
@@ -95,8 +103,9 @@ public final class HostClock implements Clock, AutoCloseable {
     }
 
     /**
-     * Lets time stand still and returns when no timer's action is running any more; call it without a
-     * device's lock, which such an action may be waiting for. From within an action it only stops time.
+     * Lets time stand still and returns when no timer's action is running any more; call it without
+     * a device's lock, which such an action may be waiting for. From within an action it only stops
+     * time.
      */
     public void pause() {
         lock.lock();
@@ -134,7 +143,8 @@ public final class HostClock implements Clock, AutoCloseable {
         lock.lock();
         try {
             if (base.mode != Mode.STANDING) {
-                throw new IllegalStateException("virtual time can be set only while the clock is paused");
+                throw new IllegalStateException(
+                        "virtual time can be set only while the clock is paused");
             }
             base = new Base(Mode.STANDING, now);
         } finally {
@@ -197,7 +207,8 @@ public final class HostClock implements Clock, AutoCloseable {
                 try {
                     wait = changed.awaitNanos(wait);
                 } catch (InterruptedException e) {
-                    // Nobody outside holds this thread; an interrupt only makes it look at the queue again.
+                    // Nobody outside holds this thread; an interrupt only makes it look at the
+                    // queue again.
                     assert thread.equals(Thread.currentThread());
                 }
             }

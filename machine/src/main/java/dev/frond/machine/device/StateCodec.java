@@ -3,11 +3,17 @@
 
 package dev.frond.machine.device;
 
+import org.jspecify.annotations.Nullable;
+
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.reflect.AccessibleObject;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
@@ -20,17 +26,18 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /**
- * State records to bytes and back. Components may be primitives, enums, {@link String}, {@link Bytes},
- * {@link Longs}, lists of these (boxed), records, and sealed interfaces of records.
+ * State records to bytes and back. Components may be primitives, enums, {@link String}, {@link
+ * Bytes}, {@link Longs}, lists of these (boxed), records, and sealed interfaces of records.
  *
- * <p>The stream describes itself: each value starts with a tag, each component travels with its name,
- * so that a release can read what an older one wrote. All numbers are big-endian.
+ * <p>The stream describes itself: each value starts with a tag, each component travels with its
+ * name, so that a release can read what an older one wrote. All numbers are big-endian.
  *
  * <pre>
  * value     := 'Z' u8 | 'B' i8 | 'S' i16 | 'C' u16 | 'I' i32 | 'J' i64 | 'F' f32 | 'D' f64
@@ -75,8 +82,8 @@ public final class StateCodec {
     private StateCodec() {}
 
     /**
-     * The stream of {@code state}. Throws {@link IllegalArgumentException} for a record that cannot be a
-     * state: a null, or a component of some other type.
+     * The stream of {@code state}. Throws {@link IllegalArgumentException} for a record that cannot
+     * be a state: a null, or a component of some other type.
      */
     public static byte[] encode(Record state) {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
@@ -89,9 +96,10 @@ public final class StateCodec {
     }
 
     /**
-     * The state in {@code stream}, of the type of {@code reset}. A component that the stream lacks takes
-     * its value from {@code reset}, or, in a nested record that {@code reset} has no counterpart of, from
-     * that record's constant {@code RESET}; a component that the record lacks is refused.
+     * The state in {@code stream}, of the type of {@code reset}. A component that the stream lacks
+     * takes its value from {@code reset}, or, in a nested record that {@code reset} has no
+     * counterpart of, from that record's constant {@code RESET}; a component that the record lacks
+     * is refused.
      */
     public static <S extends Record> S decode(byte[] stream, S reset) throws StateException {
         @SuppressWarnings("unchecked")
@@ -108,9 +116,94 @@ public final class StateCodec {
         return outer == null ? type.getSimpleName() : name(outer) + "." + type.getSimpleName();
     }
 
+    /** What reflection tells of a record type; costly to ask for, so kept for each. */
+    private static final class Shape {
+        private static final ClassValue<Shape> OF =
+                new ClassValue<>() {
+                    @Override
+                    protected Shape computeValue(Class<?> type) {
+                        return new Shape(type);
+                    }
+                };
+
+        final String name;
+        final Map<String, Integer> index = new HashMap<>();
+        final List<String> names = new ArrayList<>();
+        final List<Type> types = new ArrayList<>();
+        private final List<Method> accessors = new ArrayList<>();
+        private final Constructor<?> constructor;
+        private final Optional<Field> reset;
+
+        private Shape(Class<?> type) {
+            name = name(type);
+            List<Class<?>> rawTypes = new ArrayList<>();
+            for (RecordComponent component : type.getRecordComponents()) {
+                index.put(component.getName(), names.size());
+                names.add(component.getName());
+                types.add(component.getGenericType());
+                rawTypes.add(component.getType());
+                accessors.add(accessible(component.getAccessor()));
+            }
+            try {
+                constructor =
+                        accessible(type.getDeclaredConstructor(rawTypes.toArray(Class<?>[]::new)));
+            } catch (NoSuchMethodException e) {
+                throw new IllegalStateException(
+                        name + ": every record has a canonical constructor", e);
+            }
+            reset =
+                    Stream.of(type.getDeclaredFields())
+                            .filter(f -> f.getName().equals("RESET") && f.getType() == type)
+                            .map(this::accessible)
+                            .findFirst();
+        }
+
+        static Shape of(Class<?> type) {
+            return OF.get(type);
+        }
+
+        private <T extends AccessibleObject> T accessible(T member) {
+            if (!member.trySetAccessible()) {
+                throw new IllegalArgumentException(
+                        name + ": a state must be public in an exported package");
+            }
+            return member;
+        }
+
+        /** What component number {@code i} of {@code state} holds. */
+        @Nullable Object component(Record state, int i) {
+            try {
+                return accessors.get(i).invoke(state);
+            } catch (ReflectiveOperationException e) {
+                throw new IllegalArgumentException(
+                        name + "." + names.get(i) + ": cannot be read", e);
+            }
+        }
+
+        /** The record's constant {@code RESET}. */
+        Optional<Record> reset() {
+            return reset.map(field -> {
+                try {
+                    return (Record) field.get(null);
+                } catch (IllegalAccessException e) {
+                    throw new IllegalStateException("made accessible before", e);
+                }
+            });
+        }
+
+        Record construct(@Nullable Object[] values) throws InvocationTargetException {
+            try {
+                return (Record) constructor.newInstance(values);
+            } catch (InstantiationException | IllegalAccessException e) {
+                throw new IllegalStateException(name + ": cannot be constructed", e);
+            }
+        }
+    }
+
     // Writing
 
-    private static void write(DataOutputStream out, String place, @Nullable Object value) throws IOException {
+    private static void write(DataOutputStream out, String place, @Nullable Object value)
+            throws IOException {
         switch (value) {
             case Boolean b -> tag(out, Tag.BOOLEAN).writeBoolean(b);
             case Byte b -> tag(out, Tag.BYTE).writeByte(b);
@@ -139,20 +232,26 @@ public final class StateCodec {
                 }
             }
             case Record r -> writeRecord(tag(out, Tag.RECORD), place, r);
-            case null -> throw new IllegalArgumentException(place + ": is null, which no state may be");
+            case null ->
+                    throw new IllegalArgumentException(place + ": is null, which no state may be");
             default ->
                     throw new IllegalArgumentException(
-                            place + ": a " + value.getClass().getName() + " cannot be part of a state");
+                            place
+                                    + ": a "
+                                    + value.getClass().getName()
+                                    + " cannot be part of a state");
         }
     }
 
-    private static void writeRecord(DataOutputStream out, String place, Record state) throws IOException {
-        RecordComponent[] components = state.getClass().getRecordComponents();
-        text(out, place, name(state.getClass()));
-        out.writeShort(components.length);
-        for (RecordComponent component : components) {
-            text(out, place, component.getName());
-            write(out, place + "." + component.getName(), component(state, component));
+    private static void writeRecord(DataOutputStream out, String place, Record state)
+            throws IOException {
+        Shape shape = Shape.of(state.getClass());
+        text(out, place, shape.name);
+        out.writeShort(shape.names.size());
+        for (int i = 0; i < shape.names.size(); i++) {
+            String component = shape.names.get(i);
+            text(out, place, component);
+            write(out, place + "." + component, shape.component(state, i));
         }
     }
 
@@ -172,23 +271,6 @@ public final class StateCodec {
         } catch (CharacterCodingException e) {
             throw new IllegalArgumentException(place + ": holds half a surrogate pair", e);
         }
-    }
-
-    /** What {@code component} of {@code state} holds. */
-    private static @Nullable Object component(Record state, RecordComponent component) {
-        var accessor = component.getAccessor();
-        if (!accessor.trySetAccessible()) {
-            throw notReadable(state.getClass());
-        }
-        try {
-            return accessor.invoke(state);
-        } catch (IllegalAccessException | InvocationTargetException e) {
-            throw new IllegalArgumentException(name(state.getClass()) + "." + component.getName() + ": cannot be read", e);
-        }
-    }
-
-    private static IllegalArgumentException notReadable(Class<?> type) {
-        return new IllegalArgumentException(name(type) + ": a state must be public in an exported package");
     }
 
     // Reading
@@ -241,7 +323,8 @@ public final class StateCodec {
             } else if (type.isRecord() || type.isSealed()) {
                 return record(type, reset);
             }
-            throw new IllegalArgumentException(path() + ": a " + declared.getTypeName() + " cannot be part of a state");
+            throw new IllegalArgumentException(
+                    path() + ": a " + declared.getTypeName() + " cannot be part of a state");
         }
 
         private boolean bool() throws StateException {
@@ -273,7 +356,8 @@ public final class StateCodec {
 
         private List<Object> list(Type element) throws StateException {
             tag(Tag.LIST);
-            // A value takes two bytes at least; the capacity is left to grow with what really comes.
+            // A value takes two bytes at least; the capacity is left to grow with what really
+            // comes.
             int length = length(2);
             List<Object> values = new ArrayList<>();
             for (int i = 0; i < length; i++) {
@@ -294,88 +378,66 @@ public final class StateCodec {
                     candidates(declared)
                             .filter(c -> name(c).equals(called))
                             .findFirst()
-                            .orElseThrow(() -> bad("a " + quoted(called) + " stands where a " + name(declared) + " is expected"));
-            RecordComponent[] components = type.getRecordComponents();
-            @Nullable Object[] values = new @Nullable Object[components.length];
-            Optional<Record> defaults = defaults(type, reset);
+                            .orElseThrow(() ->
+                                    bad(
+                                            "a "
+                                                    + quoted(called)
+                                                    + " stands where a "
+                                                    + name(declared)
+                                                    + " is expected"));
+            Shape shape = Shape.of(type);
+            @Nullable Object[] values = new @Nullable Object[shape.names.size()];
+            Optional<Record> defaults =
+                    type.isInstance(reset) ? Optional.of((Record) reset) : shape.reset();
             need(2);
             int count = in.getShort() & 0xFFFF;
             for (int i = 0; i < count; i++) {
                 String name = text();
-                int index = indexOf(components, name);
-                if (index < 0) {
+                Integer index = shape.index.get(name);
+                if (index == null) {
                     throw bad("has no component " + quoted(name));
                 }
                 place.addLast("." + name);
                 if (values[index] != null) {
                     throw bad("appears twice");
                 }
-                RecordComponent component = components[index];
-                Object fallback = defaults.isPresent() ? component(defaults.get(), component) : null;
-                values[index] = value(component.getGenericType(), fallback);
+                Object fallback =
+                        defaults.isPresent() ? shape.component(defaults.get(), index) : null;
+                values[index] = value(shape.types.get(index), fallback);
                 place.removeLast();
             }
-            for (int i = 0; i < components.length; i++) {
+            for (int i = 0; i < values.length; i++) {
                 if (values[i] == null) {
-                    RecordComponent missing = components[i];
+                    String missing = shape.names.get(i);
                     Record source =
-                            defaults.orElseThrow(() -> bad("component " + missing.getName() + " is missing and has no default"));
-                    values[i] = component(source, missing);
+                            defaults.orElseThrow(() ->
+                                    bad("component " + missing + " is missing and has no default"));
+                    values[i] = shape.component(source, i);
                 }
             }
-            return construct(type, components, values);
+            return construct(shape, values);
         }
 
-        private Record construct(Class<?> type, RecordComponent[] components, @Nullable Object[] values)
-                throws StateException {
-            Class<?>[] types = Stream.of(components).map(RecordComponent::getType).toArray(Class<?>[]::new);
+        private Record construct(Shape shape, @Nullable Object[] values) throws StateException {
             try {
-                var constructor = type.getDeclaredConstructor(types);
-                if (!constructor.trySetAccessible()) {
-                    throw notReadable(type);
-                }
-                return (Record) constructor.newInstance(values);
+                return shape.construct(values);
             } catch (InvocationTargetException e) {
-                // A compact constructor validates; whatever it throws, the stream's values were at fault.
+                // A compact constructor validates; whatever it throws, the stream's values were at
+                // fault.
                 if (e.getCause() instanceof RuntimeException refused) {
                     throw bad(String.valueOf(refused.getMessage()));
                 }
                 throw new IllegalStateException(path() + ": its constructor failed", e);
-            } catch (ReflectiveOperationException e) {
-                throw new IllegalStateException(path() + ": cannot be constructed", e);
-            }
-        }
-
-        /** Where the components that the stream lacks come from. */
-        private static Optional<Record> defaults(Class<?> type, @Nullable Object reset) {
-            if (type.isInstance(reset)) {
-                return Optional.of((Record) reset);
-            }
-            try {
-                var field = type.getDeclaredField("RESET");
-                return field.getType() == type && field.trySetAccessible()
-                        ? Optional.of((Record) field.get(null))
-                        : Optional.empty();
-            } catch (NoSuchFieldException e) {
-                return Optional.empty();
-            } catch (IllegalAccessException e) {
-                throw new IllegalStateException("made accessible before", e);
             }
         }
 
         private static Stream<Class<?>> candidates(Class<?> declared) {
             return declared.isRecord()
                     ? Stream.of(declared)
-                    : declared.isSealed() ? Stream.of(declared.getPermittedSubclasses()).flatMap(Reader::candidates) : Stream.of();
-        }
-
-        private static int indexOf(RecordComponent[] components, String name) {
-            for (int i = 0; i < components.length; i++) {
-                if (components[i].getName().equals(name)) {
-                    return i;
-                }
-            }
-            return -1;
+                    : declared.isSealed()
+                            ? Stream.of(declared.getPermittedSubclasses())
+                                    .flatMap(Reader::candidates)
+                            : Stream.of();
         }
 
         private static Class<?> raw(Type type) {
@@ -383,7 +445,9 @@ public final class StateCodec {
                 case Class<?> c -> c;
                 case ParameterizedType p -> raw(p.getRawType());
                 case WildcardType w -> raw(w.getUpperBounds()[0]);
-                default -> throw new IllegalArgumentException("a " + type.getTypeName() + " cannot be part of a state");
+                default ->
+                        throw new IllegalArgumentException(
+                                "a " + type.getTypeName() + " cannot be part of a state");
             };
         }
 
@@ -419,7 +483,12 @@ public final class StateCodec {
             need(4);
             long length = in.getInt() & 0xFFFF_FFFFL;
             if (length * size > in.remaining()) {
-                throw bad("a length of " + length + " with " + in.remaining() + " bytes left in the stream");
+                throw bad(
+                        "a length of "
+                                + length
+                                + " with "
+                                + in.remaining()
+                                + " bytes left in the stream");
             }
             return (int) length;
         }

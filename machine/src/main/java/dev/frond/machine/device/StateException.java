@@ -3,7 +3,10 @@
 
 package dev.frond.machine.device;
 
-/** A stream that holds no acceptable state; the message names the record, the component and the problem. */
+/**
+ * A stream that holds no acceptable state; the message names the record, the component and the
+ * problem.
+ */
 public final class StateException extends Exception {
     private static final long serialVersionUID = 1;
 

@@ -14,9 +14,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
- * A bus: regions mapped at 64-bit addresses, the one of higher priority (then the later one) on top.
- * Where nothing is mapped reads give all ones and writes go nowhere. Mapping may change while CPUs and
- * devices access: every change publishes a new {@link FlatView}.
+ * A bus: regions mapped at 64-bit addresses, the one of higher priority (then the later one) on
+ * top. Where nothing is mapped reads give all ones and writes go nowhere. Mapping may change while
+ * CPUs and devices access: every change publishes a new {@link FlatView}.
  */
 public final class AddressSpace {
     /** A region at its place; the handle that {@link #unmap} takes. */
@@ -47,7 +47,10 @@ public final class AddressSpace {
         }
     }
 
-    /** Taken by every change of any space: an alias makes one space follow another, in either direction. */
+    /**
+     * Taken by every change of any space: an alias makes one space follow another, in either
+     * direction.
+     */
     private static final ReentrantLock CHANGES = new ReentrantLock();
 
     private final String name;
@@ -71,18 +74,32 @@ public final class AddressSpace {
         return map(base, region, 0);
     }
 
-    /** Maps {@code region} so that its first byte is at {@code base}; higher priorities hide lower ones. */
+    /**
+     * Maps {@code region} so that its first byte is at {@code base}; higher priorities hide lower
+     * ones.
+     */
     public Mapping map(long base, Region region, int priority) {
         if (base != 0 && Long.compareUnsigned(region.size() - 1, -1 - base) > 0) {
             throw new IllegalArgumentException(
-                    name + ": a region of " + region.size() + " bytes at 0x" + Long.toHexString(base) + " passes the end of the address space");
+                    name
+                            + ": a region of "
+                            + region.size()
+                            + " bytes at 0x"
+                            + Long.toHexString(base)
+                            + " passes the end of the address space");
         }
         Mapping mapping = new Mapping(base, region, priority);
         CHANGES.lock();
         try {
             if (region instanceof Region.Alias alias) {
                 if (alias.target().shows(this)) {
-                    throw new IllegalArgumentException(name + ": an alias of " + alias.target().name + " would show " + name + " within itself");
+                    throw new IllegalArgumentException(
+                            name
+                                    + ": an alias of "
+                                    + alias.target().name
+                                    + " would show "
+                                    + name
+                                    + " within itself");
                 }
                 alias.target().aliasedBy.add(this);
             }
@@ -112,7 +129,10 @@ public final class AddressSpace {
     /** Whether a look-up here may end in {@code other}. */
     private boolean shows(AddressSpace other) {
         return this == other
-                || mappings.stream().anyMatch(m -> m.region() instanceof Region.Alias alias && alias.target().shows(other));
+                || mappings.stream()
+                        .anyMatch(m ->
+                                m.region() instanceof Region.Alias alias
+                                        && alias.target().shows(other));
     }
 
     /** The view at this moment. */
@@ -172,7 +192,10 @@ public final class AddressSpace {
         }
     }
 
-    /** Whether {@code size} bytes at {@code address} are not all of one range, so that the bus splits them. */
+    /**
+     * Whether {@code size} bytes at {@code address} are not all of one range, so that the bus
+     * splits them.
+     */
     private static boolean isSplit(FlatView view, FlatView.Range range, long address, int size) {
         return size > 1
                 && (FlatView.isNothing(range)
@@ -194,7 +217,10 @@ public final class AddressSpace {
         return Optional.empty();
     }
 
-    /** Tells the memory behind {@link #ram} that {@code length} bytes at {@code address} were stored. */
+    /**
+     * Tells the memory behind {@link #ram} that {@code length} bytes at {@code address} were
+     * stored.
+     */
     public void wrote(long address, long length) {
         FlatView.Range range = view.find(address);
         if (range.region() instanceof Region.Ram ram) {
@@ -265,7 +291,9 @@ public final class AddressSpace {
                 int here = Math.min(size, min - lane);
                 long value = io.handler().read(offset - lane, min) >>> (8 * lane) & mask(here);
                 if (here < size) {
-                    value |= (io.handler().read(offset - lane + min, min) & mask(size - here)) << (8 * here);
+                    value |=
+                            (io.handler().read(offset - lane + min, min) & mask(size - here))
+                                    << (8 * here);
                 }
                 return value;
             }
@@ -292,7 +320,11 @@ public final class AddressSpace {
                 int here = Math.min(size, min - lane);
                 io.handler().write(offset - lane, min, (value & mask(here)) << (8 * lane));
                 if (here < size) {
-                    io.handler().write(offset - lane + min, min, value >>> (8 * here) & mask(size - here));
+                    io.handler()
+                            .write(
+                                    offset - lane + min,
+                                    min,
+                                    value >>> (8 * here) & mask(size - here));
                 }
             } else if (size <= max) {
                 io.handler().write(offset, size, value & mask(size));
@@ -332,7 +364,9 @@ public final class AddressSpace {
         return flat;
     }
 
-    /** What one mapping shows: itself, or for an alias the part of the target's view in its window. */
+    /**
+     * What one mapping shows: itself, or for an alias the part of the target's view in its window.
+     */
     private static List<FlatView.Range> pieces(Mapping mapping, long last) {
         if (!(mapping.region() instanceof Region.Alias alias)) {
             long offset =
@@ -351,7 +385,9 @@ public final class AddressSpace {
             long to = unsignedMin(range.last(), windowLast);
             if (Long.compareUnsigned(from, to) <= 0) {
                 long shift = mapping.base() - alias.offset();
-                pieces.add(new FlatView.Range(from + shift, to + shift, range.region(), range.offsetOf(from)));
+                pieces.add(
+                        new FlatView.Range(
+                                from + shift, to + shift, range.region(), range.offsetOf(from)));
             }
         }
         return pieces;
@@ -364,7 +400,8 @@ public final class AddressSpace {
             while (index < flat.size() && Long.compareUnsigned(flat.get(index).last(), from) < 0) {
                 index++;
             }
-            if (index == flat.size() || Long.compareUnsigned(flat.get(index).start(), piece.last()) > 0) {
+            if (index == flat.size()
+                    || Long.compareUnsigned(flat.get(index).start(), piece.last()) > 0) {
                 flat.add(index, part(piece, from, piece.last()));
                 return;
             }

@@ -31,7 +31,11 @@ public final class FlatView {
     private static final OpenBus OPEN_BUS = new OpenBus();
 
     private static final Range NOTHING =
-            new Range(0, -1, new Region.Io(OPEN_BUS, Long.MAX_VALUE, AccessWidths.ANY, new ReentrantLock()), 0);
+            new Range(
+                    0,
+                    -1,
+                    new Region.Io(OPEN_BUS, Long.MAX_VALUE, AccessWidths.ANY, new ReentrantLock()),
+                    0);
 
     private final long[] starts;
     private final Range[] ranges;
