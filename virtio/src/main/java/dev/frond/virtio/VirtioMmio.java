@@ -136,6 +136,7 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
 
     private final Link link = new Link();
     private boolean started;
+    private Optional<String> failure = Optional.empty();
 
     /** A transport for {@code device}, whose DMA goes to {@code memory} and whose interrupt to {@code irq}. */
     public VirtioMmio(VirtioDevice<?> device, AddressSpace memory, IrqLine irq) {
@@ -169,6 +170,16 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
     /** The device behind the registers. */
     public VirtioDevice<?> device() {
         return device;
+    }
+
+    /** What the driver did that the device needs a reset for; for people, and not part of the state. */
+    public Optional<String> failure() {
+        lock().lock();
+        try {
+            return failure;
+        } finally {
+            lock().unlock();
+        }
     }
 
     @Override
@@ -229,6 +240,7 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
         status = state.status();
         interruptStatus = state.interruptStatus();
         configGeneration = state.configGeneration();
+        failure = Optional.empty();
         queues.clear();
         queues.addAll(state.queues());
     }
@@ -532,6 +544,7 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
             }
             LOGGER.log(Level.DEBUG, "virtio device {0} needs a reset: {1}", device.type(), reason);
             status |= DEVICE_NEEDS_RESET;
+            failure = Optional.of(reason);
             for (VirtQueue queue : live) {
                 if (queue != null) {
                     queue.stop();
