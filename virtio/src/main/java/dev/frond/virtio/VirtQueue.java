@@ -44,6 +44,9 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
             long deviceArea,
             int nextAvail,
             int nextUsed) {
+        /** A queue that no driver set up yet; its size is the device's choice. */
+        public static final State RESET = new State(0, false, 0, 0, 0, 0, 0);
+
         public State {
             check("size", size, MAX_SIZE);
             check("nextAvail", nextAvail, 0xFFFF);
