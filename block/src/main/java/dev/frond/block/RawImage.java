@@ -4,6 +4,7 @@
 package dev.frond.block;
 
 import dev.frond.machine.backend.BlockBackend;
+
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -19,13 +20,14 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * A disk whose bytes are those of a host file or block device. There is no cache of its own: a write that
- * returned is in the host's page cache and survives the end of this process however it comes; a flush
- * takes it to the storage. Whoever writes an image holds it alone, whoever reads it shares it, among
- * all processes that lock as POSIX does.
+ * A disk whose bytes are those of a host file or block device. There is no cache of its own: a
+ * write that returned is in the host's page cache and survives the end of this process however it
+ * comes; a flush takes it to the storage. Whoever writes an image holds it alone, whoever reads it
+ * shares it, among all processes that lock as POSIX does.
  *
  * <p>Every size but 0 is accepted. When it is not a multiple of 512, the disk has one more sector,
- * filled up with zeroes, and the first write there lengthens the file to it; {@link #warning} says so.
+ * filled up with zeroes, and the first write there lengthens the file to it; {@link #warning} says
+ * so.
  *
  * <p>The threads that use an image must not be interrupted while they do: the channel would close.
  */
@@ -59,8 +61,8 @@ public final class RawImage implements BlockBackend {
     }
 
     /**
-     * Opens {@code file}, for reading only if {@code readOnly}. Throws {@link ImageException} if it is
-     * missing, empty, no file or block device, in use by another disk, or not to be accessed so.
+     * Opens {@code file}, for reading only if {@code readOnly}. Throws {@link ImageException} if it
+     * is missing, empty, no file or block device, in use by another disk, or not to be accessed so.
      */
     public static RawImage open(Path file, boolean readOnly) throws ImageException {
         try {
@@ -71,7 +73,11 @@ public final class RawImage implements BlockBackend {
                 long fileSize = shared.channel().size();
                 if (fileSize == 0) {
                     throw new ImageException(
-                            "disk image " + file + " is empty (0 bytes); make one with, for example, truncate -s 1G " + file);
+                            "disk image "
+                                    + file
+                                    + " is empty (0 bytes); make one with, for example, truncate -s"
+                                    + " 1G "
+                                    + file);
                 }
                 return new RawImage(file, readOnly, shared, fileSize);
             } catch (IOException | RuntimeException e) {
@@ -89,11 +95,14 @@ public final class RawImage implements BlockBackend {
     private static void checkKind(Path file) throws IOException {
         BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
         if (attributes.isDirectory()) {
-            throw new ImageException("disk image " + file + " is a directory; accepted are files and block devices");
+            throw new ImageException(
+                    "disk image " + file + " is a directory; accepted are files and block devices");
         }
         if (!attributes.isRegularFile() && !isBlockDevice(file)) {
             throw new ImageException(
-                    "disk image " + file + " is neither a file nor a block device; accepted are these");
+                    "disk image "
+                            + file
+                            + " is neither a file nor a block device; accepted are these");
         }
     }
 
@@ -114,10 +123,14 @@ public final class RawImage implements BlockBackend {
             case AccessDeniedException _ ->
                     readOnly
                             ? image + ": no permission to read it"
-                            : image + ": no permission to write it; with the option ro it is only read";
+                            : image
+                                    + ": no permission to write it; with the option ro it is only"
+                                    + " read";
             case FileSystemException f when f.getReason() != null -> {
                 String hint =
-                        !readOnly && f.getReason().contains("Read-only") ? "; with the option ro it is only read" : "";
+                        !readOnly && f.getReason().contains("Read-only")
+                                ? "; with the option ro it is only read"
+                                : "";
                 yield image + ": " + f.getReason() + hint;
             }
             default -> image + ": " + e.getMessage();
@@ -134,7 +147,8 @@ public final class RawImage implements BlockBackend {
                         + file
                         + ": its size of "
                         + fileSize
-                        + " bytes is not a multiple of 512; the last sector is filled up with zeroes");
+                        + " bytes is not a multiple of 512; the last sector is filled up with"
+                        + " zeroes");
     }
 
     /** The file as it was named. */
@@ -155,25 +169,34 @@ public final class RawImage implements BlockBackend {
     @Override
     public void read(long offset, MemorySegment target) throws IOException {
         check(offset, target.byteSize());
-        transfer(
-                () -> {
-                    for (long done = 0; done < target.byteSize(); ) {
-                        long length = Math.min(target.byteSize() - done, CHUNK);
-                        int count = channel.read(target.asSlice(done, length).asByteBuffer(), offset + done);
-                        if (count < 0) {
-                            fillTail(offset + done, target.asSlice(done));
-                            return;
-                        }
-                        done += count;
-                    }
-                });
+        transfer(() -> {
+            for (long done = 0; done < target.byteSize(); ) {
+                long length = Math.min(target.byteSize() - done, CHUNK);
+                int count =
+                        channel.read(target.asSlice(done, length).asByteBuffer(), offset + done);
+                if (count < 0) {
+                    fillTail(offset + done, target.asSlice(done));
+                    return;
+                }
+                done += count;
+            }
+        });
     }
 
-    /** Behind the end of the file: the rest of an incomplete last sector is zero, all else was cut off. */
+    /**
+     * Behind the end of the file: the rest of an incomplete last sector is zero, all else was cut
+     * off.
+     */
     private void fillTail(long offset, MemorySegment rest) throws EOFException {
         if (offset < fileSize) {
             throw new EOFException(
-                    "disk image " + file + " ends at " + offset + "; it had " + fileSize + " bytes when it was opened");
+                    "disk image "
+                            + file
+                            + " ends at "
+                            + offset
+                            + "; it had "
+                            + fileSize
+                            + " bytes when it was opened");
         }
         rest.fill((byte) 0);
     }
@@ -214,19 +237,18 @@ public final class RawImage implements BlockBackend {
         int most = (int) Math.min(length, ZERO_CHUNK);
         ByteBuffer zeroes = ByteBuffer.allocateDirect(most);
         ByteBuffer found = ByteBuffer.allocateDirect(most);
-        transfer(
-                () -> {
-                    long at = offset;
-                    while (at < offset + length) {
-                        // In steps that end at multiples of the chunk, as holes do.
-                        long next = Math.min(offset + length, (at / ZERO_CHUNK + 1) * ZERO_CHUNK);
-                        int step = (int) (next - at);
-                        if (!isZero(at, found.clear().limit(step), zeroes.clear().limit(step))) {
-                            writeAll(at, MemorySegment.ofBuffer(zeroes.clear().limit(step)));
-                        }
-                        at = next;
-                    }
-                });
+        transfer(() -> {
+            long at = offset;
+            while (at < offset + length) {
+                // In steps that end at multiples of the chunk, as holes do.
+                long next = Math.min(offset + length, (at / ZERO_CHUNK + 1) * ZERO_CHUNK);
+                int step = (int) (next - at);
+                if (!isZero(at, found.clear().limit(step), zeroes.clear().limit(step))) {
+                    writeAll(at, MemorySegment.ofBuffer(zeroes.clear().limit(step)));
+                }
+                at = next;
+            }
+        });
     }
 
     private boolean isZero(long offset, ByteBuffer found, ByteBuffer zeroes) throws IOException {
@@ -273,7 +295,9 @@ public final class RawImage implements BlockBackend {
         void run() throws IOException;
     }
 
-    /** A channel closes itself under a thread that is interrupted before; so the interrupt waits. */
+    /**
+     * A channel closes itself under a thread that is interrupted before; so the interrupt waits.
+     */
     private static void transfer(Transfer transfer) throws IOException {
         boolean interrupted = Thread.interrupted();
         try {

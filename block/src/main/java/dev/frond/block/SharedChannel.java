@@ -3,6 +3,8 @@
 
 package dev.frond.block;
 
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -13,12 +15,11 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HashMap;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
- * The open images of this process, each with one channel and one lock. A lock belongs to a process, and
- * on POSIX closing any descriptor of the file drops it: so a second opening in this process must not
- * open the file again. Readers share the channel, a writer is alone.
+ * The open images of this process, each with one channel and one lock. A lock belongs to a process,
+ * and on POSIX closing any descriptor of the file drops it: so a second opening in this process
+ * must not open the file again. Readers share the channel, a writer is alone.
  */
 final class SharedChannel {
     private static final Map<Object, SharedChannel> OPEN = new HashMap<>();
@@ -46,15 +47,17 @@ final class SharedChannel {
                     throw new ImageException(
                             "disk image "
                                     + file
-                                    + ": another disk of this process uses it; an image that is written can be used once,"
-                                    + " one that is only read as often as wanted");
+                                    + ": another disk of this process uses it; an image that is"
+                                    + " written can be used once, one that is only read as often as"
+                                    + " wanted");
                 }
                 open.users++;
                 return open;
             }
             FileChannel channel =
                     writable
-                            ? FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)
+                            ? FileChannel.open(
+                                    file, StandardOpenOption.READ, StandardOpenOption.WRITE)
                             : FileChannel.open(file, StandardOpenOption.READ);
             try {
                 lock(file, channel, writable);
@@ -73,9 +76,12 @@ final class SharedChannel {
         try {
             lock = channel.tryLock(0, Long.MAX_VALUE, !writable);
         } catch (OverlappingFileLockException e) {
-            throw new ImageException("disk image " + file + ": another part of this process has locked it", e);
+            throw new ImageException(
+                    "disk image " + file + ": another part of this process has locked it", e);
         } catch (IOException e) {
-            throw new ImageException("disk image " + file + ": its file system cannot lock it: " + e.getMessage(), e);
+            throw new ImageException(
+                    "disk image " + file + ": its file system cannot lock it: " + e.getMessage(),
+                    e);
         }
         if (lock == null) {
             throw new ImageException(
@@ -83,7 +89,8 @@ final class SharedChannel {
                             + file
                             + (writable
                                     ? ": another process uses it"
-                                    : ": another process writes it; it can be read once that has ended"));
+                                    : ": another process writes it; it can be read once that has"
+                                          + " ended"));
         }
     }
 

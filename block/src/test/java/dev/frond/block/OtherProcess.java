@@ -15,7 +15,10 @@ final class OtherProcess {
 
     private OtherProcess() {}
 
-    /** {@code open|ro|write FILE}: opens, says so or why not, then writes or waits until it is ended. */
+    /**
+     * {@code open|ro|write FILE}: opens, says so or why not, then writes or waits until it is
+     * ended.
+     */
     public static void main(String[] args) throws IOException {
         Path file = Path.of(args[1]);
         try (RawImage image = RawImage.open(file, args[0].equals("ro"))) {

@@ -7,6 +7,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -26,11 +32,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
 class RawImageTest {
@@ -102,26 +103,38 @@ class RawImageTest {
     @Test
     void aDanglingLinkIsNamedAsSuch() throws IOException {
         Path link = Files.createSymbolicLink(folder.resolve("link.img"), folder.resolve("gone"));
-        assertRefused(link, false, "disk image " + link + " is a link to a file that does not exist");
+        assertRefused(
+                link, false, "disk image " + link + " is a link to a file that does not exist");
     }
 
     @Test
     void aDirectoryIsNoImage() {
-        assertRefused(folder, true, "disk image " + folder + " is a directory; accepted are files and block devices");
+        assertRefused(
+                folder,
+                true,
+                "disk image " + folder + " is a directory; accepted are files and block devices");
     }
 
     @Test
     void aCharacterDeviceIsNoImage() {
         Path device = Path.of("/dev/null");
         assumeThat(Files.exists(device)).isTrue();
-        assertRefused(device, false, "disk image /dev/null is neither a file nor a block device; accepted are these");
+        assertRefused(
+                device,
+                false,
+                "disk image /dev/null is neither a file nor a block device; accepted are these");
     }
 
     @Test
     void anEmptyFileIsRefusedAndLeftAsItIs() throws IOException {
         Path file = file("empty.img", 0);
         assertRefused(
-                file, false, "disk image " + file + " is empty (0 bytes); make one with, for example, truncate -s 1G " + file);
+                file,
+                false,
+                "disk image "
+                        + file
+                        + " is empty (0 bytes); make one with, for example, truncate -s 1G "
+                        + file);
         assertThat(Files.size(file)).isZero();
         assertThat(Files.size(file("empty.img", 512))).isEqualTo(512);
         try (RawImage image = RawImage.open(file, false)) {
@@ -135,7 +148,11 @@ class RawImageTest {
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("r--r--r--"));
         assumeThat(Files.isWritable(file)).as("root may write everything").isFalse();
         assertRefused(
-                file, false, "disk image " + file + ": no permission to write it; with the option ro it is only read");
+                file,
+                false,
+                "disk image "
+                        + file
+                        + ": no permission to write it; with the option ro it is only read");
         try (RawImage image = RawImage.open(file, true)) {
             assertThat(image.size()).isEqualTo(512);
         }
@@ -147,10 +164,22 @@ class RawImageTest {
         assertThat(RawImage.explain(file, true, new AccessDeniedException("a.img")))
                 .isEqualTo("disk image a.img: no permission to read it");
         assertThat(RawImage.explain(file, false, new AccessDeniedException("a.img")))
-                .isEqualTo("disk image a.img: no permission to write it; with the option ro it is only read");
-        assertThat(RawImage.explain(file, false, new FileSystemException("a.img", null, "Read-only file system")))
-                .isEqualTo("disk image a.img: Read-only file system; with the option ro it is only read");
-        assertThat(RawImage.explain(file, false, new FileSystemException("a.img", null, "Too many open files")))
+                .isEqualTo(
+                        "disk image a.img: no permission to write it; with the option ro it is only"
+                            + " read");
+        assertThat(
+                        RawImage.explain(
+                                file,
+                                false,
+                                new FileSystemException("a.img", null, "Read-only file system")))
+                .isEqualTo(
+                        "disk image a.img: Read-only file system; with the option ro it is only"
+                            + " read");
+        assertThat(
+                        RawImage.explain(
+                                file,
+                                false,
+                                new FileSystemException("a.img", null, "Too many open files")))
                 .isEqualTo("disk image a.img: Too many open files");
         assertThat(RawImage.explain(file, false, new IOException("Input/output error")))
                 .isEqualTo("disk image a.img: Input/output error");
@@ -187,7 +216,8 @@ class RawImageTest {
                                     + file
                                     + ": its size of "
                                     + size
-                                    + " bytes is not a multiple of 512; the last sector is filled up with zeroes");
+                                    + " bytes is not a multiple of 512; the last sector is filled"
+                                    + " up with zeroes");
             assertThat(read(image, 0, whole)).isEqualTo(Arrays.copyOf(contents, whole));
             assertThat(Files.size(file)).as("reading changes nothing").isEqualTo(size);
 
@@ -206,17 +236,24 @@ class RawImageTest {
             assertThat(read(image, 0, 4096)).containsOnly(0);
             assertThatThrownBy(() -> read(image, 2048, 4096))
                     .isInstanceOf(IOException.class)
-                    .hasMessage("disk image " + file + " ends at 4096; it had 8192 bytes when it was opened");
+                    .hasMessage(
+                            "disk image "
+                                    + file
+                                    + " ends at 4096; it had 8192 bytes when it was opened");
         }
     }
 
     @Test
     void accessesOutsideAreTheCallersFault() throws IOException {
         try (RawImage image = RawImage.open(file("disk.img", 4096), false)) {
-            assertThatThrownBy(() -> read(image, 4096, 1)).isInstanceOf(IndexOutOfBoundsException.class);
-            assertThatThrownBy(() -> read(image, -1, 1)).isInstanceOf(IndexOutOfBoundsException.class);
-            assertThatThrownBy(() -> image.writeZeroes(4095, 2)).isInstanceOf(IndexOutOfBoundsException.class);
-            assertThatThrownBy(() -> image.discard(0, Long.MAX_VALUE)).isInstanceOf(IndexOutOfBoundsException.class);
+            assertThatThrownBy(() -> read(image, 4096, 1))
+                    .isInstanceOf(IndexOutOfBoundsException.class);
+            assertThatThrownBy(() -> read(image, -1, 1))
+                    .isInstanceOf(IndexOutOfBoundsException.class);
+            assertThatThrownBy(() -> image.writeZeroes(4095, 2))
+                    .isInstanceOf(IndexOutOfBoundsException.class);
+            assertThatThrownBy(() -> image.discard(0, Long.MAX_VALUE))
+                    .isInstanceOf(IndexOutOfBoundsException.class);
         }
     }
 
@@ -255,7 +292,8 @@ class RawImageTest {
         try (RawImage image = RawImage.open(file, false)) {
             image.discard(4096, 8192);
             assertThat(read(image, 0, 4096)).isEqualTo(Arrays.copyOf(contents, 4096));
-            assertThat(read(image, 12288, 4096)).isEqualTo(Arrays.copyOfRange(contents, 12288, 16384));
+            assertThat(read(image, 12288, 4096))
+                    .isEqualTo(Arrays.copyOfRange(contents, 12288, 16384));
         }
     }
 
@@ -304,7 +342,11 @@ class RawImageTest {
             assertThat(firstLine(OtherProcess.command("open", file).start()))
                     .isEqualTo("disk image " + file + ": another process uses it");
             assertThat(firstLine(OtherProcess.command("ro", file).start()))
-                    .isEqualTo("disk image " + file + ": another process writes it; it can be read once that has ended");
+                    .isEqualTo(
+                            "disk image "
+                                    + file
+                                    + ": another process writes it; it can be read once that has"
+                                    + " ended");
             assertThat(image.size()).isEqualTo(4096);
         }
         try (RawImage image = RawImage.open(file, true)) {
@@ -320,8 +362,7 @@ class RawImageTest {
         int blocks = 100_000;
         Path file = file("disk.img", (long) blocks * OtherProcess.BLOCK);
         Path said = folder.resolve("said");
-        Process writer =
-                OtherProcess.command("write", file).redirectOutput(said.toFile()).start();
+        Process writer = OtherProcess.command("write", file).redirectOutput(said.toFile()).start();
         while (Files.size(said) < 5_000) {
             assertThat(writer.isAlive()).isTrue();
             Thread.sleep(1);

@@ -8,8 +8,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Bytes that a driver lends the device, as the runs of guest RAM that hold them, in order. The guest
- * can change them at any moment: what must not change between check and use is copied first.
+ * Bytes that a driver lends the device, as the runs of guest RAM that hold them, in order. The
+ * guest can change them at any moment: what must not change between check and use is copied first.
  */
 public final class Buffers {
     static final Buffers EMPTY = new Buffers(List.of());

@@ -18,8 +18,8 @@ public final class Chain {
     private boolean completed;
 
     /**
-     * A chain of {@code queue} that the driver knows by {@code id} and that occupies {@code slots} of its
-     * ring; {@code written} holds address and length of each writable run.
+     * A chain of {@code queue} that the driver knows by {@code id} and that occupies {@code slots}
+     * of its ring; {@code written} holds address and length of each writable run.
      */
     Chain(VirtQueue queue, int id, int slots, Buffers readable, Buffers writable, long[] written) {
         this.queue = queue;

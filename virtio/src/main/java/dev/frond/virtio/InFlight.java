@@ -4,8 +4,8 @@
 package dev.frond.virtio;
 
 /**
- * Counts requests that a device has handed to other threads. A request touches guest memory from {@link
- * #begin} to {@link #quiet} and is over at {@link #end}, when its chain went back.
+ * Counts requests that a device has handed to other threads. A request touches guest memory from
+ * {@link #begin} to {@link #quiet} and is over at {@link #end}, when its chain went back.
  */
 final class InFlight {
     private int touching;
@@ -33,12 +33,16 @@ final class InFlight {
         await(true);
     }
 
-    /** Waits until all requests are over, without the device's lock, which each needs for its end. */
+    /**
+     * Waits until all requests are over, without the device's lock, which each needs for its end.
+     */
     void awaitEnd() {
         await(false);
     }
 
-    /** Not interruptible, since whoever waits is about to reuse the memory; passes an interrupt on. */
+    /**
+     * Not interruptible, since whoever waits is about to reuse the memory; passes an interrupt on.
+     */
     private synchronized void await(boolean onlyQuiet) {
         boolean interrupted = false;
         while ((onlyQuiet ? touching : open) != 0) {

@@ -4,11 +4,15 @@
 package dev.frond.virtio;
 
 import dev.frond.machine.memory.AddressSpace;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.util.Optional;
 
-/** A packed virtqueue: one descriptor ring, two event suppression structures (virtio 1.2, section 2.8). */
+/**
+ * A packed virtqueue: one descriptor ring, two event suppression structures (virtio 1.2, section
+ * 2.8).
+ */
 final class PackedQueue extends VirtQueue {
     /** The wrap counter in a ring position as {@link VirtQueue.State} holds it. */
     static final int WRAP = 1 << 15;
@@ -22,7 +26,8 @@ final class PackedQueue extends VirtQueue {
     private static final int EVENT_FLAGS = 2;
     private static final int EVENT_SIZE = 4;
 
-    PackedQueue(int index, State state, int maxSize, long features, AddressSpace memory, Owner owner) {
+    PackedQueue(
+            int index, State state, int maxSize, long features, AddressSpace memory, Owner owner) {
         super(index, state, maxSize, features, memory, owner);
     }
 
@@ -49,7 +54,8 @@ final class PackedQueue extends VirtQueue {
     private boolean isAvailable() {
         int flags = acquire16(descriptors, offset(nextAvail) + 14);
         boolean wrap = (nextAvail & WRAP) != 0;
-        return (flags & VIRTQ_DESC_F_AVAIL) != 0 == wrap && (flags & VIRTQ_DESC_F_USED) != 0 != wrap;
+        return (flags & VIRTQ_DESC_F_AVAIL) != 0 == wrap
+                && (flags & VIRTQ_DESC_F_USED) != 0 != wrap;
     }
 
     private Optional<Chain> read() {
@@ -87,7 +93,9 @@ final class PackedQueue extends VirtQueue {
         }
     }
 
-    /** Takes all descriptors of an indirect table, of whose flags only WRITE counts (section 2.8.7). */
+    /**
+     * Takes all descriptors of an indirect table, of whose flags only WRITE counts (section 2.8.7).
+     */
     private boolean readTable(Gatherer gatherer, long address, long length) {
         Optional<MemorySegment> table = indirectTable(address, length);
         if (table.isEmpty()) {
@@ -122,7 +130,9 @@ final class PackedQueue extends VirtQueue {
         };
     }
 
-    /** Whether giving back the last {@code slots} entries used the one that the driver waits for. */
+    /**
+     * Whether giving back the last {@code slots} entries used the one that the driver waits for.
+     */
     private boolean passed(int slots) {
         int event = acquire16(driver, EVENT_DESC);
         int position = event & (WRAP - 1);
@@ -133,7 +143,10 @@ final class PackedQueue extends VirtQueue {
         return position >= now - slots && position < now;
     }
 
-    /** {@code position} moved on by at most {@link #size} entries; past the end the wrap counter turns. */
+    /**
+     * {@code position} moved on by at most {@link #size} entries; past the end the wrap counter
+     * turns.
+     */
     private int advance(int position, int by) {
         int slot = (position & (WRAP - 1)) + by;
         return slot < size ? (position & WRAP) | slot : (~position & WRAP) | (slot - size);

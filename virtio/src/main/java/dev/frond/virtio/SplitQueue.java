@@ -4,6 +4,7 @@
 package dev.frond.virtio;
 
 import dev.frond.machine.memory.AddressSpace;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.util.Optional;
@@ -16,7 +17,8 @@ final class SplitQueue extends VirtQueue {
     private static final int RING = 4;
     private static final int USED_ELEMENT_SIZE = 8;
 
-    SplitQueue(int index, State state, int maxSize, long features, AddressSpace memory, Owner owner) {
+    SplitQueue(
+            int index, State state, int maxSize, long features, AddressSpace memory, Owner owner) {
         super(index, state, maxSize, features, memory, owner);
     }
 
@@ -27,8 +29,10 @@ final class SplitQueue extends VirtQueue {
             if (!eventIdx) {
                 return Optional.empty();
             }
-            // Ask for a notification, then look again: the driver may have added a chain before it could
-            // see the new avail_event. Each side stores before it loads, so one of them sees the other.
+            // Ask for a notification, then look again: the driver may have added a chain before it
+            // could
+            // see the new avail_event. Each side stores before it loads, so one of them sees the
+            // other.
             long availEvent = RING + (long) size * USED_ELEMENT_SIZE;
             release16(device, availEvent, nextAvail);
             wroteDeviceArea(availEvent, 2);
@@ -40,7 +44,8 @@ final class SplitQueue extends VirtQueue {
         }
         int pending = (available - nextAvail) & 0xFFFF;
         if (pending > size) {
-            return broken("available index " + available + " is " + pending + " ahead of the device");
+            return broken(
+                    "available index " + available + " is " + pending + " ahead of the device");
         }
         int head = driver.get(LE16, RING + 2L * (nextAvail & (size - 1))) & 0xFFFF;
         Optional<Chain> chain = read(head);
@@ -68,7 +73,8 @@ final class SplitQueue extends VirtQueue {
             int next = table.get(LE16, at + 14) & 0xFFFF;
             if ((flags & VIRTQ_DESC_F_INDIRECT) != 0) {
                 if (inTable || (flags & VIRTQ_DESC_F_NEXT) != 0) {
-                    return broken("indirect descriptor inside an indirect table or with a successor");
+                    return broken(
+                            "indirect descriptor inside an indirect table or with a successor");
                 }
                 Optional<MemorySegment> indirectTable = indirectTable(address, length);
                 if (indirectTable.isEmpty()) {

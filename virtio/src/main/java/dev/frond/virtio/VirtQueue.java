@@ -5,6 +5,7 @@ package dev.frond.virtio;
 
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
@@ -15,10 +16,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The device's side of one virtqueue (virtio 1.2, section 2.6). Every method is called with the device's
- * lock held. Whatever a hostile driver writes into the rings, at most {@code maxSize} descriptors are
- * followed per chain and at most as many chains are out as the ring has entries; what the
- * specification forbids makes the device need a reset, and from then on the queue stands still.
+ * The device's side of one virtqueue (virtio 1.2, section 2.6). Every method is called with the
+ * device's lock held. Whatever a hostile driver writes into the rings, at most {@code maxSize}
+ * descriptors are followed per chain and at most as many chains are out as the ring has entries;
+ * what the specification forbids makes the device need a reset, and from then on the queue stands
+ * still.
  */
 public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
     /** The most entries of a queue (sections 2.7 and 2.8). */
@@ -32,8 +34,8 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      * @param descriptorArea guest-physical address of the descriptor table or packed ring
      * @param driverArea guest-physical address of the available ring or driver event suppression
      * @param deviceArea guest-physical address of the used ring or device event suppression
-     * @param nextAvail where the next chain will be taken: a split ring's free-running 16-bit index, a
-     *     packed ring's position in bits 14:0 and wrap counter in bit 15
+     * @param nextAvail where the next chain will be taken: a split ring's free-running 16-bit
+     *     index, a packed ring's position in bits 14:0 and wrap counter in bit 15
      * @param nextUsed where the next chain will be given back, in the same form
      */
     public record State(
@@ -106,7 +108,8 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
     private int slotsOut;
     private boolean stopped;
 
-    VirtQueue(int index, State state, int maxSize, long features, AddressSpace memory, Owner owner) {
+    VirtQueue(
+            int index, State state, int maxSize, long features, AddressSpace memory, Owner owner) {
         this.index = index;
         this.maxSize = maxSize;
         this.memory = memory;
@@ -119,7 +122,10 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
         nextUsed = state.nextUsed();
     }
 
-    /** Opens queue number {@code index} in the format that {@code features} name, where {@code state} left it. */
+    /**
+     * Opens queue number {@code index} in the format that {@code features} name, where {@code
+     * state} left it.
+     */
     static VirtQueue open(
             int index, State state, int maxSize, long features, AddressSpace memory, Owner owner) {
         return (features & VirtioFeature.RING_PACKED) != 0
@@ -127,7 +133,9 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
                 : new SplitQueue(index, state, maxSize, features, memory, owner);
     }
 
-    /** {@code state} as it is when a driver enables the queue: both positions at the ring's start. */
+    /**
+     * {@code state} as it is when a driver enables the queue: both positions at the ring's start.
+     */
     static State enabled(State state, long features) {
         int start = (features & VirtioFeature.RING_PACKED) != 0 ? PackedQueue.WRAP : 0;
         return new State(
@@ -141,16 +149,17 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
     }
 
     /**
-     * Takes the next chain that the driver made available. When there is none, the driver has been asked to
-     * notify for the next one: a device that stops calling before that may wait for ever.
+     * Takes the next chain that the driver made available. When there is none, the driver has been
+     * asked to notify for the next one: a device that stops calling before that may wait for ever.
      */
     public final Optional<Chain> next() {
         return isUsable() ? take() : Optional.empty();
     }
 
     /**
-     * Gives {@code chain} back, with its first {@code written} writable bytes set by the device, and
-     * interrupts the driver if it wants that. Does nothing after the queue was disabled or reset.
+     * Gives {@code chain} back, with its first {@code written} writable bytes set by the device,
+     * and interrupts the driver if it wants that. Does nothing after the queue was disabled or
+     * reset.
      */
     public final void complete(Chain chain, long written) {
         if (chain.queue() != this || !chain.markCompleted()) {
@@ -214,7 +223,10 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
         return Optional.empty();
     }
 
-    /** Finds the ring in guest RAM, again if the memory map changed since; false if the queue stands still. */
+    /**
+     * Finds the ring in guest RAM, again if the memory map changed since; false if the queue stands
+     * still.
+     */
     private boolean isUsable() {
         if (stopped) {
             return false;
@@ -229,7 +241,11 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
             return false;
         }
         Optional<MemorySegment> first =
-                area("descriptor", opened.descriptorArea(), (long) size * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
+                area(
+                        "descriptor",
+                        opened.descriptorArea(),
+                        (long) size * DESCRIPTOR_SIZE,
+                        DESCRIPTOR_SIZE);
         Optional<MemorySegment> second =
                 area("driver", opened.driverArea(), driverAreaSize(), driverAreaAlignment());
         Optional<MemorySegment> third =
@@ -263,7 +279,10 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
         return found;
     }
 
-    /** Whether {@code slots} more entries can be out; if not the driver reuses some that it lent already. */
+    /**
+     * Whether {@code slots} more entries can be out; if not the driver reuses some that it lent
+     * already.
+     */
     final boolean lend(int slots) {
         if (slots > size - slotsOut) {
             broken("more than " + size + " entries made available before the device gave any back");
@@ -322,8 +341,8 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
         private int elements;
 
         /**
-         * Takes one element, whole: RAM that lies in several regions gives several runs. False if the driver
-         * broke the rules.
+         * Takes one element, whole: RAM that lies in several regions gives several runs. False if
+         * the driver broke the rules.
          */
         boolean add(long address, long length, boolean write) {
             if (++elements > maxSize) {
@@ -372,7 +391,8 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
 
         private long remaining(long address) {
             long rest = memory.view().find(address).remaining(address);
-            // Also 0 for the last byte of a range that covers the whole space, and what counts as negative.
+            // Also 0 for the last byte of a range that covers the whole space, and what counts as
+            // negative.
             return rest <= 0 ? Long.MAX_VALUE : rest;
         }
 

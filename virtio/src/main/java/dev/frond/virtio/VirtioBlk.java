@@ -5,6 +5,9 @@ package dev.frond.virtio;
 
 import dev.frond.machine.backend.BlockBackend;
 import dev.frond.machine.device.Bytes;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -19,11 +22,11 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
- * A block device (virtio 1.2, section 5.2). Each request runs on a virtual thread of its own against the
- * backend, straight from and to guest RAM; it completes, in any order, under the device's lock.
+ * A block device (virtio 1.2, section 5.2). Each request runs on a virtual thread of its own
+ * against the backend, straight from and to guest RAM; it completes, in any order, under the
+ * device's lock.
  */
 public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     /** The most queues a device can have. */
@@ -37,7 +40,8 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
      */
     public record Spec(String serial, int queues) {
         public Spec {
-            if (serial.length() > ID_BYTES || !serial.chars().allMatch(c -> c >= 0x20 && c < 0x7F)) {
+            if (serial.length() > ID_BYTES
+                    || !serial.chars().allMatch(c -> c >= 0x20 && c < 0x7F)) {
                 throw new IllegalArgumentException(
                         "virtio-blk: serial is \""
                                 + serial
@@ -53,8 +57,8 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     /**
      * What the driver can set.
      *
-     * @param writeback the configuration field of that name: false makes each write durable before it
-     *     completes
+     * @param writeback the configuration field of that name: false makes each write durable before
+     *     it completes
      */
     public record State(boolean writeback) {
         static final State RESET = new State(true);
@@ -106,7 +110,9 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     private @Nullable VirtioTransport transport;
     private volatile String lastFailure = "";
 
-    /** A disk that shows {@code backend}, whose size is rounded down to whole sectors of 512 bytes. */
+    /**
+     * A disk that shows {@code backend}, whose size is rounded down to whole sectors of 512 bytes.
+     */
     public VirtioBlk(Spec spec, BlockBackend backend) {
         this.spec = spec;
         this.backend = backend;
@@ -139,12 +145,14 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     public Bytes config() {
         ByteBuffer config = ByteBuffer.allocate(CONFIG_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         config.putLong(capacity);
-        // size_max is not offered; a chain has two descriptors for header and status besides the data.
+        // size_max is not offered; a chain has two descriptors for header and status besides the
+        // data.
         config.putInt(0).putInt(QUEUE_SIZE - 2);
         // geometry is not offered
         config.putInt(0);
         config.putInt(SECTOR);
-        // Physical blocks of 2^3 sectors, as host file systems have them, and at least one block at a time.
+        // Physical blocks of 2^3 sectors, as host file systems have them, and at least one block at
+        // a time.
         config.put((byte) 3).put((byte) 0).putShort((short) 8).putInt(0);
         config.put((byte) (writeback ? 1 : 0)).put((byte) 0).putShort((short) spec.queues());
         config.putInt(MAX_DISCARD_SECTORS).putInt(MAX_SEGMENTS).putInt(8);
@@ -198,26 +206,23 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
         // Copied at once: the guest must not change the header between check and use.
         MemorySegment header = MemorySegment.ofArray(new byte[HEADER_BYTES]);
         chain.readable().copyTo(header);
-        Buffers out =
-                chain.readable().slice(HEADER_BYTES, chain.readable().size() - HEADER_BYTES);
+        Buffers out = chain.readable().slice(HEADER_BYTES, chain.readable().size() - HEADER_BYTES);
         Buffers in = chain.writable().slice(0, chain.writable().size() - 1);
         Buffers status = chain.writable().slice(chain.writable().size() - 1, 1);
         int type = header.get(VirtQueue.LE32, 0);
         long sector = header.get(VirtQueue.LE64, 8);
-        boolean durable =
-                (features & CONFIG_WCE) != 0 ? !writeback : (features & FLUSH) == 0;
+        boolean durable = (features & CONFIG_WCE) != 0 ? !writeback : (features & FLUSH) == 0;
         inFlight.begin();
         Thread.ofVirtual()
                 .name("frond-virtio-blk")
-                .start(
-                        () -> {
-                            int result = S_IOERR;
-                            try {
-                                result = execute(type, sector, out, in, durable);
-                            } finally {
-                                finish(queue, chain, status, in.size(), result);
-                            }
-                        });
+                .start(() -> {
+                    int result = S_IOERR;
+                    try {
+                        result = execute(type, sector, out, in, durable);
+                    } finally {
+                        finish(queue, chain, status, in.size(), result);
+                    }
+                });
     }
 
     private void finish(VirtQueue queue, Chain chain, Buffers status, long data, int result) {
@@ -319,7 +324,8 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
                     new Segment(
                             table.get(VirtQueue.LE64, at),
                             table.get(VirtQueue.LE32, at + 8) & 0xFFFF_FFFFL);
-            if (segment.sectors() > max || !isInside(segment.sector(), segment.sectors() * SECTOR)) {
+            if (segment.sectors() > max
+                    || !isInside(segment.sector(), segment.sectors() * SECTOR)) {
                 return S_IOERR;
             }
             segments.add(segment);
@@ -342,7 +348,11 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
         String failure = String.valueOf(e.getMessage());
         if (!failure.equals(lastFailure)) {
             lastFailure = failure;
-            LOGGER.log(Level.WARNING, "disk \"{0}\": the guest sees an I/O error: {1}", spec.serial(), failure);
+            LOGGER.log(
+                    Level.WARNING,
+                    "disk \"{0}\": the guest sees an I/O error: {1}",
+                    spec.serial(),
+                    failure);
         }
     }
 

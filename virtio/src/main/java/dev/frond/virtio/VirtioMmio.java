@@ -10,6 +10,9 @@ import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
+
+import org.jspecify.annotations.Nullable;
+
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
@@ -17,11 +20,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
-import org.jspecify.annotations.Nullable;
 
 /**
- * Virtio over MMIO, version 2 (virtio 1.2, section 4.2): 512 bytes of registers and one level-triggered
- * interrupt. The machine saves and restores it next to, not instead of, its {@link VirtioDevice}.
+ * Virtio over MMIO, version 2 (virtio 1.2, section 4.2): 512 bytes of registers and one
+ * level-triggered interrupt. The machine saves and restores it next to, not instead of, its {@link
+ * VirtioDevice}.
  */
 public final class VirtioMmio implements Device<VirtioMmio.State> {
     /** The bytes that the registers take. */
@@ -105,7 +108,8 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
     static final int FEATURES_OK = 8;
     static final int DEVICE_NEEDS_RESET = 64;
     static final int FAILED = 128;
-    private static final int DRIVER_STATUS_BITS = ACKNOWLEDGE | DRIVER | DRIVER_OK | FEATURES_OK | FAILED;
+    private static final int DRIVER_STATUS_BITS =
+            ACKNOWLEDGE | DRIVER | DRIVER_OK | FEATURES_OK | FAILED;
     private static final int STATUS_BITS = DRIVER_STATUS_BITS | DEVICE_NEEDS_RESET;
 
     static final int USED_BUFFER = 1;
@@ -138,7 +142,10 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
     private boolean started;
     private Optional<String> failure = Optional.empty();
 
-    /** A transport for {@code device}, whose DMA goes to {@code memory} and whose interrupt to {@code irq}. */
+    /**
+     * A transport for {@code device}, whose DMA goes to {@code memory} and whose interrupt to
+     * {@code irq}.
+     */
     public VirtioMmio(VirtioDevice<?> device, AddressSpace memory, IrqLine irq) {
         this(device, memory, irq, false);
     }
@@ -157,7 +164,9 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
                         | (packed ? VirtioFeature.RING_PACKED : 0);
         live = new VirtQueue[queueSizes.size()];
         List<VirtQueue.State> fresh =
-                queueSizes.stream().map(size -> new VirtQueue.State(size, false, 0, 0, 0, 0, 0)).toList();
+                queueSizes.stream()
+                        .map(size -> new VirtQueue.State(size, false, 0, 0, 0, 0, 0))
+                        .toList();
         reset = new State(0, 0, 0, 0, 0, 0, 0, 0, fresh);
         take(reset);
     }
@@ -172,7 +181,9 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
         return device;
     }
 
-    /** What the driver did that the device needs a reset for; for people, and not part of the state. */
+    /**
+     * What the driver did that the device needs a reset for; for people, and not part of the state.
+     */
     public Optional<String> failure() {
         lock().lock();
         try {
@@ -277,7 +288,12 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
     private void open(int index) {
         live[index] =
                 VirtQueue.open(
-                        index, queues.get(index), queueSizes.get(index), driverFeatures, memory, link);
+                        index,
+                        queues.get(index),
+                        queueSizes.get(index),
+                        driverFeatures,
+                        memory,
+                        link);
     }
 
     /** Ends {@link #start}: afterwards nothing touches guest memory. */
@@ -339,7 +355,9 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
             case QUEUE_SEL -> queueSel = value;
             case QUEUE_READY -> writeQueueReady((value & 1) != 0);
             case QUEUE_NOTIFY -> {
-                if (isServing() && Integer.compareUnsigned(value, live.length) < 0 && live[value] != null) {
+                if (isServing()
+                        && Integer.compareUnsigned(value, live.length) < 0
+                        && live[value] != null) {
                     device.notified(value);
                 }
             }

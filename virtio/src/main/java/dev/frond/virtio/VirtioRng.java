@@ -4,15 +4,20 @@
 package dev.frond.virtio;
 
 import dev.frond.machine.device.Bytes;
+
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.random.RandomGenerator;
-import org.jspecify.annotations.Nullable;
 
-/** An entropy device (virtio 1.2, section 5.4): the driver lends buffers, the device fills them with chance. */
+/**
+ * An entropy device (virtio 1.2, section 5.4): the driver lends buffers, the device fills them with
+ * chance.
+ */
 public final class VirtioRng implements VirtioDevice<VirtioRng.State> {
     /** The driver can set nothing in this device. */
     public record State() {}
@@ -20,14 +25,20 @@ public final class VirtioRng implements VirtioDevice<VirtioRng.State> {
     private static final int TYPE = 4;
     private static final int QUEUE_SIZE = 64;
 
-    /** The most bytes given for one request: the specification allows less than was asked for (section 5.4.6.2). */
+    /**
+     * The most bytes given for one request: the specification allows less than was asked for
+     * (section 5.4.6.2).
+     */
     private static final int MAX_BYTES = 4096;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final RandomGenerator source;
     private @Nullable VirtioTransport transport;
 
-    /** A device that hands out what {@code source} gives, a {@link java.security.SecureRandom} outside tests. */
+    /**
+     * A device that hands out what {@code source} gives, a {@link java.security.SecureRandom}
+     * outside tests.
+     */
     public VirtioRng(RandomGenerator source) {
         this.source = source;
     }
@@ -65,7 +76,8 @@ public final class VirtioRng implements VirtioDevice<VirtioRng.State> {
     }
 
     private void serve(VirtQueue queue) {
-        // All are taken before the first goes back, so that a driver that keeps adding cannot hold this
+        // All are taken before the first goes back, so that a driver that keeps adding cannot hold
+        // this
         // thread for longer than one ring.
         List<Chain> chains = new ArrayList<>();
         for (Optional<Chain> next = queue.next(); next.isPresent(); next = queue.next()) {

@@ -16,6 +16,9 @@ public interface VirtioTransport {
     /** Tells the driver that {@link VirtioDevice#config} changed by itself. */
     void configChanged();
 
-    /** The driver did what the specification forbids: all queues stand still until it resets the device. */
+    /**
+     * The driver did what the specification forbids: all queues stand still until it resets the
+     * device.
+     */
     void needsReset(String reason);
 }

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.Region;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -57,7 +58,10 @@ final class Guest {
         this.ram = ram;
         this.allocated = allocated;
         memory.map(0, new Region.Ram(ram, 0, RAM_SIZE));
-        memory.map(HIGH, new Region.Ram(new GuestMemory(Arena.ofAuto().allocate(0x1_0000, 4096)), 0, 0x1_0000));
+        memory.map(
+                HIGH,
+                new Region.Ram(
+                        new GuestMemory(Arena.ofAuto().allocate(0x1_0000, 4096)), 0, 0x1_0000));
         mmio = new VirtioMmio(device, memory, irq, packed);
         memory.map(MMIO, mmio.region());
     }

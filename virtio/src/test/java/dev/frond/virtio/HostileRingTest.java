@@ -5,19 +5,22 @@ package dev.frond.virtio;
 
 import static dev.frond.virtio.DriverQueue.Element.in;
 import static dev.frond.virtio.DriverQueue.Element.out;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.frond.machine.memory.Region;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.function.BiConsumer;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** Rings that no correct driver builds. */
 @Timeout(60)
@@ -30,7 +33,8 @@ class HostileRingTest {
         splitBreaks(why, -1, attack);
     }
 
-    private void splitBreaks(String why, long features, BiConsumer<Guest, SplitDriverQueue> attack) {
+    private void splitBreaks(
+            String why, long features, BiConsumer<Guest, SplitDriverQueue> attack) {
         Guest guest = new Guest(device);
         guest.negotiate(guest.offered() & features);
         SplitDriverQueue queue = (SplitDriverQueue) guest.queue(0, 16);
@@ -86,7 +90,9 @@ class HostileRingTest {
                 (guest, queue) -> {
                     long base = 1L << 40;
                     for (int i = 0; i < 260; i++) {
-                        guest.memory.map(base + i * Guest.RAM_SIZE, new Region.Ram(guest.ram, 0, Guest.RAM_SIZE));
+                        guest.memory.map(
+                                base + i * Guest.RAM_SIZE,
+                                new Region.Ram(guest.ram, 0, Guest.RAM_SIZE));
                     }
                     // 2^32 bytes are the most there can be ...
                     queue.describe(queue.descriptors, base, -1, 1, 1);
@@ -189,7 +195,10 @@ class HostileRingTest {
 
     @Test
     void anIndirectTableThatWasNotNegotiatedBreaksTheDevice() {
-        splitBreaks("without VIRTIO_F_INDIRECT_DESC", ~VirtioFeature.INDIRECT_DESC, (_, queue) -> queue.addIndirect(0xC000, in(0x8000, 1)));
+        splitBreaks(
+                "without VIRTIO_F_INDIRECT_DESC",
+                ~VirtioFeature.INDIRECT_DESC,
+                (_, queue) -> queue.addIndirect(0xC000, in(0x8000, 1)));
     }
 
     @Test
@@ -259,7 +268,9 @@ class HostileRingTest {
                 guest.negotiateAll();
                 guest.enable(0, 16, area[0], area[1], area[2]);
                 guest.driverOk();
-                assertThat(guest.read(Guest.STATUS)).as("%x %x %x", area[0], area[1], area[2]).isEqualTo(15 | NEEDS_RESET);
+                assertThat(guest.read(Guest.STATUS))
+                        .as("%x %x %x", area[0], area[1], area[2])
+                        .isEqualTo(15 | NEEDS_RESET);
             }
         }
     }
@@ -282,7 +293,12 @@ class HostileRingTest {
         PackedDriverQueue queue = (PackedDriverQueue) guest.queue(0, 16);
         guest.driverOk();
         for (int i = 0; i < 16; i++) {
-            guest.ram.segment().set(ValueLayout.JAVA_SHORT_UNALIGNED, queue.ring + 16L * i + 14, (short) (1 << 7 | 1));
+            guest.ram
+                    .segment()
+                    .set(
+                            ValueLayout.JAVA_SHORT_UNALIGNED,
+                            queue.ring + 16L * i + 14,
+                            (short) (1 << 7 | 1));
         }
         guest.write(Guest.QUEUE_NOTIFY, 0);
         assertThat(guest.read(Guest.STATUS)).isEqualTo(15 | NEEDS_RESET);
@@ -299,15 +315,17 @@ class HostileRingTest {
         }
         guest.kick(queue);
         assertThat(device.taken).hasSize(16);
-        guest.ram.segment().set(ValueLayout.JAVA_SHORT_UNALIGNED, queue.ring + 14, (short) (1 << 15));
+        guest.ram
+                .segment()
+                .set(ValueLayout.JAVA_SHORT_UNALIGNED, queue.ring + 14, (short) (1 << 15));
         guest.write(Guest.QUEUE_NOTIFY, 0);
         assertThat(guest.read(Guest.STATUS)).isEqualTo(15 | NEEDS_RESET);
     }
 
     /**
-     * A hundred thousand rings of chance: fields are small, large, or close to what is right, so that many
-     * chains go deep before they break. Nothing is thrown, and no more chains are out than the ring has
-     * entries.
+     * A hundred thousand rings of chance: fields are small, large, or close to what is right, so
+     * that many chains go deep before they break. Nothing is thrown, and no more chains are out
+     * than the ring has entries.
      */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
@@ -327,16 +345,28 @@ class HostileRingTest {
                 descriptor(ram, 0x1800 + 16L * i, random, packed);
             }
             for (int i = 0; i < 20; i++) {
-                ram.set(ValueLayout.JAVA_SHORT, 0x2004 + 2 * i, (short) random.nextInt(size + (random.nextInt(20) == 0 ? 1 : 0)));
+                ram.set(
+                        ValueLayout.JAVA_SHORT,
+                        0x2004 + 2 * i,
+                        (short) random.nextInt(size + (random.nextInt(20) == 0 ? 1 : 0)));
             }
-            ram.set(ValueLayout.JAVA_SHORT, 0x2002, (short) random.nextInt(random.nextInt(10) == 0 ? 0x1_0000 : size + 1));
+            ram.set(
+                    ValueLayout.JAVA_SHORT,
+                    0x2002,
+                    (short) random.nextInt(random.nextInt(10) == 0 ? 0x1_0000 : size + 1));
             guest.driverOk();
             for (int step = 0; step < 4; step++) {
                 assertThat(device.taken.size()).isLessThanOrEqualTo(size);
                 for (Chain chain : List.copyOf(device.taken)) {
                     chains++;
-                    chain.readable().copyTo(MemorySegment.ofArray(new byte[(int) Math.min(64, chain.readable().size())]));
-                    chain.writable().copyFrom(MemorySegment.ofArray(new byte[(int) Math.min(64, chain.writable().size())]));
+                    chain.readable()
+                            .copyTo(
+                                    MemorySegment.ofArray(
+                                            new byte[(int) Math.min(64, chain.readable().size())]));
+                    chain.writable()
+                            .copyFrom(
+                                    MemorySegment.ofArray(
+                                            new byte[(int) Math.min(64, chain.writable().size())]));
                     if (random.nextBoolean()) {
                         device.complete(chain, chain.writable().size());
                     }
@@ -381,7 +411,10 @@ class HostileRingTest {
         ram.set(ValueLayout.JAVA_INT_UNALIGNED, at + 8, length);
         if (packed) {
             ram.set(ValueLayout.JAVA_SHORT_UNALIGNED, at + 12, (short) next);
-            ram.set(ValueLayout.JAVA_SHORT_UNALIGNED, at + 14, (short) (flags | 1 << (random.nextInt(6) == 0 ? 15 : 7)));
+            ram.set(
+                    ValueLayout.JAVA_SHORT_UNALIGNED,
+                    at + 14,
+                    (short) (flags | 1 << (random.nextInt(6) == 0 ? 15 : 7)));
         } else {
             ram.set(ValueLayout.JAVA_SHORT_UNALIGNED, at + 12, (short) flags);
             ram.set(ValueLayout.JAVA_SHORT_UNALIGNED, at + 14, (short) next);

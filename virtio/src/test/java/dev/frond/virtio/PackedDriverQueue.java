@@ -10,9 +10,13 @@ import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.Optional;
 
-/** The driver's side of a packed queue, written from virtio 1.2, section 2.8, not from the device's code. */
+/**
+ * The driver's side of a packed queue, written from virtio 1.2, section 2.8, not from the device's
+ * code.
+ */
 final class PackedDriverQueue implements DriverQueue {
-    private static final VarHandle SHORT = ValueLayout.JAVA_SHORT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
+    private static final VarHandle SHORT =
+            ValueLayout.JAVA_SHORT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
 
     final long ring;
     final long driverEvents;
@@ -79,7 +83,10 @@ final class PackedDriverQueue implements DriverQueue {
     public int addIndirect(long table, Element... elements) {
         for (int i = 0; i < elements.length; i++) {
             describe(table + 16L * i, elements[i].address(), elements[i].length(), 0);
-            ram.set(ValueLayout.JAVA_SHORT_UNALIGNED, table + 16L * i + 14, (short) (elements[i].write() ? 2 : 0));
+            ram.set(
+                    ValueLayout.JAVA_SHORT_UNALIGNED,
+                    table + 16L * i + 14,
+                    (short) (elements[i].write() ? 2 : 0));
         }
         int id = ids.remove();
         lengths[id] = 1;

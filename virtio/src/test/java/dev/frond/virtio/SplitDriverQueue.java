@@ -9,9 +9,13 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.Optional;
 
-/** The driver's side of a split queue, written from virtio 1.2, section 2.7, not from the device's code. */
+/**
+ * The driver's side of a split queue, written from virtio 1.2, section 2.7, not from the device's
+ * code.
+ */
 final class SplitDriverQueue implements DriverQueue {
-    private static final VarHandle SHORT = ValueLayout.JAVA_SHORT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
+    private static final VarHandle SHORT =
+            ValueLayout.JAVA_SHORT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
 
     final long descriptors;
     final long avail;
@@ -60,7 +64,12 @@ final class SplitDriverQueue implements DriverQueue {
             free = links[at];
             boolean last = i == elements.length - 1;
             int flags = (elements[i].write() ? 2 : 0) | (last ? 0 : 1);
-            describe(descriptors + 16L * at, elements[i].address(), elements[i].length(), flags, last ? 0 : free);
+            describe(
+                    descriptors + 16L * at,
+                    elements[i].address(),
+                    elements[i].length(),
+                    flags,
+                    last ? 0 : free);
         }
         links[at] = -1;
         publish(head);
@@ -72,7 +81,12 @@ final class SplitDriverQueue implements DriverQueue {
         for (int i = 0; i < elements.length; i++) {
             boolean last = i == elements.length - 1;
             int flags = (elements[i].write() ? 2 : 0) | (last ? 0 : 1);
-            describe(table + 16L * i, elements[i].address(), elements[i].length(), flags, last ? 0 : i + 1);
+            describe(
+                    table + 16L * i,
+                    elements[i].address(),
+                    elements[i].length(),
+                    flags,
+                    last ? 0 : i + 1);
         }
         int head = free;
         freeCount--;
@@ -125,8 +139,11 @@ final class SplitDriverQueue implements DriverQueue {
         seen = (seen + 1) & 0xFFFF;
         int last = id;
         int count = 1;
-        while ((ram.get(ValueLayout.JAVA_SHORT_UNALIGNED, descriptors + 16L * last + 12) & 1) != 0) {
-            last = ram.get(ValueLayout.JAVA_SHORT_UNALIGNED, descriptors + 16L * last + 14) & 0xFFFF;
+        while ((ram.get(ValueLayout.JAVA_SHORT_UNALIGNED, descriptors + 16L * last + 12) & 1)
+                != 0) {
+            last =
+                    ram.get(ValueLayout.JAVA_SHORT_UNALIGNED, descriptors + 16L * last + 14)
+                            & 0xFFFF;
             count++;
         }
         links[last] = free;
@@ -139,7 +156,8 @@ final class SplitDriverQueue implements DriverQueue {
     private void relink(int id, int last) {
         int at = id;
         while (at != last) {
-            int next = ram.get(ValueLayout.JAVA_SHORT_UNALIGNED, descriptors + 16L * at + 14) & 0xFFFF;
+            int next =
+                    ram.get(ValueLayout.JAVA_SHORT_UNALIGNED, descriptors + 16L * at + 14) & 0xFFFF;
             links[at] = next;
             at = next;
         }

@@ -4,6 +4,7 @@
 package dev.frond.virtio;
 
 import dev.frond.machine.device.Bytes;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

@@ -4,6 +4,7 @@
 package dev.frond.virtio;
 
 import dev.frond.machine.backend.BlockBackend;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

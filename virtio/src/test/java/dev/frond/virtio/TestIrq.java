@@ -4,6 +4,7 @@
 package dev.frond.virtio;
 
 import dev.frond.machine.irq.IrqLine;
+
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;

@@ -5,9 +5,15 @@ package dev.frond.virtio;
 
 import static dev.frond.virtio.DriverQueue.Element.in;
 import static dev.frond.virtio.DriverQueue.Element.out;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.frond.machine.memory.Region;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
@@ -17,9 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** Queues between a correct driver and a device, in both formats. */
 class VirtQueueTest {
@@ -94,7 +97,8 @@ class VirtQueueTest {
         guest.driverOk();
         guest.put(0x8000, ascii("direct indirect"));
         queue.describe(queue.descriptors, 0x8000, 7, 1, 5);
-        // Section 2.7.5.3.2: the write flag of the descriptor that refers to the table means nothing.
+        // Section 2.7.5.3.2: the write flag of the descriptor that refers to the table means
+        // nothing.
         queue.describe(queue.descriptors + 16 * 5, 0xC000, 32, 4 | 2, 0);
         queue.describe(0xC000, 0x8007, 8, 1, 1);
         queue.describe(0xC010, 0xA000, 1, 2, 0);
@@ -241,7 +245,9 @@ class VirtQueueTest {
                 expected.put(chain.id(), written);
                 device.complete(chain, written);
             }
-            for (Optional<DriverQueue.Used> used = queue.poll(); used.isPresent(); used = queue.poll()) {
+            for (Optional<DriverQueue.Used> used = queue.poll();
+                    used.isPresent();
+                    used = queue.poll()) {
                 assertThat(expected.remove(used.get().id())).isEqualTo(used.get().written());
                 Integer table = tableOf.remove(used.get().id());
                 if (table != null) {

@@ -5,9 +5,15 @@ package dev.frond.virtio;
 
 import static dev.frond.virtio.DriverQueue.Element.in;
 import static dev.frond.virtio.DriverQueue.Element.out;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.frond.machine.device.Bytes;
+
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -23,13 +29,10 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Several CPUs keep a queue each busy, with an interrupt handler on one more thread, and every byte read
- * is compared with what that CPU wrote last. A lost wake-up ends the test after ten seconds.
+ * Several CPUs keep a queue each busy, with an interrupt handler on one more thread, and every byte
+ * read is compared with what that CPU wrote last. A lost wake-up ends the test after ten seconds.
  */
 @Timeout(120)
 class VirtioBlkConcurrencyTest {
@@ -72,7 +75,8 @@ class VirtioBlkConcurrencyTest {
             handler.join();
         }
         for (int i = 0; i < CPUS; i++) {
-            assertThat(disk.image.asSlice((long) i * AREA, AREA).mismatch(models.get(i))).isEqualTo(-1);
+            assertThat(disk.image.asSlice((long) i * AREA, AREA).mismatch(models.get(i)))
+                    .isEqualTo(-1);
         }
         assertThat(guest.read(Guest.STATUS)).isEqualTo(15);
     }
@@ -174,7 +178,8 @@ class VirtioBlkConcurrencyTest {
             DriverQueue.Element header = out(at, 16);
             DriverQueue.Element status = in(at + 16, 1);
             DriverQueue.Element low = new DriverQueue.Element(at + 4096, half, !write);
-            DriverQueue.Element high = new DriverQueue.Element(at + 4096 + half, length - half, !write);
+            DriverQueue.Element high =
+                    new DriverQueue.Element(at + 4096 + half, length - half, !write);
             int id =
                     random.nextBoolean()
                             ? queue.add(header, low, high, status)
@@ -185,11 +190,15 @@ class VirtioBlkConcurrencyTest {
 
         private int collect() {
             int count = 0;
-            for (Optional<DriverQueue.Used> used = queue.poll(); used.isPresent(); used = queue.poll()) {
-                Pending request = Optional.ofNullable(pending.remove(used.get().id())).orElseThrow();
+            for (Optional<DriverQueue.Used> used = queue.poll();
+                    used.isPresent();
+                    used = queue.poll()) {
+                Pending request =
+                        Optional.ofNullable(pending.remove(used.get().id())).orElseThrow();
                 long at = buffer + request.slot() * 8192L;
                 assertThat(guest.byteAt(at + 16)).isZero();
-                assertThat(guest.bytes(at + 4096, request.expected().length())).isEqualTo(request.expected().toArray());
+                assertThat(guest.bytes(at + 4096, request.expected().length()))
+                        .isEqualTo(request.expected().toArray());
                 for (int i = 0; i < request.expected().length() / 512; i++) {
                     busy[request.offset() / 512 + i] = false;
                 }
@@ -199,7 +208,10 @@ class VirtioBlkConcurrencyTest {
             return count;
         }
 
-        /** As a kernel does: enable, look again, sleep. The line is shared, so others' interrupts wake, too. */
+        /**
+         * As a kernel does: enable, look again, sleep. The line is shared, so others' interrupts
+         * wake, too.
+         */
         private void sleepUntilInterrupt() throws InterruptedException {
             handled.lock();
             try {

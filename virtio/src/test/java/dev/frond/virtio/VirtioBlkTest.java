@@ -5,8 +5,15 @@ package dev.frond.virtio;
 
 import static dev.frond.virtio.DriverQueue.Element.in;
 import static dev.frond.virtio.DriverQueue.Element.out;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -14,11 +21,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** The block device, as Linux's virtio_blk uses it and as it never would. */
 @Timeout(30)
@@ -98,10 +100,12 @@ class VirtioBlkTest {
     void theFeaturesFollowTheDisk() {
         long always = 1L << 2 | 1L << 6 | 1L << 9 | 1L << 10 | 1L << 11;
         assertThat(guest.offered() & 0xFF_FFFF).isEqualTo(always | 1L << 13 | 1L << 14);
-        Guest readOnly = new Guest(new VirtioBlk(new VirtioBlk.Spec("", 1), new TestDisk(512, true)));
+        Guest readOnly =
+                new Guest(new VirtioBlk(new VirtioBlk.Spec("", 1), new TestDisk(512, true)));
         assertThat(readOnly.offered() & 0xFF_FFFF).isEqualTo(always | 1L << 5);
         Guest several = new Guest(new VirtioBlk(new VirtioBlk.Spec("", 4), disk));
-        assertThat(several.offered() & 0xFF_FFFF).isEqualTo(always | 1L << 12 | 1L << 13 | 1L << 14);
+        assertThat(several.offered() & 0xFF_FFFF)
+                .isEqualTo(always | 1L << 12 | 1L << 13 | 1L << 14);
         assertThat(several.config(34, 2)).isEqualTo(4);
         several.write(Guest.QUEUE_SEL, 3);
         assertThat(several.read(Guest.QUEUE_NUM_MAX)).isEqualTo(256);
@@ -126,7 +130,9 @@ class VirtioBlkTest {
         id = submit(guest, queue, 1, 0, out(DATA, 1024));
         assertThat(guest.await(queue)).isEqualTo(new DriverQueue.Used(id, 1));
         id = submit(guest, queue, 0, SECTORS, in(DATA, 512));
-        assertThat(guest.await(queue)).as("nothing of the data").isEqualTo(new DriverQueue.Used(id, 0));
+        assertThat(guest.await(queue))
+                .as("nothing of the data")
+                .isEqualTo(new DriverQueue.Used(id, 0));
     }
 
     @Test
@@ -134,7 +140,8 @@ class VirtioBlkTest {
         DriverQueue queue = start(guest);
         request(guest, queue, 0, 0, in(DATA, 256 * 512));
         request(guest, queue, 1, 8, out(DATA, 128 * 512), out(DATA + 0x80000, 64 * 512));
-        assertThat(disk.log).containsExactly("read 0 131072", "write 4096 65536", "write 69632 32768");
+        assertThat(disk.log)
+                .containsExactly("read 0 131072", "write 4096 65536", "write 69632 32768");
     }
 
     @Test
@@ -146,7 +153,12 @@ class VirtioBlkTest {
         guest.putLong(0x8008, 3);
         guest.put(0x8010, bytes);
         // Header and data in pieces of odd lengths; header split, its end glued to the data.
-        queue.add(out(0x8000, 5), out(0x8005, 11 + 100), out(0x8010 + 100, 1), out(0x8010 + 101, 923), in(STATUS, 1));
+        queue.add(
+                out(0x8000, 5),
+                out(0x8005, 11 + 100),
+                out(0x8010 + 100, 1),
+                out(0x8010 + 101, 923),
+                in(STATUS, 1));
         guest.kick(queue);
         guest.await(queue);
         assertThat(guest.byteAt(STATUS)).isEqualTo(OK);
@@ -223,7 +235,8 @@ class VirtioBlkTest {
         DriverQueue queue = start(guest);
         guest.put(DATA, chance(3, 20));
         assertThat(request(guest, queue, 8, 0, in(DATA, 20))).isEqualTo(OK);
-        assertThat(new String(guest.bytes(DATA, 20), StandardCharsets.US_ASCII)).isEqualTo("FROND-0001" + "\0".repeat(10));
+        assertThat(new String(guest.bytes(DATA, 20), StandardCharsets.US_ASCII))
+                .isEqualTo("FROND-0001" + "\0".repeat(10));
         assertThat(request(guest, queue, 8, 0, in(DATA, 19))).isEqualTo(IOERR);
     }
 
@@ -332,7 +345,9 @@ class VirtioBlkTest {
     void flagsThatAreNotKnownAreUnsupported() throws InterruptedException {
         DriverQueue queue = start(guest);
         segment(0, 0, 8, 1);
-        assertThat(request(guest, queue, 11, 0, out(DATA, 16))).as("discard knows no unmap").isEqualTo(UNSUPP);
+        assertThat(request(guest, queue, 11, 0, out(DATA, 16)))
+                .as("discard knows no unmap")
+                .isEqualTo(UNSUPP);
         segment(0, 0, 8, 2);
         assertThat(request(guest, queue, 11, 0, out(DATA, 16))).isEqualTo(UNSUPP);
         assertThat(request(guest, queue, 13, 0, out(DATA, 16))).isEqualTo(UNSUPP);
@@ -369,7 +384,9 @@ class VirtioBlkTest {
         assertThat(request(guest, queue, 11, 0, out(DATA, 16))).isEqualTo(IOERR);
         assertThat(request(guest, queue, 13, 0, out(DATA, 16))).isEqualTo(IOERR);
         disk.failure = Optional.empty();
-        assertThat(request(guest, queue, 0, 0, in(DATA, 512))).as("the disk is well again").isEqualTo(OK);
+        assertThat(request(guest, queue, 0, 0, in(DATA, 512)))
+                .as("the disk is well again")
+                .isEqualTo(OK);
     }
 
     @Test
@@ -451,9 +468,13 @@ class VirtioBlkTest {
     void aSpecThatCannotBeIsRefusedByName() {
         assertThatThrownBy(() -> new VirtioBlk.Spec("123456789012345678901", 1))
                 .hasMessage(
-                        "virtio-blk: serial is \"123456789012345678901\": accepted are up to 20 printable ASCII characters");
-        assertThatThrownBy(() -> new VirtioBlk.Spec("\n", 1)).isInstanceOf(IllegalArgumentException.class);
-        assertThatThrownBy(() -> new VirtioBlk.Spec("", 0)).hasMessage("virtio-blk: queues is 0: accepted is 1..64");
-        assertThatThrownBy(() -> new VirtioBlk.Spec("", 65)).isInstanceOf(IllegalArgumentException.class);
+                        "virtio-blk: serial is \"123456789012345678901\": accepted are up to 20"
+                            + " printable ASCII characters");
+        assertThatThrownBy(() -> new VirtioBlk.Spec("\n", 1))
+                .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> new VirtioBlk.Spec("", 0))
+                .hasMessage("virtio-blk: queues is 0: accepted is 1..64");
+        assertThatThrownBy(() -> new VirtioBlk.Spec("", 65))
+                .isInstanceOf(IllegalArgumentException.class);
     }
 }

@@ -4,12 +4,14 @@
 package dev.frond.virtio;
 
 import static dev.frond.virtio.DriverQueue.Element.in;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import org.junit.jupiter.api.Test;
+
 import java.util.Collections;
 import java.util.List;
-import org.junit.jupiter.api.Test;
 
 /** The registers of virtio over MMIO, as Linux's virtio_mmio uses them and as it never would. */
 class VirtioMmioTest {
@@ -81,7 +83,9 @@ class VirtioMmioTest {
         guest.write(Guest.STATUS, 0x80);
         assertThat(guest.read(Guest.STATUS)).isEqualTo(0x8B);
         guest.write(Guest.STATUS, 0x40);
-        assertThat(guest.read(Guest.STATUS)).as("DEVICE_NEEDS_RESET is the device's").isEqualTo(0x8B);
+        assertThat(guest.read(Guest.STATUS))
+                .as("DEVICE_NEEDS_RESET is the device's")
+                .isEqualTo(0x8B);
         guest.write(Guest.STATUS, 0);
         assertThat(guest.read(Guest.STATUS)).isZero();
     }
@@ -345,7 +349,8 @@ class VirtioMmioTest {
         VirtioMmio.State one = new Guest(new TestDevice(16)).mmio.save();
         assertThatThrownBy(() -> guest.mmio.load(one))
                 .isInstanceOf(IllegalArgumentException.class)
-                .hasMessage("virtio-mmio: the state has 1 queues: accepted is 2, as the device has");
+                .hasMessage(
+                        "virtio-mmio: the state has 1 queues: accepted is 2, as the device has");
         VirtioMmio.State large = new Guest(new TestDevice(32, 256)).mmio.save();
         assertThatThrownBy(() -> guest.mmio.load(large))
                 .isInstanceOf(IllegalArgumentException.class)
@@ -360,7 +365,8 @@ class VirtioMmioTest {
                 .hasMessage("virtio queue: nextAvail is 65536: accepted is 0..65535");
         assertThatThrownBy(() -> new VirtQueue.State(16, true, 0, 0, 0, 0, -1))
                 .hasMessage("virtio queue: nextUsed is -1: accepted is 0..65535");
-        List<VirtQueue.State> queues = Collections.nCopies(2, new VirtQueue.State(16, false, 0, 0, 0, 0, 0));
+        List<VirtQueue.State> queues =
+                Collections.nCopies(2, new VirtQueue.State(16, false, 0, 0, 0, 0, 0));
         assertThatThrownBy(() -> new VirtioMmio.State(0, 0, 0, 0, 0, 256, 0, 0, queues))
                 .hasMessage("virtio-mmio: status is 0x100: accepted are bits of 0xcf");
         assertThatThrownBy(() -> new VirtioMmio.State(0, 0, 0, 0, 0, 0, 4, 0, queues))

@@ -5,12 +5,14 @@ package dev.frond.virtio;
 
 import static dev.frond.virtio.DriverQueue.Element.in;
 import static dev.frond.virtio.DriverQueue.Element.out;
+
 import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 import java.util.Arrays;
 import java.util.Random;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 /** The entropy device, as Linux's virtio-rng uses it. */
 @Timeout(30)
