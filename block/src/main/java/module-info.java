@@ -5,4 +5,6 @@
 module dev.frond.block {
     requires static org.jspecify;
     requires transitive dev.frond.machine;
+
+    exports dev.frond.block;
 }

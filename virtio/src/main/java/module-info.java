@@ -5,4 +5,6 @@
 module dev.frond.virtio {
     requires static org.jspecify;
     requires transitive dev.frond.machine;
+
+    exports dev.frond.virtio;
 }
