@@ -247,18 +247,19 @@ public final class LinuxBoot implements KernelImage {
             return place.getAsLong();
         }
         long lowEnd = Placement.alignUp(Math.max(kernel, prefAddress) + initSize, PAGE) + room;
-        if (lowEnd <= Math.min(initrdAddrMax + 1, MemoryMap.LOW_LIMIT - Elf.reserve(map))) {
+        if (lowEnd > map.lowTop()
+                && lowEnd <= Math.min(initrdAddrMax + 1, MemoryMap.LOW_LIMIT - Elf.reserve(map))) {
             throw tooLittleMemory(map, "the kernel with its initrd", lowEnd);
         }
-        if (above4G) {
+        if (above4G && lowEnd > map.lowTop()) {
             throw tooLittleMemory(map, "the kernel with its initrd", MemoryMap.LOW_LIMIT - Elf.reserve(map) + room);
         }
         throw bad(
                 String.format(
                         Locale.ROOT,
-                        "the initrd of %d bytes does not fit between the kernel and 0x%x, its initrd_addr_max",
+                        "the initrd of %d bytes does not fit between the kernel and 0x%x",
                         size,
-                        initrdAddrMax));
+                        Math.min(initrdAddrMax, map.lowTop() - 1)));
     }
 
     /** The error of a machine whose low memory would have to reach {@code end}. */
