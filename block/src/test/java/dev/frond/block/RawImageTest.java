@@ -239,7 +239,7 @@ class RawImageTest {
                     .hasMessage(
                             "disk image "
                                     + file
-                                    + " ends at 4096; it had 8192 bytes when it was opened");
+                                    + " is shorter than the 8192 bytes that it had when it was opened");
         }
     }
 

@@ -358,6 +358,18 @@ class VirtioMmioTest {
     }
 
     @Test
+    void aStateWithFeaturesThatThisDeviceDoesNotOfferIsRefusedByName() {
+        Guest other = new Guest(new VirtioBlk(new VirtioBlk.Spec("", 1), new TestDisk(512, false)));
+        other.negotiateAll();
+        Guest readOnly = new Guest(new VirtioBlk(new VirtioBlk.Spec("", 1), new TestDisk(512, true)));
+        assertThatThrownBy(() -> readOnly.mmio.load(other.mmio.save()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "virtio-mmio: driverFeatures is 0x130006e44: accepted are bits of"
+                                + " 0x130000e64, which the device offers");
+    }
+
+    @Test
     void aDamagedStateIsRefusedByName() {
         assertThatThrownBy(() -> new VirtQueue.State(40000, false, 0, 0, 0, 0, 0))
                 .hasMessage("virtio queue: size is 40000: accepted is 0..32768");
