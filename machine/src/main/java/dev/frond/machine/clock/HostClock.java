@@ -3,47 +3,93 @@
 
 package dev.frond.machine.clock;
 
+import org.jspecify.annotations.Nullable;
+
 import java.time.Instant;
 import java.util.PriorityQueue;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
- * Virtual time that follows the host's monotonic clock, except while paused. One daemon thread sleeps
- * until the earliest deadline and runs the actions one after the other; it never polls.
+ * Virtual time that follows the host's monotonic clock, except while paused. One daemon thread
+ * sleeps until the earliest deadline and runs the actions one after the other; it never polls.
  */
 public final class HostClock implements Clock, AutoCloseable {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
     private final PriorityQueue<Armed> queue = new PriorityQueue<>();
     private final Instant wallAtZero;
-    private volatile long zero;
-    private volatile boolean paused = true;
-    private volatile long pausedAt;
+    private volatile Base base;
+    private boolean acting;
     private boolean closed;
     private final Thread thread;
 
+    private enum Mode {
+        RUNNING,
+        STANDING,
+        /** Between the two; lasts for some instructions. */
+        CHANGING
+    }
+
+    /**
+     * How virtual time follows from the host's: running, it is {@code value} behind; else it is
+     * {@code value}.
+     */
+    private static final class Base {
+        static final Base CHANGING = new Base(Mode.CHANGING, 0);
+
+        final Mode mode;
+        final long value;
+
+        Base(Mode mode, long value) {
+            this.mode = mode;
+            this.value = value;
+        }
+    }
+
     /** One arming of a timer; a later arming makes it stale. */
-    private record Armed(long deadline, HostTimer timer) implements Comparable<Armed> {
+    private static final class Armed implements Comparable<Armed> {
+        final long deadline;
+        final HostTimer timer;
+
+        Armed(long deadline, HostTimer timer) {
+            this.deadline = deadline;
+            this.timer = timer;
+        }
+
         @Override
         public int compareTo(Armed other) {
             return Long.compare(deadline, other.deadline);
         }
     }
 
-    /** A clock that stands at {@code start} ns, paused, where the guest's day began at {@code wallAtZero}. */
+    /**
+     * A clock that stands at {@code start} ns, paused, where the guest's day began at {@code
+     * wallAtZero}.
+     */
     public HostClock(long start, Instant wallAtZero) {
         this.wallAtZero = wallAtZero;
-        pausedAt = start;
+        base = new Base(Mode.STANDING, start);
         thread = Thread.ofPlatform().daemon().name("frond-clock").unstarted(this::run);
         thread.start();
     }
 
     @Override
     public long now() {
-        // A pause between the two reads shows at most the time at the pause: still monotonic.
-        return paused ? pausedAt : System.nanoTime() - zero;
+        // The host's time counts only if no pause began before it was read: else it would show time
+        // that
+        // passed while the guest's stood still, and the next call would show less.
+        while (true) {
+            Base before = base;
+            if (before.mode == Mode.STANDING) {
+                return before.value;
+            }
+            long host = System.nanoTime();
+            if (before.mode == Mode.RUNNING && base == before) {
+                return host - before.value;
+            }
+            Thread.onSpinWait();
+        }
     }
 
     @Override
@@ -56,14 +102,22 @@ public final class HostClock implements Clock, AutoCloseable {
         return new HostTimer(action);
     }
 
-    /** Lets time stand still; does nothing while it does. */
+    /**
+     * Lets time stand still and returns when no timer's action is running any more; call it without
+     * a device's lock, which such an action may be waiting for. From within an action it only stops
+     * time.
+     */
     public void pause() {
         lock.lock();
         try {
-            if (!paused) {
-                pausedAt = System.nanoTime() - zero;
-                paused = true;
-                changed.signal();
+            Base running = base;
+            if (running.mode == Mode.RUNNING) {
+                base = Base.CHANGING;
+                base = new Base(Mode.STANDING, System.nanoTime() - running.value);
+                changed.signalAll();
+            }
+            while (acting && !thread.equals(Thread.currentThread())) {
+                changed.awaitUninterruptibly();
             }
         } finally {
             lock.unlock();
@@ -74,10 +128,10 @@ public final class HostClock implements Clock, AutoCloseable {
     public void resume() {
         lock.lock();
         try {
-            if (paused) {
-                zero = System.nanoTime() - pausedAt;
-                paused = false;
-                changed.signal();
+            Base standing = base;
+            if (standing.mode == Mode.STANDING) {
+                base = new Base(Mode.RUNNING, System.nanoTime() - standing.value);
+                changed.signalAll();
             }
         } finally {
             lock.unlock();
@@ -88,10 +142,11 @@ public final class HostClock implements Clock, AutoCloseable {
     public void set(long now) {
         lock.lock();
         try {
-            if (!paused) {
-                throw new IllegalStateException("virtual time can be set only while the clock is paused");
+            if (base.mode != Mode.STANDING) {
+                throw new IllegalStateException(
+                        "virtual time can be set only while the clock is paused");
             }
-            pausedAt = now;
+            base = new Base(Mode.STANDING, now);
         } finally {
             lock.unlock();
         }
@@ -103,7 +158,7 @@ public final class HostClock implements Clock, AutoCloseable {
         lock.lock();
         try {
             closed = true;
-            changed.signal();
+            changed.signalAll();
         } finally {
             lock.unlock();
         }
@@ -115,7 +170,21 @@ public final class HostClock implements Clock, AutoCloseable {
             if (due == null) {
                 return;
             }
-            due.action.run();
+            try {
+                due.action.run();
+            } finally {
+                acted();
+            }
+        }
+    }
+
+    private void acted() {
+        lock.lock();
+        try {
+            acting = false;
+            changed.signalAll();
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -124,33 +193,28 @@ public final class HostClock implements Clock, AutoCloseable {
         try {
             while (!closed) {
                 Armed head = queue.peek();
-                if (head != null && head.timer.armed != head) {
-                    queue.remove();
-                } else if (head == null || paused) {
+                if (head == null || base.mode != Mode.RUNNING) {
                     changed.awaitUninterruptibly();
-                } else {
-                    long wait = head.deadline - now();
-                    if (wait <= 0) {
-                        queue.remove();
-                        head.timer.armed = null;
-                        return head.timer;
-                    }
-                    awaitNanos(wait);
+                    continue;
+                }
+                long wait = head.deadline - now();
+                if (wait <= 0) {
+                    queue.remove();
+                    head.timer.armed = null;
+                    acting = true;
+                    return head.timer;
+                }
+                try {
+                    wait = changed.awaitNanos(wait);
+                } catch (InterruptedException e) {
+                    // Nobody outside holds this thread; an interrupt only makes it look at the
+                    // queue again.
+                    assert thread.equals(Thread.currentThread());
                 }
             }
             return null;
         } finally {
             lock.unlock();
-        }
-    }
-
-    private void awaitNanos(long wait) {
-        try {
-            long left = changed.awaitNanos(wait);
-            assert left <= wait;
-        } catch (InterruptedException e) {
-            // Nobody outside holds this thread; an interrupt only makes it look at the queue again.
-            assert thread == Thread.currentThread();
         }
     }
 
@@ -177,7 +241,7 @@ public final class HostClock implements Clock, AutoCloseable {
                 armed = now;
                 queue.add(now);
                 if (queue.peek() == now) {
-                    changed.signal();
+                    changed.signalAll();
                 }
             } finally {
                 lock.unlock();

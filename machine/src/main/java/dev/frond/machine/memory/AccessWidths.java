@@ -6,7 +6,8 @@ package dev.frond.machine.memory;
 /**
  * The access sizes in bytes that a device decodes, powers of two between 1 and 8. The bus merges
  * several device accesses into one wide guest access and, for a narrower one than {@code min}, reads
- * the whole register and takes the part; a narrower write reaches the device as it is, zero-extended.
+ * the whole register and takes the part; a narrower write reaches the device as a whole register whose
+ * other bytes are zero.
  */
 public record AccessWidths(int min, int max) {
     /** Byte registers, as ISA chips have them: wider accesses become several. */

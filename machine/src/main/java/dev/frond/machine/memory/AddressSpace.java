@@ -10,19 +10,52 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
- * A bus: regions mapped at 64-bit addresses, the one of higher priority (then the later one) on top.
- * Where nothing is mapped reads give all ones and writes go nowhere. Mapping may change while CPUs and
- * devices access: every change publishes a new {@link FlatView}.
+ * A bus: regions mapped at 64-bit addresses, the one of higher priority (then the later one) on
+ * top. Where nothing is mapped reads give all ones and writes go nowhere. Mapping may change while
+ * CPUs and devices access: every change publishes a new {@link FlatView}.
  */
 public final class AddressSpace {
     /** A region at its place; the handle that {@link #unmap} takes. */
-    public record Mapping(long base, Region region, int priority) {}
+    public static final class Mapping {
+        private final long base;
+        private final Region region;
+        private final int priority;
+
+        private Mapping(long base, Region region, int priority) {
+            this.base = base;
+            this.region = region;
+            this.priority = priority;
+        }
+
+        /** The address of the region's first byte. */
+        public long base() {
+            return base;
+        }
+
+        /** What is mapped. */
+        public Region region() {
+            return region;
+        }
+
+        /** The higher one hides the lower one. */
+        public int priority() {
+            return priority;
+        }
+    }
+
+    /**
+     * Taken by every change of any space: an alias makes one space follow another, in either
+     * direction.
+     */
+    private static final ReentrantLock CHANGES = new ReentrantLock();
 
     private final String name;
     private final List<Mapping> mappings = new ArrayList<>();
+    private final List<AddressSpace> aliasedBy = new ArrayList<>();
     private final List<Consumer<FlatView>> followers = new CopyOnWriteArrayList<>();
     private volatile FlatView view = new FlatView(List.of());
 
@@ -41,23 +74,65 @@ public final class AddressSpace {
         return map(base, region, 0);
     }
 
-    /** Maps {@code region} so that its first byte is at {@code base}; higher priorities hide lower ones. */
-    public synchronized Mapping map(long base, Region region, int priority) {
+    /**
+     * Maps {@code region} so that its first byte is at {@code base}; higher priorities hide lower
+     * ones.
+     */
+    public Mapping map(long base, Region region, int priority) {
         if (base != 0 && Long.compareUnsigned(region.size() - 1, -1 - base) > 0) {
             throw new IllegalArgumentException(
-                    name + ": a region of " + region.size() + " bytes at 0x" + Long.toHexString(base) + " passes the end of the address space");
+                    name
+                            + ": a region of "
+                            + region.size()
+                            + " bytes at 0x"
+                            + Long.toHexString(base)
+                            + " passes the end of the address space");
         }
         Mapping mapping = new Mapping(base, region, priority);
-        mappings.add(mapping);
-        publish();
+        CHANGES.lock();
+        try {
+            if (region instanceof Region.Alias alias) {
+                if (alias.target().shows(this)) {
+                    throw new IllegalArgumentException(
+                            name
+                                    + ": an alias of "
+                                    + alias.target().name
+                                    + " would show "
+                                    + name
+                                    + " within itself");
+                }
+                alias.target().aliasedBy.add(this);
+            }
+            mappings.add(mapping);
+            publish();
+        } finally {
+            CHANGES.unlock();
+        }
         return mapping;
     }
 
     /** Removes a mapping; does nothing if it is not mapped any more. */
-    public synchronized void unmap(Mapping mapping) {
-        if (mappings.removeIf(m -> m == mapping)) {
-            publish();
+    public void unmap(Mapping mapping) {
+        CHANGES.lock();
+        try {
+            if (mappings.remove(mapping)) {
+                if (mapping.region() instanceof Region.Alias alias) {
+                    alias.target().aliasedBy.remove(this);
+                }
+                publish();
+            }
+        } finally {
+            CHANGES.unlock();
         }
+    }
+
+    /** Whether a look-up here may end in {@code other}. */
+    private boolean shows(AddressSpace other) {
+        return this == other
+                || mappings.stream()
+                        .anyMatch(m ->
+                                m.region() instanceof Region.Alias alias
+                                        && alias.target().shows(other));
     }
 
     /** The view at this moment. */
@@ -66,15 +141,21 @@ public final class AddressSpace {
     }
 
     /** Gives the view to {@code follower} now and after each change. */
-    public synchronized void follow(Consumer<FlatView> follower) {
-        followers.add(follower);
-        follower.accept(view);
+    public void follow(Consumer<FlatView> follower) {
+        CHANGES.lock();
+        try {
+            followers.add(follower);
+            follower.accept(view);
+        } finally {
+            CHANGES.unlock();
+        }
     }
 
     /** Reads {@code size} (1, 2, 4, 8) bytes at {@code address}, little-endian, zero-extended. */
     public long read(long address, int size) {
-        FlatView.Range range = view.find(address);
-        if (range.remaining(address) < size && range.last() != -1) {
+        FlatView current = view;
+        FlatView.Range range = current.find(address);
+        if (isSplit(current, range, address, size)) {
             long value = 0;
             for (int i = 0; i < size; i++) {
                 value |= read(address + i, 1) << (8 * i);
@@ -93,8 +174,9 @@ public final class AddressSpace {
 
     /** Writes the low {@code size} (1, 2, 4, 8) bytes of {@code value} at {@code address}. */
     public void write(long address, int size, long value) {
-        FlatView.Range range = view.find(address);
-        if (range.remaining(address) < size && range.last() != -1) {
+        FlatView current = view;
+        FlatView.Range range = current.find(address);
+        if (isSplit(current, range, address, size)) {
             for (int i = 0; i < size; i++) {
                 write(address + i, 1, value >>> (8 * i));
             }
@@ -111,6 +193,17 @@ public final class AddressSpace {
     }
 
     /**
+     * Whether {@code size} bytes at {@code address} are not all of one range, so that the bus
+     * splits them.
+     */
+    private static boolean isSplit(FlatView view, FlatView.Range range, long address, int size) {
+        return size > 1
+                && (FlatView.isNothing(range)
+                        ? !FlatView.isNothing(view.find(address + size - 1))
+                        : Long.compareUnsigned(range.last() - address, size - 1) < 0);
+    }
+
+    /**
      * The RAM behind {@code length} bytes at {@code address} if all of it is one run of RAM; after
      * storing through it call {@link #wrote}.
      */
@@ -124,7 +217,10 @@ public final class AddressSpace {
         return Optional.empty();
     }
 
-    /** Tells the memory behind {@link #ram} that {@code length} bytes at {@code address} were stored. */
+    /**
+     * Tells the memory behind {@link #ram} that {@code length} bytes at {@code address} were
+     * stored.
+     */
     public void wrote(long address, long length) {
         FlatView.Range range = view.find(address);
         if (range.region() instanceof Region.Ram ram) {
@@ -186,19 +282,25 @@ public final class AddressSpace {
     }
 
     private static long readIo(Region.Io io, long offset, int size) {
+        int min = io.widths().min();
+        int max = io.widths().max();
         io.lock().lock();
         try {
-            if (size < io.widths().min()) {
-                int min = io.widths().min();
-                long aligned = offset & -min;
-                int shift = (int) (offset - aligned) * 8;
-                return io.handler().read(aligned, min) >>> shift & mask(size);
+            if (size < min) {
+                int lane = (int) (offset & (min - 1));
+                int here = Math.min(size, min - lane);
+                long value = io.handler().read(offset - lane, min) >>> (8 * lane) & mask(here);
+                if (here < size) {
+                    value |=
+                            (io.handler().read(offset - lane + min, min) & mask(size - here))
+                                    << (8 * here);
+                }
+                return value;
             }
-            if (size <= io.widths().max()) {
+            if (size <= max) {
                 return io.handler().read(offset, size) & mask(size);
             }
             long value = 0;
-            int max = io.widths().max();
             for (int i = 0; i < size; i += max) {
                 value |= (io.handler().read(offset + i, max) & mask(max)) << (8 * i);
             }
@@ -209,14 +311,24 @@ public final class AddressSpace {
     }
 
     private static void writeIo(Region.Io io, long offset, int size, long value) {
+        int min = io.widths().min();
+        int max = io.widths().max();
         io.lock().lock();
         try {
-            if (size < io.widths().min()) {
-                io.handler().write(offset & -io.widths().min(), io.widths().min(), value & mask(size));
-            } else if (size <= io.widths().max()) {
+            if (size < min) {
+                int lane = (int) (offset & (min - 1));
+                int here = Math.min(size, min - lane);
+                io.handler().write(offset - lane, min, (value & mask(here)) << (8 * lane));
+                if (here < size) {
+                    io.handler()
+                            .write(
+                                    offset - lane + min,
+                                    min,
+                                    value >>> (8 * here) & mask(size - here));
+                }
+            } else if (size <= max) {
                 io.handler().write(offset, size, value & mask(size));
             } else {
-                int max = io.widths().max();
                 for (int i = 0; i < size; i += max) {
                     io.handler().write(offset + i, max, value >>> (8 * i) & mask(max));
                 }
@@ -235,6 +347,7 @@ public final class AddressSpace {
         FlatView next = new FlatView(flat);
         view = next;
         followers.forEach(f -> f.accept(next));
+        aliasedBy.forEach(AddressSpace::publish);
     }
 
     /** Lays the mappings over each other, top one first, each filling only the gaps left. */
@@ -251,7 +364,9 @@ public final class AddressSpace {
         return flat;
     }
 
-    /** What one mapping shows: itself, or for an alias the part of the target's view in its window. */
+    /**
+     * What one mapping shows: itself, or for an alias the part of the target's view in its window.
+     */
     private static List<FlatView.Range> pieces(Mapping mapping, long last) {
         if (!(mapping.region() instanceof Region.Alias alias)) {
             long offset =
@@ -270,7 +385,9 @@ public final class AddressSpace {
             long to = unsignedMin(range.last(), windowLast);
             if (Long.compareUnsigned(from, to) <= 0) {
                 long shift = mapping.base() - alias.offset();
-                pieces.add(new FlatView.Range(from + shift, to + shift, range.region(), range.offsetOf(from)));
+                pieces.add(
+                        new FlatView.Range(
+                                from + shift, to + shift, range.region(), range.offsetOf(from)));
             }
         }
         return pieces;
@@ -283,7 +400,8 @@ public final class AddressSpace {
             while (index < flat.size() && Long.compareUnsigned(flat.get(index).last(), from) < 0) {
                 index++;
             }
-            if (index == flat.size() || Long.compareUnsigned(flat.get(index).start(), piece.last()) > 0) {
+            if (index == flat.size()
+                    || Long.compareUnsigned(flat.get(index).start(), piece.last()) > 0) {
                 flat.add(index, part(piece, from, piece.last()));
                 return;
             }

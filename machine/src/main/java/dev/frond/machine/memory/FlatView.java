@@ -4,6 +4,7 @@
 package dev.frond.machine.memory;
 
 import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * An address space as it looks from outside at one moment: disjoint ranges in ascending order with
@@ -27,11 +28,13 @@ public final class FlatView {
         }
     }
 
+    private static final OpenBus OPEN_BUS = new OpenBus();
+
     private static final Range NOTHING =
             new Range(
                     0,
                     -1,
-                    new Region.Io(new OpenBus(), Long.MAX_VALUE, AccessWidths.ANY, new java.util.concurrent.locks.ReentrantLock()),
+                    new Region.Io(OPEN_BUS, Long.MAX_VALUE, AccessWidths.ANY, new ReentrantLock()),
                     0);
 
     private final long[] starts;
@@ -67,7 +70,7 @@ public final class FlatView {
 
     /** Whether {@code range} is what {@link #find} gives where nothing is mapped. */
     public static boolean isNothing(Range range) {
-        return range == NOTHING;
+        return range.region() instanceof Region.Io io && io.handler() == OPEN_BUS;
     }
 
     /** An undriven bus: reads give all ones, writes go nowhere. */

@@ -25,7 +25,6 @@ public final class GuestMemory {
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
-    private static final VarHandle ATOMIC_SHORT = ValueLayout.JAVA_SHORT.varHandle();
     private static final VarHandle ATOMIC_INT = ValueLayout.JAVA_INT.varHandle();
     private static final VarHandle ATOMIC_LONG = ValueLayout.JAVA_LONG.varHandle();
     private static final VarHandle BITS = MethodHandles.arrayElementVarHandle(long[].class);
@@ -111,10 +110,7 @@ public final class GuestMemory {
     public long compareAndExchange(long offset, int size, long expected, long value) {
         long found =
                 switch (size) {
-                    case 1 -> compareAndExchangeByte(offset, (byte) expected, (byte) value) & 0xFF;
-                    case 2 ->
-                            (short) ATOMIC_SHORT.compareAndExchange(segment, offset, (short) expected, (short) value)
-                                    & 0xFFFF;
+                    case 1, 2 -> compareAndExchangeWithin(offset, 8 * size, (int) expected, (int) value);
                     case 4 ->
                             (int) ATOMIC_INT.compareAndExchange(segment, offset, (int) expected, (int) value)
                                     & 0xFFFF_FFFFL;
@@ -125,17 +121,18 @@ public final class GuestMemory {
         return found;
     }
 
-    /** Foreign memory has no byte compare-and-set: the byte is exchanged within its aligned int. */
-    private byte compareAndExchangeByte(long offset, byte expected, byte value) {
+    /** Foreign memory has no narrow compare-and-set: the field is exchanged within its aligned int. */
+    private int compareAndExchangeWithin(long offset, int bits, int expected, int value) {
         long word = offset & ~3L;
         int shift = (int) (offset & 3) * 8;
+        int mask = (1 << bits) - 1;
         while (true) {
             int old = (int) ATOMIC_INT.getVolatile(segment, word);
-            byte found = (byte) (old >>> shift);
-            if (found != expected) {
+            int found = old >>> shift & mask;
+            if (found != (expected & mask)) {
                 return found;
             }
-            int replaced = old & ~(0xFF << shift) | (value & 0xFF) << shift;
+            int replaced = (old & ~(mask << shift)) | (value & mask) << shift;
             if (ATOMIC_INT.compareAndSet(segment, word, old, replaced)) {
                 return found;
             }

@@ -55,7 +55,8 @@ public record CpuModel(
 
     /** This model without what {@code implemented} lacks. */
     public CpuModel within(Set<CpuFeature> implemented) {
-        Set<CpuFeature> offered = EnumSet.copyOf(features);
+        Set<CpuFeature> offered = EnumSet.noneOf(CpuFeature.class);
+        offered.addAll(features);
         offered.retainAll(implemented);
         return new CpuModel(name, vendor, family, model, stepping, brand, offered);
     }

@@ -54,7 +54,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         return switch (in) {
             case 0 -> vendor(MAX_BASIC);
             case 1 ->
-                    new Leaf(signature(), id << 24 | (cpus > 1 ? pow2(cpus) << 16 : 0) | 8 << 8, features.ecx, features.edx | (cpus > 1 ? 1 << 28 : 0));
+                    new Leaf(signature(), id << 24 | (cpus > 1 ? Math.min(pow2(cpus), 255) << 16 : 0) | 8 << 8, features.ecx, features.edx | (cpus > 1 ? 1 << 28 : 0));
             // A 32 KiB L1 of each kind, 1 MiB L2, 8 MiB L3, by leaf 4.
             case 2 -> new Leaf(0x00FF_FF01, 0, 0, 0);
             case 4 -> cache(subleaf);
@@ -79,13 +79,22 @@ public record Cpuid(CpuModel model, int id, int cpus) {
     }
 
     private Leaf features(int leaf, int subleaf) {
-        int[] registers = new int[4];
+        int eax = 0;
+        int ebx = 0;
+        int ecx = 0;
+        int edx = 0;
         for (CpuFeature feature : model.features()) {
             if (feature.leaf() == leaf && feature.subleaf() == subleaf) {
-                registers[feature.register().ordinal()] |= 1 << feature.bit();
+                int bit = 1 << feature.bit();
+                switch (feature.register()) {
+                    case EAX -> eax |= bit;
+                    case EBX -> ebx |= bit;
+                    case ECX -> ecx |= bit;
+                    case EDX -> edx |= bit;
+                }
             }
         }
-        return new Leaf(registers[0], registers[1], registers[2], registers[3]);
+        return new Leaf(eax, ebx, ecx, edx);
     }
 
     private Leaf vendor(int eax) {
@@ -113,7 +122,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
 
     private Leaf cache(int type, int level, int ways, int sets, int sharedBy) {
         return new Leaf(
-                (pow2(cpus) - 1) << 26 | (pow2(sharedBy) - 1) << 14 | 1 << 8 | level << 5 | type,
+                Math.min(pow2(cpus) - 1, 63) << 26 | Math.min(pow2(sharedBy) - 1, 4095) << 14 | 1 << 8 | level << 5 | type,
                 (ways - 1) << 22 | 63,
                 sets - 1,
                 0);
@@ -149,7 +158,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
     }
 
     private static int word(byte[] text, int at) {
-        return text[at] & 0xFF | (text[at + 1] & 0xFF) << 8 | (text[at + 2] & 0xFF) << 16 | text[at + 3] << 24;
+        return (text[at] & 0xFF) | (text[at + 1] & 0xFF) << 8 | (text[at + 2] & 0xFF) << 16 | text[at + 3] << 24;
     }
 
     private static int pow2(int n) {
