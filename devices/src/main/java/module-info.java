@@ -5,4 +5,7 @@
 module dev.frond.devices {
     requires static org.jspecify;
     requires transitive dev.frond.machine;
+
+    exports dev.frond.devices.acpi;
+    exports dev.frond.devices.irq;
 }

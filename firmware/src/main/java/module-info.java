@@ -8,4 +8,7 @@
 module dev.frond.firmware {
     requires static org.jspecify;
     requires transitive dev.frond.machine;
+
+    exports dev.frond.firmware;
+    exports dev.frond.firmware.acpi;
 }

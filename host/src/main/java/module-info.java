@@ -5,5 +5,8 @@
  * The only room that calls the host's native interfaces: memory mapping, signals, ioctl, terminals.
  */
 module dev.frond.host {
+    requires jdk.unsupported;
     requires static org.jspecify;
+
+    exports dev.frond.host;
 }

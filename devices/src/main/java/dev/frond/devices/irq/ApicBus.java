@@ -1,0 +1,194 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.devices.irq;
+
+import static dev.frond.devices.irq.ApicRegisters.ICR_ASSERT;
+import static dev.frond.devices.irq.ApicRegisters.ICR_LEVEL;
+import static dev.frond.devices.irq.ApicRegisters.ICR_LOGICAL;
+
+import dev.frond.machine.irq.IrqLine;
+import dev.frond.machine.irq.MsiPort;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
+
+/**
+ * The system bus as the APICs use it: takes interrupt messages from local APICs, I/O APICs and
+ * devices to the local APICs that they address (Intel SDM Vol. 3A, 12.6, 12.11), and EOI messages
+ * back. It holds nothing but the lock that all of them share.
+ */
+public final class ApicBus implements MsiPort {
+    private static final long MSI_ADDRESS = 0xFEE0_0000L;
+    private static final long MSI_ADDRESS_MASK = 0xFFFF_FFFF_FFF0_0000L;
+    private static final int MSI_LOGICAL = 1 << 2;
+    private static final int MSI_REDIRECTION_HINT = 1 << 3;
+    private static final int MSI_ASSERT = 1 << 14;
+    private static final int MSI_LEVEL = 1 << 15;
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final List<LocalApic> locals = new ArrayList<>();
+    private final List<IoApic> ios = new ArrayList<>();
+
+    /** A bus with no APIC on it; they join as they are made. */
+    public ApicBus() {}
+
+    /** The lock of every APIC on this bus. */
+    public ReentrantLock lock() {
+        return lock;
+    }
+
+    /** A wire to LINT0 of all CPUs, as PC boards lead the INTR output of the 8259 pair. */
+    public IrqLine lint0() {
+        return active -> {
+            lock.lock();
+            try {
+                locals.forEach(local -> local.setLint0(active));
+            } finally {
+                lock.unlock();
+            }
+        };
+    }
+
+    /** A wire to LINT1 of all CPUs, as PC boards lead NMI. */
+    public IrqLine lint1() {
+        return active -> {
+            lock.lock();
+            try {
+                locals.forEach(local -> local.setLint1(active));
+            } finally {
+                lock.unlock();
+            }
+        };
+    }
+
+    /**
+     * Delivers a message-signalled interrupt: destination in address bits 19:12, redirection hint 3
+     * and destination mode 2; vector, delivery mode, level and trigger mode in {@code data}
+     * (12.11). An address outside 0xFEExxxxx is no interrupt and goes nowhere.
+     */
+    @Override
+    public void send(long address, int data) {
+        if ((address & MSI_ADDRESS_MASK) != MSI_ADDRESS) {
+            return;
+        }
+        boolean level = (data & MSI_LEVEL) != 0;
+        if (level && (data & MSI_ASSERT) == 0) {
+            return;
+        }
+        DeliveryMode mode = DeliveryMode.in(data);
+        boolean logical = (address & MSI_LOGICAL) != 0;
+        if (mode == DeliveryMode.FIXED && logical && (address & MSI_REDIRECTION_HINT) != 0) {
+            mode = DeliveryMode.LOWEST_PRIORITY;
+        }
+        int destination = (int) (address >>> 12) & 0xFF;
+        ApicMessage message =
+                new ApicMessage(destination, false, logical, mode, data & 0xFF, level);
+        lock.lock();
+        try {
+            send(message);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void add(LocalApic local) {
+        lock.lock();
+        try {
+            locals.add(local);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void add(IoApic io) {
+        lock.lock();
+        try {
+            ios.add(io);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    // Called with the lock held.
+
+    /** Delivers to the APICs that the message addresses; whether one accepted it. */
+    boolean send(ApicMessage message) {
+        return deliver(message, local -> local.matches(message));
+    }
+
+    /**
+     * Sends the inter-processor interrupt that the low half of ICR describes (12.6.1). All modes
+     * are delivered with all shorthands, also those that the manual calls invalid together.
+     */
+    void sendIpi(LocalApic sender, int icr, int destination, boolean wide) {
+        DeliveryMode mode = DeliveryMode.in(icr);
+        switch (mode) {
+            case RESERVED, EXT_INT -> {
+                return;
+            }
+            case INIT -> {
+                // INIT level de-assert only resets arbitration IDs, which are no more.
+                if ((icr & (ICR_LEVEL | ICR_ASSERT)) == ICR_LEVEL) {
+                    return;
+                }
+            }
+            default -> {}
+        }
+        boolean logical = (icr & ICR_LOGICAL) != 0;
+        ApicMessage message = new ApicMessage(destination, wide, logical, mode, icr & 0xFF, false);
+        switch (icr >>> 18 & 3) {
+            case 0 -> send(message);
+            case 1 -> deliver(message, local -> local == sender);
+            case 2 -> deliver(message, _ -> true);
+            default -> deliver(message, local -> local != sender);
+        }
+    }
+
+    /** The EOI message: level-triggered pins with that vector may interrupt again. */
+    void endOfInterrupt(int vector) {
+        for (IoApic io : ios) {
+            io.endOfInterrupt(vector);
+        }
+    }
+
+    private boolean deliver(ApicMessage message, Predicate<LocalApic> addressed) {
+        if (message.mode() == DeliveryMode.LOWEST_PRIORITY) {
+            return deliverToLowest(message, addressed);
+        }
+        boolean accepted = false;
+        for (LocalApic local : locals) {
+            if (local.enabled() && addressed.test(local)) {
+                accepted |= local.deliver(message.mode(), message.vector(), message.level());
+            }
+        }
+        return accepted;
+    }
+
+    /**
+     * Delivers to the one addressed APIC whose processor priority is lowest. The manual leaves open
+     * who wins among equals; here the vector picks, which spreads the vectors over the CPUs and is
+     * the same on every run.
+     */
+    private boolean deliverToLowest(ApicMessage message, Predicate<LocalApic> addressed) {
+        int lowest = Integer.MAX_VALUE;
+        List<LocalApic> equals = new ArrayList<>();
+        for (LocalApic local : locals) {
+            if (local.accepts() && addressed.test(local)) {
+                int priority = local.processorPriority();
+                if (priority < lowest) {
+                    lowest = priority;
+                    equals.clear();
+                }
+                if (priority == lowest) {
+                    equals.add(local);
+                }
+            }
+        }
+        return !equals.isEmpty()
+                && equals.get(message.vector() % equals.size())
+                        .deliver(DeliveryMode.FIXED, message.vector(), message.level());
+    }
+}

@@ -1,0 +1,36 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.firmware;
+
+import dev.frond.firmware.acpi.AcpiTables;
+import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.vcpu.CpuState;
+import java.util.OptionalLong;
+
+/**
+ * Starts a kernel without firmware: puts ACPI tables and kernel into memory.
+ *
+ * @param kernel stays open for as long as the machine may be reset
+ * @param map what the kernel is told; its ACPI range holds at least {@code acpi.size()} bytes
+ */
+public record DirectBoot(KernelImage kernel, BootArguments arguments, MemoryMap map, AcpiTables acpi)
+        implements BootLoader {
+    /** The kernel on a PC with {@code memory} bytes of RAM laid out by {@link MemoryMap#pc}. */
+    public static DirectBoot pc(KernelImage kernel, BootArguments arguments, long memory, AcpiTables acpi) {
+        return new DirectBoot(kernel, arguments, MemoryMap.pc(memory, acpi.size()), acpi);
+    }
+
+    @Override
+    public CpuState boot(AddressSpace memory, CpuState powerOn) throws BootException {
+        MemoryMap.Range tables =
+                map.ranges().stream()
+                        .filter(r -> r.type() == MemoryMap.Type.ACPI && r.size() >= acpi.size())
+                        .findFirst()
+                        .orElseThrow(
+                                () -> new IllegalStateException("no ACPI range of " + acpi.size() + " bytes"));
+        acpi.install(memory, MemoryMap.BIOS_AREA, tables.base());
+        BootTarget target = new BootTarget(memory, map, OptionalLong.of(MemoryMap.BIOS_AREA), powerOn);
+        return kernel.boot(target, arguments);
+    }
+}

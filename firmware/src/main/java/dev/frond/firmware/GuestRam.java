@@ -1,0 +1,69 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.firmware;
+
+import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.memory.FlatView;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+
+/** Stores into guest RAM that a {@link MemoryMap} promised. */
+final class GuestRam {
+    private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[4096]).asReadOnly();
+
+    private GuestRam() {}
+
+    /** The RAM behind {@code length} bytes at {@code address}. */
+    static MemorySegment slice(AddressSpace memory, long address, long length) {
+        return memory.ram(address, length)
+                .orElseThrow(
+                        () ->
+                                new IllegalStateException(
+                                        memory.name()
+                                                + ": no RAM for "
+                                                + length
+                                                + " bytes at 0x"
+                                                + Long.toHexString(address)
+                                                + ", though the memory map says so"));
+    }
+
+    /**
+     * Makes {@code length} bytes at {@code address} zero. A page that already reads as zeros is left
+     * alone, so that memory which the host did not yet back stays so.
+     */
+    static void zero(AddressSpace memory, long address, long length) {
+        long end = address + length;
+        for (long at = address; at < end; ) {
+            long chunk = Math.min(end - at, 4096 - (at & 4095));
+            MemorySegment page = slice(memory, at, chunk);
+            if (page.mismatch(ZEROS.asSlice(0, chunk)) >= 0) {
+                page.fill((byte) 0);
+                memory.wrote(at, chunk);
+            }
+            at += chunk;
+        }
+    }
+
+    /** Whether all of {@code length} bytes at {@code address} is RAM. */
+    static boolean isRam(AddressSpace memory, long address, long length) {
+        long at = address;
+        long rest = length;
+        while (rest > 0) {
+            FlatView.Range range = memory.view().find(at);
+            long run = range.remaining(at);
+            if (memory.ram(at, Math.min(rest, run)).isEmpty()) {
+                return false;
+            }
+            at += run;
+            rest -= run;
+        }
+        return true;
+    }
+
+    /** {@code text} in UTF-8 with a terminating zero byte. */
+    static byte[] zeroTerminated(String text) {
+        byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
+        return java.util.Arrays.copyOf(utf8, utf8.length + 1);
+    }
+}
