@@ -192,11 +192,9 @@ public final class RawImage implements BlockBackend {
             throw new EOFException(
                     "disk image "
                             + file
-                            + " ends at "
-                            + offset
-                            + "; it had "
+                            + " is shorter than the "
                             + fileSize
-                            + " bytes when it was opened");
+                            + " bytes that it had when it was opened");
         }
         rest.fill((byte) 0);
     }

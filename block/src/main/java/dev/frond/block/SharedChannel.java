@@ -90,7 +90,7 @@ final class SharedChannel {
                             + (writable
                                     ? ": another process uses it"
                                     : ": another process writes it; it can be read once that has"
-                                          + " ended"));
+                                            + " ended"));
         }
     }
 

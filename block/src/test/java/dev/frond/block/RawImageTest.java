@@ -166,7 +166,7 @@ class RawImageTest {
         assertThat(RawImage.explain(file, false, new AccessDeniedException("a.img")))
                 .isEqualTo(
                         "disk image a.img: no permission to write it; with the option ro it is only"
-                            + " read");
+                                + " read");
         assertThat(
                         RawImage.explain(
                                 file,
@@ -174,7 +174,7 @@ class RawImageTest {
                                 new FileSystemException("a.img", null, "Read-only file system")))
                 .isEqualTo(
                         "disk image a.img: Read-only file system; with the option ro it is only"
-                            + " read");
+                                + " read");
         assertThat(
                         RawImage.explain(
                                 file,
@@ -239,7 +239,8 @@ class RawImageTest {
                     .hasMessage(
                             "disk image "
                                     + file
-                                    + " ends at 4096; it had 8192 bytes when it was opened");
+                                    + " is shorter than the 8192 bytes that it had when it was"
+                                    + " opened");
         }
     }
 

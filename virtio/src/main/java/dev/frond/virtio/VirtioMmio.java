@@ -238,6 +238,14 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
                                 + queueSizes.get(i));
             }
         }
+        if ((state.status() & FEATURES_OK) != 0 && (state.driverFeatures() & ~features) != 0) {
+            throw new IllegalArgumentException(
+                    "virtio-mmio: driverFeatures is 0x"
+                            + Long.toHexString(state.driverFeatures())
+                            + ": accepted are bits of 0x"
+                            + Long.toHexString(features)
+                            + ", which the device offers");
+        }
         halt();
         take(state);
     }

@@ -9,6 +9,12 @@ import static dev.frond.virtio.DriverQueue.Element.out;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.frond.machine.device.Device;
+import dev.frond.testkit.DeviceContract;
+import dev.frond.testkit.ManualClock;
+import dev.frond.testkit.RecordingLine;
+import dev.frond.testkit.Rig;
+
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -21,10 +27,78 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.ReentrantLock;
 
 /** The block device, as Linux's virtio_blk uses it and as it never would. */
 @Timeout(30)
-class VirtioBlkTest {
+class VirtioBlkTest extends DeviceContract<VirtioBlkTest.Disk> {
+    /** The disk and its transport, as a machine saves one after the other. */
+    record Disk(VirtioBlk.State device, VirtioMmio.State transport) {}
+
+    /** Both as one device on a rig. */
+    private record Both(VirtioBlk blk, VirtioMmio mmio) implements Device<Disk> {
+        @Override
+        public Disk resetState() {
+            return new Disk(blk.resetState(), mmio.resetState());
+        }
+
+        @Override
+        public Disk save() {
+            return new Disk(blk.save(), mmio.save());
+        }
+
+        @Override
+        public void load(Disk state) {
+            blk.load(state.device());
+            mmio.load(state.transport());
+        }
+
+        @Override
+        public void settle() {
+            blk.settle();
+            mmio.settle();
+        }
+
+        @Override
+        public void drain() {
+            blk.drain();
+        }
+
+        @Override
+        public ReentrantLock lock() {
+            return blk.lock();
+        }
+    }
+
+    private final ContractDriver driver = new ContractDriver();
+
+    @Override
+    protected Rig<Disk> newRig() {
+        RecordingLine irq = new RecordingLine();
+        VirtioBlk device =
+                new VirtioBlk(new VirtioBlk.Spec("contract", 1), new TestDisk(8192, false));
+        VirtioMmio mmio = new VirtioMmio(device, driver.memory, irq);
+        Rig<Disk> rig =
+                new Rig<>(new Both(device, mmio), new ManualClock(), irq).region(mmio.region());
+        return driver.drive(
+                rig,
+                mmio,
+                List.of(
+                        List.of(16, -1),
+                        List.of(16, 512, -1),
+                        List.of(16, -512, -1),
+                        List.of(16, -20, -1),
+                        List.of(16, 16, -1),
+                        List.of(15, -1)));
+    }
+
+    @Override
+    protected Disk randomState(Disk reset, Random random) {
+        return new Disk(
+                new VirtioBlk.State(random.nextBoolean()),
+                ContractDriver.state(reset.transport(), guest.offered(), random));
+    }
+
     private static final int SECTORS = 1024;
     private static final int OK = 0;
     private static final int IOERR = 1;
@@ -469,7 +543,7 @@ class VirtioBlkTest {
         assertThatThrownBy(() -> new VirtioBlk.Spec("123456789012345678901", 1))
                 .hasMessage(
                         "virtio-blk: serial is \"123456789012345678901\": accepted are up to 20"
-                            + " printable ASCII characters");
+                                + " printable ASCII characters");
         assertThatThrownBy(() -> new VirtioBlk.Spec("\n", 1))
                 .isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> new VirtioBlk.Spec("", 0))

@@ -8,13 +8,42 @@ import static dev.frond.virtio.DriverQueue.Element.in;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.frond.testkit.DeviceContract;
+import dev.frond.testkit.ManualClock;
+import dev.frond.testkit.RecordingLine;
+import dev.frond.testkit.Rig;
+
 import org.junit.jupiter.api.Test;
 
 import java.util.Collections;
 import java.util.List;
+import java.util.Random;
 
 /** The registers of virtio over MMIO, as Linux's virtio_mmio uses them and as it never would. */
-class VirtioMmioTest {
+class VirtioMmioTest extends DeviceContract<VirtioMmio.State> {
+    private static final long RNG_FEATURES =
+            VirtioFeature.INDIRECT_DESC
+                    | VirtioFeature.EVENT_IDX
+                    | VirtioFeature.VERSION_1
+                    | VirtioFeature.RING_PACKED;
+
+    private final ContractDriver driver = new ContractDriver();
+
+    /** The transport with an entropy device, which has no state of its own. */
+    @Override
+    protected Rig<VirtioMmio.State> newRig() {
+        RecordingLine irq = new RecordingLine();
+        VirtioMmio mmio = new VirtioMmio(new VirtioRng(new Random(1)), driver.memory, irq, true);
+        Rig<VirtioMmio.State> rig = new Rig<>(mmio, new ManualClock(), irq).region(mmio.region());
+        return driver.drive(
+                rig, mmio, List.of(List.of(-16), List.of(-4, -8), List.of(4), List.of(-4, 4)));
+    }
+
+    @Override
+    protected VirtioMmio.State randomState(VirtioMmio.State reset, Random random) {
+        return ContractDriver.state(reset, RNG_FEATURES, random);
+    }
+
     private static final int NEEDS_RESET = 64;
 
     private final TestDevice device = new TestDevice(16, 256);
@@ -355,6 +384,19 @@ class VirtioMmioTest {
         assertThatThrownBy(() -> guest.mmio.load(large))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("virtio-mmio: size of queue 0 is 32: accepted is 0..16");
+    }
+
+    @Test
+    void aStateWithFeaturesThatThisDeviceDoesNotOfferIsRefusedByName() {
+        Guest other = new Guest(new VirtioBlk(new VirtioBlk.Spec("", 1), new TestDisk(512, false)));
+        other.negotiateAll();
+        Guest readOnly =
+                new Guest(new VirtioBlk(new VirtioBlk.Spec("", 1), new TestDisk(512, true)));
+        assertThatThrownBy(() -> readOnly.mmio.load(other.mmio.save()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "virtio-mmio: driverFeatures is 0x130006e44: accepted are bits of"
+                                + " 0x130000e64, which the device offers");
     }
 
     @Test
