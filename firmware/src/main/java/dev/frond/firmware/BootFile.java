@@ -115,7 +115,8 @@ public final class BootFile implements AutoCloseable {
         }
     }
 
-    private void read(long offset, ByteBuffer target) throws BootException {
+    /** Fills {@code target} from {@code offset} on; the bytes must be there. */
+    void read(long offset, ByteBuffer target) throws BootException {
         if (offset < 0 || target.remaining() > size - offset) {
             throw new BootException(
                     String.format(

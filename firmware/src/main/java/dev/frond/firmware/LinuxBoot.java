@@ -136,6 +136,11 @@ public final class LinuxBoot implements KernelImage {
         return new LinuxBoot(file, file.read(0, (int) Math.min(file.size(), EDD_MBR_SIG_BUFFER)));
     }
 
+    /** The size of the real-mode part that the file starts with, in bytes. */
+    long setupSize() {
+        return kernelOffset;
+    }
+
     @Override
     public BootFile file() {
         return file;
