@@ -9,6 +9,7 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -36,10 +37,12 @@ public final class FwCfg implements Device<FwCfg.State>, IoHandler {
 
         public State {
             if (selector < 0 || selector > 0xFFFF) {
-                throw new IllegalArgumentException("fw_cfg state: selector " + selector + ": accepted are 16 bits");
+                throw new IllegalArgumentException(
+                        "fw_cfg state: selector " + selector + ": accepted are 16 bits");
             }
             if (offset < 0 || offset > FwCfgItem.MAX_SIZE) {
-                throw new IllegalArgumentException("fw_cfg state: offset " + offset + ": accepted are 32 bits");
+                throw new IllegalArgumentException(
+                        "fw_cfg state: offset " + offset + ": accepted are 32 bits");
             }
         }
     }
@@ -165,7 +168,9 @@ public final class FwCfg implements Device<FwCfg.State>, IoHandler {
         offset = Math.min(offset + count, FwCfgItem.MAX_SIZE);
     }
 
-    /** Does what the FWCfgDmaAccess at {@code address} says; one that is not in RAM does nothing. */
+    /**
+     * Does what the FWCfgDmaAccess at {@code address} says; one that is not in RAM does nothing.
+     */
     private void access(long address) {
         if (!GuestRam.isRam(memory, address, ACCESS_SIZE)) {
             return;
@@ -188,7 +193,9 @@ public final class FwCfg implements Device<FwCfg.State>, IoHandler {
         memory.write(address, 4, Integer.reverseBytes(done ? 0 : DMA_ERROR) & 0xFFFF_FFFFL);
     }
 
-    /** Copies {@code length} bytes to {@code address}; false if that is not RAM or the host fails. */
+    /**
+     * Copies {@code length} bytes to {@code address}; false if that is not RAM or the host fails.
+     */
     private boolean copy(long address, long length) {
         // Checked before the first byte goes, so that a wild length costs nothing.
         if (!GuestRam.isRam(memory, address, length)) {
@@ -228,7 +235,8 @@ public final class FwCfg implements Device<FwCfg.State>, IoHandler {
 
         static Contents of(FwCfgItem item) {
             return switch (item) {
-                case FwCfgItem.Data data -> new InMemory(MemorySegment.ofArray(data.bytes().toArray()));
+                case FwCfgItem.Data data ->
+                        new InMemory(MemorySegment.ofArray(data.bytes().toArray()));
                 case FwCfgItem.Part part -> new InFile(part);
             };
         }

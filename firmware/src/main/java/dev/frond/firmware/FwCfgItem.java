@@ -4,6 +4,7 @@
 package dev.frond.firmware;
 
 import dev.frond.machine.device.Bytes;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -28,7 +29,12 @@ public sealed interface FwCfgItem {
         public Part {
             if (offset < 0 || size < 0 || size > MAX_SIZE || offset > file.size() - size) {
                 throw new IllegalArgumentException(
-                        file.name() + ": " + size + " bytes at " + offset + " for fw_cfg: accepted are parts of the file below 4 GiB");
+                        file.name()
+                                + ": "
+                                + size
+                                + " bytes at "
+                                + offset
+                                + " for fw_cfg: accepted are parts of the file below 4 GiB");
             }
         }
     }
@@ -50,7 +56,8 @@ public sealed interface FwCfgItem {
 
     /** A 32-bit number, little-endian. */
     static FwCfgItem u32(long value) {
-        return of(ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt((int) value).array());
+        return of(
+                ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt((int) value).array());
     }
 
     /** A 64-bit number, little-endian. */

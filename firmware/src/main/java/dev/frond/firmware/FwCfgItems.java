@@ -4,6 +4,7 @@
 package dev.frond.firmware;
 
 import dev.frond.machine.device.Bytes;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -13,8 +14,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * The contents of a fw_cfg device (QEMU docs/specs/fw_cfg.rst): items under fixed selector keys, and
- * named files that the directory lists.
+ * The contents of a fw_cfg device (QEMU docs/specs/fw_cfg.rst): items under fixed selector keys,
+ * and named files that the directory lists.
  *
  * @param keys by selector; the device adds signature, ID and directory itself
  * @param files by name, of 1 to 55 printable ASCII characters
@@ -57,24 +58,31 @@ public record FwCfgItems(Map<Integer, FwCfgItem> keys, Map<String, FwCfgItem> fi
             boolean generic = key > FW_CFG_ID && key < FW_CFG_FILE_FIRST && key != FW_CFG_FILE_DIR;
             if (!generic && (key < ARCH_LOCAL || key >= ARCH_LOCAL + KEYS)) {
                 throw new IllegalArgumentException(
-                        "fw_cfg key 0x" + Integer.toHexString(key) + ": accepted are 0x2..0x1f but 0x19, and 0x8000..0xbfff");
+                        "fw_cfg key 0x"
+                                + Integer.toHexString(key)
+                                + ": accepted are 0x2..0x1f but 0x19, and 0x8000..0xbfff");
             }
         }
         if (files.size() > KEYS - FW_CFG_FILE_FIRST) {
             throw new IllegalArgumentException(
-                    files.size() + " fw_cfg files: accepted are at most " + (KEYS - FW_CFG_FILE_FIRST));
+                    files.size()
+                            + " fw_cfg files: accepted are at most "
+                            + (KEYS - FW_CFG_FILE_FIRST));
         }
         for (String name : files.keySet()) {
             if (!name.matches("[!-~]{1,55}")) {
                 throw new IllegalArgumentException(
-                        "fw_cfg file '" + name + "': accepted are names of 1 to 55 printable ASCII characters");
+                        "fw_cfg file '"
+                                + name
+                                + "': accepted are names of 1 to 55 printable ASCII characters");
             }
         }
     }
 
     /** What every machine tells: CPUs, RAM, no display, and its memory map as {@code etc/e820}. */
     public static FwCfgItems ofMachine(int cpus, long memory, MemoryMap map) {
-        ByteBuffer e820 = ByteBuffer.allocate(20 * map.ranges().size()).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer e820 =
+                ByteBuffer.allocate(20 * map.ranges().size()).order(ByteOrder.LITTLE_ENDIAN);
         for (MemoryMap.Range range : map.ranges()) {
             e820.putLong(range.base()).putLong(range.size()).putInt(range.type().e820());
         }
@@ -102,26 +110,39 @@ public record FwCfgItems(Map<Integer, FwCfgItem> keys, Map<String, FwCfgItem> fi
     }
 
     /**
-     * These items and a kernel that firmware can start: command line, the first module as initrd, and
-     * the kernel's file; a bzImage in its two parts, setup and protected-mode code.
+     * These items and a kernel that firmware can start: command line, the first module as initrd,
+     * and the kernel's file; a bzImage in its two parts, setup and protected-mode code.
      */
     public FwCfgItems withKernel(KernelImage kernel, BootArguments arguments) {
         Map<Integer, FwCfgItem> more = new HashMap<>(keys);
         long setup = kernel instanceof LinuxBoot linux ? linux.setupSize() : 0;
-        put(more, FW_CFG_SETUP_SIZE, FW_CFG_SETUP_DATA, new FwCfgItem.Part(kernel.file(), 0, setup));
+        put(
+                more,
+                FW_CFG_SETUP_SIZE,
+                FW_CFG_SETUP_DATA,
+                new FwCfgItem.Part(kernel.file(), 0, setup));
         put(
                 more,
                 FW_CFG_KERNEL_SIZE,
                 FW_CFG_KERNEL_DATA,
                 new FwCfgItem.Part(kernel.file(), setup, kernel.file().size() - setup));
-        put(more, FW_CFG_CMDLINE_SIZE, FW_CFG_CMDLINE_DATA, FwCfgItem.string(arguments.commandLine()));
+        put(
+                more,
+                FW_CFG_CMDLINE_SIZE,
+                FW_CFG_CMDLINE_DATA,
+                FwCfgItem.string(arguments.commandLine()));
         if (!arguments.modules().isEmpty()) {
-            put(more, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, FwCfgItem.of(arguments.modules().getFirst().file()));
+            put(
+                    more,
+                    FW_CFG_INITRD_SIZE,
+                    FW_CFG_INITRD_DATA,
+                    FwCfgItem.of(arguments.modules().getFirst().file()));
         }
         return new FwCfgItems(more, files);
     }
 
-    private static void put(Map<Integer, FwCfgItem> keys, int sizeKey, int dataKey, FwCfgItem item) {
+    private static void put(
+            Map<Integer, FwCfgItem> keys, int sizeKey, int dataKey, FwCfgItem item) {
         keys.put(sizeKey, FwCfgItem.u32(item.size()));
         keys.put(dataKey, item);
     }
@@ -136,7 +157,10 @@ public record FwCfgItems(Map<Integer, FwCfgItem> keys, Map<String, FwCfgItem> fi
         int key = FW_CFG_FILE_FIRST;
         for (Map.Entry<String, FwCfgItem> file : files.entrySet()) {
             byte[] name = file.getKey().getBytes(StandardCharsets.US_ASCII);
-            directory.putInt((int) file.getValue().size()).putShort((short) key).putShort((short) 0);
+            directory
+                    .putInt((int) file.getValue().size())
+                    .putShort((short) key)
+                    .putShort((short) 0);
             directory.put(name).put(new byte[NAME_SIZE - name.length]);
             all.put(key++, file.getValue());
         }

@@ -5,6 +5,7 @@ package dev.frond.firmware;
 
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
+
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 
@@ -17,15 +18,14 @@ final class GuestRam {
     /** The RAM behind {@code length} bytes at {@code address}. */
     static MemorySegment slice(AddressSpace memory, long address, long length) {
         return memory.ram(address, length)
-                .orElseThrow(
-                        () ->
-                                new IllegalStateException(
-                                        memory.name()
-                                                + ": no RAM for "
-                                                + length
-                                                + " bytes at 0x"
-                                                + Long.toHexString(address)
-                                                + ", though the memory map says so"));
+                .orElseThrow(() ->
+                        new IllegalStateException(
+                                memory.name()
+                                        + ": no RAM for "
+                                        + length
+                                        + " bytes at 0x"
+                                        + Long.toHexString(address)
+                                        + ", though the memory map says so"));
     }
 
     /** Makes {@code length} bytes at {@code address} zero, as {@link #clear} does. */
@@ -47,7 +47,8 @@ final class GuestRam {
     static boolean clear(MemorySegment target) {
         boolean changed = false;
         for (long at = 0; at < target.byteSize(); at += ZEROS.byteSize()) {
-            MemorySegment piece = target.asSlice(at, Math.min(ZEROS.byteSize(), target.byteSize() - at));
+            MemorySegment piece =
+                    target.asSlice(at, Math.min(ZEROS.byteSize(), target.byteSize() - at));
             if (piece.mismatch(ZEROS.asSlice(0, piece.byteSize())) >= 0) {
                 piece.fill((byte) 0);
                 changed = true;

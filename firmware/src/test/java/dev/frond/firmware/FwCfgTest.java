@@ -10,6 +10,10 @@ import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -19,8 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.locks.ReentrantLock;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 class FwCfgTest {
     private static final int SELECTOR = 0x510;
@@ -172,7 +174,8 @@ class FwCfgTest {
     @Test
     void aHighAddressTakesBothHalvesOfTheRegister() {
         TestMachine split = TestMachine.split(4 * Images.MIB, 4 * Images.MIB);
-        FwCfg high = new FwCfg(FwCfgItems.ofMachine(1, 8 * Images.MIB, split.map()), split.memory());
+        FwCfg high =
+                new FwCfg(FwCfgItems.ofMachine(1, 8 * Images.MIB, split.map()), split.memory());
         AddressSpace bus = new AddressSpace("ports");
         bus.map(SELECTOR, high.region());
         long access = MemoryMap.HIGH_BASE + 0x100;
@@ -221,7 +224,8 @@ class FwCfgTest {
                 throw new AssertionError("written");
             }
         }
-        memory.map(0xA0000, new Region.Io(new Trap(), 0x1000, AccessWidths.ANY, new ReentrantLock()));
+        memory.map(
+                0xA0000, new Region.Io(new Trap(), 0x1000, AccessWidths.ANY, new ReentrantLock()));
         assertThat(dma(SELECT | READ, 0x2000, 0x9F000)).isEqualTo(1);
         start(0xA0000);
     }
@@ -230,7 +234,8 @@ class FwCfgTest {
     void aKernelIsOfferedInTheTwoPartsOfItsFile() throws BootException {
         KernelImage kernel = KernelImage.of(Images.file("vmlinuz", Images.bzImage().array()));
         BootArguments arguments =
-                new BootArguments("a=b", List.of(Images.module("initrd", Images.pattern(700, 3), "")));
+                new BootArguments(
+                        "a=b", List.of(Images.module("initrd", Images.pattern(700, 3), "")));
         FwCfgItems items = new FwCfgItems(Map.of(), Map.of()).withKernel(kernel, arguments);
         AddressSpace bus = new AddressSpace("ports");
         bus.map(SELECTOR, new FwCfg(items, memory).region());
@@ -239,16 +244,21 @@ class FwCfgTest {
                 .isEqualTo(Images.range(image, 0, Images.KERNEL));
         assertThat(item(bus, FwCfgItems.FW_CFG_KERNEL_SIZE, FwCfgItems.FW_CFG_KERNEL_DATA))
                 .isEqualTo(Images.range(image, Images.KERNEL, 4096));
-        assertThat(item(bus, FwCfgItems.FW_CFG_CMDLINE_SIZE, FwCfgItems.FW_CFG_CMDLINE_DATA)).isEqualTo(ascii("a=b\0"));
+        assertThat(item(bus, FwCfgItems.FW_CFG_CMDLINE_SIZE, FwCfgItems.FW_CFG_CMDLINE_DATA))
+                .isEqualTo(ascii("a=b\0"));
         assertThat(item(bus, FwCfgItems.FW_CFG_INITRD_SIZE, FwCfgItems.FW_CFG_INITRD_DATA))
                 .isEqualTo(Images.pattern(700, 3));
     }
 
     @Test
-    void aFileThatTheHostCannotReadAnyMoreIsAnErrorOfTheDma(@TempDir Path directory) throws IOException, BootException {
+    void aFileThatTheHostCannotReadAnyMoreIsAnErrorOfTheDma(@TempDir Path directory)
+            throws IOException, BootException {
         Path path = Files.write(directory.resolve("blob"), Images.pattern(200_000, 7));
         try (BootFile file = BootFile.open(path)) {
-            FwCfg fwCfg = new FwCfg(new FwCfgItems(Map.of(), Map.of("opt/blob", FwCfgItem.of(file))), memory);
+            FwCfg fwCfg =
+                    new FwCfg(
+                            new FwCfgItems(Map.of(), Map.of("opt/blob", FwCfgItem.of(file))),
+                            memory);
             AddressSpace bus = new AddressSpace("ports");
             bus.map(SELECTOR, fwCfg.region());
             memory.writeBytes(ACCESS, descriptor(0x20 << 16 | SELECT | READ, 200_000, 0x10_0000));
@@ -273,7 +283,10 @@ class FwCfgTest {
             switch (random.nextInt(4)) {
                 case 0 -> ports.read(SELECTOR + random.nextInt(12), 1 << random.nextInt(3));
                 case 1 ->
-                        ports.write(SELECTOR + random.nextInt(12), 1 << random.nextInt(3), random.nextLong() >>> random.nextInt(64));
+                        ports.write(
+                                SELECTOR + random.nextInt(12),
+                                1 << random.nextInt(3),
+                                random.nextLong() >>> random.nextInt(64));
                 case 2 -> select(random.nextInt(0x30));
                 default -> {
                     long length = random.nextInt(8) == 0 ? random.nextLong() : random.nextInt(600);
@@ -300,8 +313,10 @@ class FwCfgTest {
                 .hasMessageContaining("accepted are names of 1 to 55");
         assertThatThrownBy(() -> new FwCfgItem.Part(Images.file("f", new byte[4]), 2, 3))
                 .hasMessageContaining("f: 3 bytes at 2");
-        assertThatThrownBy(() -> new FwCfg.State(0x1_0000, 0, 0)).hasMessageContaining("selector 65536");
-        assertThatThrownBy(() -> new FwCfg.State(0, 1L << 32, 0)).hasMessageContaining("offset 4294967296");
+        assertThatThrownBy(() -> new FwCfg.State(0x1_0000, 0, 0))
+                .hasMessageContaining("selector 65536");
+        assertThatThrownBy(() -> new FwCfg.State(0, 1L << 32, 0))
+                .hasMessageContaining("offset 4294967296");
     }
 
     private void select(int key) {
@@ -356,7 +371,11 @@ class FwCfgTest {
     }
 
     private static byte[] descriptor(int control, long length, long address) {
-        return ByteBuffer.allocate(16).putInt(control).putInt((int) length).putLong(address).array();
+        return ByteBuffer.allocate(16)
+                .putInt(control)
+                .putInt((int) length)
+                .putLong(address)
+                .array();
     }
 
     private static byte[] ascii(String text) {

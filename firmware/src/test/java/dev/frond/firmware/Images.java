@@ -64,7 +64,8 @@ final class Images {
         int entrySize = is64 ? 56 : 32;
         int count = parts.size() + (note.length == 0 ? 0 : 1);
         int at = align(headerSize + entrySize * count);
-        int size = at + align(note.length) + parts.stream().mapToInt(p -> align(p.bytes.length)).sum();
+        int size =
+                at + align(note.length) + parts.stream().mapToInt(p -> align(p.bytes.length)).sum();
         ByteBuffer elf = littleEndian(size);
         elf.put(new byte[] {0x7F, 'E', 'L', 'F', (byte) (is64 ? 2 : 1), 1, 1}).position(16);
         elf.putShort((short) 2).putShort((short) (is64 ? 62 : 3)).putInt(1);
@@ -73,7 +74,10 @@ final class Images {
         } else {
             elf.putInt((int) entry).putInt(headerSize).putInt(0);
         }
-        elf.putInt(0).putShort((short) headerSize).putShort((short) entrySize).putShort((short) count);
+        elf.putInt(0)
+                .putShort((short) headerSize)
+                .putShort((short) entrySize)
+                .putShort((short) count);
         elf.position(headerSize);
         for (Part part : parts) {
             header(elf, is64, 1, at, part);
@@ -101,9 +105,16 @@ final class Images {
     /** A note of another owner, then the XEN_ELFNOTE_PHYS32_ENTRY with {@code valueSize} bytes. */
     static byte[] pvhNote(long entry, int valueSize) {
         ByteBuffer note = littleEndian(20 + 16 + valueSize);
-        note.putInt(4).putInt(1).putInt(18).put("GNU\0".getBytes(StandardCharsets.US_ASCII)).put((byte) 9);
+        note.putInt(4)
+                .putInt(1)
+                .putInt(18)
+                .put("GNU\0".getBytes(StandardCharsets.US_ASCII))
+                .put((byte) 9);
         note.position(20);
-        note.putInt(4).putInt(valueSize).putInt(18).put("Xen\0".getBytes(StandardCharsets.US_ASCII));
+        note.putInt(4)
+                .putInt(valueSize)
+                .putInt(18)
+                .put("Xen\0".getBytes(StandardCharsets.US_ASCII));
         if (valueSize == 8) {
             note.putLong(entry);
         } else if (valueSize == 4) {
@@ -118,8 +129,18 @@ final class Images {
                 true,
                 0x10_0000,
                 List.of(
-                        new Part(0xFFFF_FFFF_8010_0000L, 0x10_0000, pattern(0x1000, 3), 0x1000, true),
-                        new Part(0xFFFF_FFFF_8020_0000L, 0x20_0000, pattern(0x123, 5), 0x2000, false)),
+                        new Part(
+                                0xFFFF_FFFF_8010_0000L,
+                                0x10_0000,
+                                pattern(0x1000, 3),
+                                0x1000,
+                                true),
+                        new Part(
+                                0xFFFF_FFFF_8020_0000L,
+                                0x20_0000,
+                                pattern(0x123, 5),
+                                0x2000,
+                                false)),
                 pvhNote(0x10_0040, 8));
     }
 

@@ -8,8 +8,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.firmware.MemoryMap.Range;
 import dev.frond.firmware.MemoryMap.Type;
-import java.util.List;
+
 import org.junit.jupiter.api.Test;
+
+import java.util.List;
 
 class MemoryMapTest {
     @Test
@@ -49,14 +51,17 @@ class MemoryMapTest {
 
     @Test
     void badMapsAreRefused() {
-        assertThatThrownBy(() -> MemoryMap.pc(1 << 20, 4096)).hasMessageContaining("accepted are multiples of 4096 from 1056768");
+        assertThatThrownBy(() -> MemoryMap.pc(1 << 20, 4096))
+                .hasMessageContaining("accepted are multiples of 4096 from 1056768");
         assertThatThrownBy(() -> MemoryMap.pc((16 << 20) + 1, 0)).hasMessageContaining("16777217");
         assertThatThrownBy(() -> new MemoryMap(List.of())).hasMessageContaining("0 ranges");
-        assertThatThrownBy(
-                        () ->
-                                new MemoryMap(
-                                        List.of(new Range(0, 0x2000, Type.RAM), new Range(0x1000, 1, Type.RAM))))
+        assertThatThrownBy(() ->
+                        new MemoryMap(
+                                List.of(
+                                        new Range(0, 0x2000, Type.RAM),
+                                        new Range(0x1000, 1, Type.RAM))))
                 .hasMessageContaining("range 1 is not above");
-        assertThatThrownBy(() -> new Range(Long.MAX_VALUE, 1, Type.RAM)).hasMessageContaining("7fffffffffffffff");
+        assertThatThrownBy(() -> new Range(Long.MAX_VALUE, 1, Type.RAM))
+                .hasMessageContaining("7fffffffffffffff");
     }
 }

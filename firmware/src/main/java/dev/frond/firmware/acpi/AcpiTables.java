@@ -4,6 +4,7 @@
 package dev.frond.firmware.acpi;
 
 import dev.frond.machine.memory.AddressSpace;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -62,8 +63,8 @@ public final class AcpiTables {
 
     /**
      * Writes the RSDP and the FACS to {@code rsdp}, a multiple of 64 below 4 GiB in memory that the
-     * guest is told not to use, and all other tables to {@code base}, also a multiple of 64 below
-     * 4 GiB, in memory that it is told to hold ACPI tables.
+     * guest is told not to use, and all other tables to {@code base}, also a multiple of 64 below 4
+     * GiB, in memory that it is told to hold ACPI tables.
      */
     public void install(AddressSpace memory, long rsdp, long base) {
         check("RSDP", rsdp, ROOT_SIZE);
@@ -147,7 +148,12 @@ public final class AcpiTables {
         // PWR_BUTTON is clear: the power button is a bit of the fixed hardware.
         fadt.putInt(
                 112,
-                WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | RESET_REG_SUP | (pm.timer32() ? TMR_VAL_EXT : 0));
+                WBINVD
+                        | PROC_C1
+                        | SLP_BUTTON
+                        | FIX_RTC
+                        | RESET_REG_SUP
+                        | (pm.timer32() ? TMR_VAL_EXT : 0));
         putAddress(fadt, 116, spec.reset().port(), 8, 1);
         fadt.put(128, (byte) spec.reset().value());
         fadt.put(131, (byte) 3);
@@ -172,7 +178,12 @@ public final class AcpiTables {
         List<Integer> ids = spec.apicIds();
         ByteBuffer madt =
                 littleEndian(
-                        HEADER_SIZE + 8 + 16 * ids.size() + 12 * spec.ioApics().size() + 10 * spec.overrides().size() + 18);
+                        HEADER_SIZE
+                                + 8
+                                + 16 * ids.size()
+                                + 12 * spec.ioApics().size()
+                                + 10 * spec.overrides().size()
+                                + 18);
         madt.position(HEADER_SIZE);
         madt.putInt((int) spec.localApic()).putInt(spec.dual8259() ? 1 : 0);
         boolean x2apic = false;
@@ -183,7 +194,12 @@ public final class AcpiTables {
                 madt.put((byte) 0).put((byte) 8).put((byte) uid).put((byte) id).putInt(1);
             } else {
                 x2apic = true;
-                madt.put((byte) 9).put((byte) 16).putShort((short) 0).putInt(id).putInt(1).putInt(uid);
+                madt.put((byte) 9)
+                        .put((byte) 16)
+                        .putShort((short) 0)
+                        .putInt(id)
+                        .putInt(1)
+                        .putInt(uid);
             }
         }
         for (AcpiSpec.IoApic ioApic : spec.ioApics()) {
@@ -228,39 +244,42 @@ public final class AcpiTables {
                     com -> {
                         com.name("_HID", Aml.eisaId("PNP0501"));
                         com.name("_UID", number);
-                        com.name("_CRS", Aml.resourceTemplate(Aml.io(port.port(), 8), Aml.irq(port.irq())));
+                        com.name(
+                                "_CRS",
+                                Aml.resourceTemplate(Aml.io(port.port(), 8), Aml.irq(port.irq())));
                     });
         }
         spec.rtc()
-                .ifPresent(
-                        clock ->
-                                sb.device(
-                                        "RTC",
-                                        rtc -> {
-                                            rtc.name("_HID", Aml.eisaId("PNP0B00"));
-                                            rtc.name(
-                                                    "_CRS",
-                                                    Aml.resourceTemplate(Aml.io(clock.port(), 2), Aml.irq(clock.irq())));
-                                        }));
+                .ifPresent(clock ->
+                        sb.device(
+                                "RTC",
+                                rtc -> {
+                                    rtc.name("_HID", Aml.eisaId("PNP0B00"));
+                                    rtc.name(
+                                            "_CRS",
+                                            Aml.resourceTemplate(
+                                                    Aml.io(clock.port(), 2), Aml.irq(clock.irq())));
+                                }));
         if (spec.keyboardController()) {
             sb.device(
                     "KBD",
                     kbd -> {
                         kbd.name("_HID", Aml.eisaId("PNP0303"));
-                        kbd.name("_CRS", Aml.resourceTemplate(Aml.io(0x60, 1), Aml.io(0x64, 1), Aml.irq(1)));
+                        kbd.name(
+                                "_CRS",
+                                Aml.resourceTemplate(Aml.io(0x60, 1), Aml.io(0x64, 1), Aml.irq(1)));
                     });
         }
         spec.fwCfg()
-                .ifPresent(
-                        port ->
-                                sb.device(
-                                        "FWCF",
-                                        fwCfg -> {
-                                            fwCfg.name("_HID", Aml.string("QEMU0002"));
-                                            // Present and working, but not for people to see.
-                                            fwCfg.name("_STA", Aml.integer(0xB));
-                                            fwCfg.name("_CRS", Aml.resourceTemplate(Aml.io(port, 12)));
-                                        }));
+                .ifPresent(port ->
+                        sb.device(
+                                "FWCF",
+                                fwCfg -> {
+                                    fwCfg.name("_HID", Aml.string("QEMU0002"));
+                                    // Present and working, but not for people to see.
+                                    fwCfg.name("_STA", Aml.integer(0xB));
+                                    fwCfg.name("_CRS", Aml.resourceTemplate(Aml.io(port, 12)));
+                                }));
         for (int i = 0; i < spec.virtioMmio().size(); i++) {
             AcpiSpec.VirtioMmio slot = spec.virtioMmio().get(i);
             byte[] number = Aml.integer(i);
@@ -304,13 +323,20 @@ public final class AcpiTables {
     }
 
     private static long address(List<Table> tables, String signature) {
-        return tables.stream().filter(t -> t.signature.equals(signature)).findFirst().orElseThrow().address;
+        return tables.stream()
+                .filter(t -> t.signature.equals(signature))
+                .findFirst()
+                .orElseThrow()
+                .address;
     }
 
     private static void check(String what, long address, int length) {
         if (address % ALIGN != 0 || address < 0 || address > 0x1_0000_0000L - length) {
             throw new IllegalArgumentException(
-                    what + " at 0x" + Long.toHexString(address) + ": accepted are multiples of 64 below 4 GiB");
+                    what
+                            + " at 0x"
+                            + Long.toHexString(address)
+                            + ": accepted are multiples of 64 below 4 GiB");
         }
     }
 

@@ -9,6 +9,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.Region;
+
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
@@ -21,11 +28,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 class AcpiTablesTest {
     private static final long RSDP = 0xE0000;
@@ -48,21 +50,26 @@ class AcpiTablesTest {
 
     @ParameterizedTest
     @MethodSource("boards")
-    void everyTableIsTakenApartAndCompiledAgainByIaslToTheSameBytes(Board board, @TempDir Path directory)
-            throws IOException, InterruptedException {
+    void everyTableIsTakenApartAndCompiledAgainByIaslToTheSameBytes(
+            Board board, @TempDir Path directory) throws IOException, InterruptedException {
         for (var table : installed(board.spec()).entrySet()) {
             String name = table.getKey().toLowerCase(java.util.Locale.ROOT).trim();
             Path aml = directory.resolve(name + ".dat");
             Files.write(aml, table.getValue());
             String taken = iasl(directory, "-d", aml.getFileName().toString());
-            assertThat(taken).as(name).doesNotContainIgnoringCase("warning").doesNotContainIgnoringCase("error");
+            assertThat(taken)
+                    .as(name)
+                    .doesNotContainIgnoringCase("warning")
+                    .doesNotContainIgnoringCase("error");
             String compiled = iasl(directory, "-sa", "-we", "-p", name + "-again", name + ".dsl");
             assertThat(compiled).as(name).doesNotContain("Warning ").doesNotContain("Remark ");
             if (name.equals("dsdt")) {
                 assertThat(compiled).contains("0 Errors, 0 Warnings, 0 Remarks");
             }
             byte[] again = Files.readAllBytes(directory.resolve(name + "-again.aml"));
-            assertThat(withoutCompiler(again)).as(name).isEqualTo(withoutCompiler(table.getValue()));
+            assertThat(withoutCompiler(again))
+                    .as(name)
+                    .isEqualTo(withoutCompiler(table.getValue()));
         }
     }
 
@@ -71,12 +78,11 @@ class AcpiTablesTest {
     void everyTableIsReachedFromTheRsdpAndSumsToZero(Board board) {
         Map<String, byte[]> tables = installed(board.spec());
         assertThat(tables.keySet()).contains("RSDT", "XSDT", "FACP", "APIC", "DSDT", "FACS");
-        tables.forEach(
-                (name, bytes) -> {
-                    if (!name.equals("FACS")) {
-                        assertThat(sum(bytes)).as(name).isZero();
-                    }
-                });
+        tables.forEach((name, bytes) -> {
+            if (!name.equals("FACS")) {
+                assertThat(sum(bytes)).as(name).isZero();
+            }
+        });
     }
 
     @Test
@@ -92,7 +98,9 @@ class AcpiTablesTest {
         assertThat(fadt.getInt(76)).isEqualTo(0x608);
         assertThat(fadt.getInt(80)).isEqualTo(0x620);
         assertThat(fadt.get(108)).isEqualTo((byte) 0x32);
-        assertThat(fadt.getShort(109)).as("legacy devices, 8042, no VGA, RTC").isEqualTo((short) 0b111);
+        assertThat(fadt.getShort(109))
+                .as("legacy devices, 8042, no VGA, RTC")
+                .isEqualTo((short) 0b111);
         assertThat(fadt.getInt(112) & 1 << 20).as("not hardware-reduced").isZero();
         assertThat(fadt.getInt(112) & 1 << 4).as("power button in fixed hardware").isZero();
         assertThat(fadt.getInt(112) & 1 << 10).as("reset register").isNotZero();
@@ -112,8 +120,10 @@ class AcpiTablesTest {
         List<ByteBuffer> x2apic = ofType(entries, 9);
         assertThat(local).hasSize(255);
         assertThat(x2apic).hasSize(45);
-        assertThat(IntStream.range(0, 255).allMatch(i -> (local.get(i).get(3) & 0xFF) == i)).isTrue();
-        assertThat(IntStream.range(0, 45).allMatch(i -> x2apic.get(i).getInt(4) == 255 + i)).isTrue();
+        assertThat(IntStream.range(0, 255).allMatch(i -> (local.get(i).get(3) & 0xFF) == i))
+                .isTrue();
+        assertThat(IntStream.range(0, 45).allMatch(i -> x2apic.get(i).getInt(4) == 255 + i))
+                .isTrue();
         assertThat(ofType(entries, 10)).as("LINT1 of x2APICs").hasSize(1);
     }
 
@@ -144,10 +154,13 @@ class AcpiTablesTest {
                 .contains("Name (_S5, Package (0x04)", "{ 0x05, 0x05, Zero, Zero })")
                 .contains("Device (C000)", "Device (C001)")
                 .doesNotContain("Device (C002)")
-                .contains("EisaId (\"PNP0501\")", "0x03F8, // Range Minimum", "EisaId (\"PNP0B00\")")
+                .contains(
+                        "EisaId (\"PNP0501\")", "0x03F8, // Range Minimum", "EisaId (\"PNP0B00\")")
                 .contains("EisaId (\"PNP0303\")", "\"QEMU0002\"", "\"LNRO0005\"")
                 .contains("0xFEB00E00, // Address Base", "0x00000200, // Address Length")
-                .contains("Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive, ,, ) { 0x00000017, }");
+                .contains(
+                        "Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive, ,, ) {"
+                            + " 0x00000017, }");
     }
 
     @Test
@@ -231,12 +244,17 @@ class AcpiTablesTest {
         return copy;
     }
 
-    private static String iasl(Path directory, String... arguments) throws IOException, InterruptedException {
+    private static String iasl(Path directory, String... arguments)
+            throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of("iasl"));
         command.addAll(List.of(arguments));
         Process process;
         try {
-            process = new ProcessBuilder(command).directory(directory.toFile()).redirectErrorStream(true).start();
+            process =
+                    new ProcessBuilder(command)
+                            .directory(directory.toFile())
+                            .redirectErrorStream(true)
+                            .start();
         } catch (IOException e) {
             Assumptions.abort("needs iasl of the package acpica-tools: " + e.getMessage());
             throw e;

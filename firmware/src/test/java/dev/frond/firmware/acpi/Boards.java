@@ -30,7 +30,8 @@ public final class Boards {
                 false,
                 OptionalInt.of(0x510),
                 IntStream.range(0, 8)
-                        .mapToObj(n -> new AcpiSpec.VirtioMmio(0xFEB0_0000L + n * 0x200L, 0x200, 16 + n))
+                        .mapToObj(n ->
+                                new AcpiSpec.VirtioMmio(0xFEB0_0000L + n * 0x200L, 0x200, 16 + n))
                         .toList());
     }
 
