@@ -165,7 +165,13 @@ public final class BootFile implements AutoCloseable {
         }
     }
 
-    private record ArraySource(byte[] bytes) implements Source {
+    private static final class ArraySource implements Source {
+        private final byte[] bytes;
+
+        ArraySource(byte[] bytes) {
+            this.bytes = bytes;
+        }
+
         @Override
         public void read(long offset, ByteBuffer target) {
             target.put(bytes, Math.toIntExact(offset), target.remaining());

@@ -14,7 +14,7 @@ public sealed interface KernelImage extends AutoCloseable permits LinuxBoot, Pvh
     /** What {@link #open} takes, for error texts. */
     String ACCEPTED =
             "accepted are a Linux bzImage, an ELF kernel with a PVH entry note, and a Multiboot 1"
-                + " kernel";
+                    + " kernel";
 
     /** Opens {@code path} and finds out its format. */
     static KernelImage open(Path path) throws BootException {

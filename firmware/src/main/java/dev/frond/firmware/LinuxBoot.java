@@ -87,9 +87,10 @@ public final class LinuxBoot implements KernelImage {
     /** Where the parts of one boot go; {@code initrd} is 0 if there is none. */
     private record Layout(long kernel, long initrd, long initrdSize) {}
 
-    private LinuxBoot(BootFile file, ByteBuffer h) throws BootException {
+    private LinuxBoot(BootFile file, byte[] header) throws BootException {
         this.file = file;
-        header = h.array();
+        this.header = header;
+        ByteBuffer h = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
         version = h.getShort(VERSION) & 0xFFFF;
         if (version < 0x0202) {
             throw bad("boot protocol " + versionName() + "; accepted is 2.02 and later");
@@ -140,7 +141,9 @@ public final class LinuxBoot implements KernelImage {
             throw new BootException(
                     file.name() + ": Linux kernel: truncated: it ends within its setup header");
         }
-        return new LinuxBoot(file, file.read(0, (int) Math.min(file.size(), EDD_MBR_SIG_BUFFER)));
+        byte[] header = new byte[(int) Math.min(file.size(), EDD_MBR_SIG_BUFFER)];
+        file.read(0, ByteBuffer.wrap(header));
+        return new LinuxBoot(file, header);
     }
 
     /** The size of the real-mode part that the file starts with, in bytes. */
@@ -249,7 +252,7 @@ public final class LinuxBoot implements KernelImage {
                     String.format(
                             Locale.ROOT,
                             "it wants to run in %d bytes at 0x%x; accepted are addresses from"
-                                + " 0x100000 to 0x%x",
+                                    + " 0x100000 to 0x%x",
                             initSize,
                             base,
                             MemoryMap.LOW_LIMIT - 1));
@@ -354,7 +357,7 @@ public final class LinuxBoot implements KernelImage {
                 ByteBuffer.allocate((2 + directories) * PAGE).order(ByteOrder.LITTLE_ENDIAN);
         tables.putLong(0, PAGE_TABLES + PAGE | present | writable);
         for (int i = 0; i < directories; i++) {
-            tables.putLong(PAGE + 8 * i, PAGE_TABLES + (2 + i) * PAGE | present | writable);
+            tables.putLong(PAGE + 8 * i, PAGE_TABLES + (2L + i) * PAGE | present | writable);
         }
         for (int i = 0; i < directories * 512; i++) {
             tables.putLong(2 * PAGE + 8 * i, (long) i << 21 | present | writable | pageSize);

@@ -100,7 +100,7 @@ public final class Multiboot1 implements KernelImage {
             throw bad(
                     file,
                     "it requires a graphics mode, and the machine has no display; accepted is text"
-                        + " mode");
+                            + " mode");
         }
         if (addresses) {
             Flat flat = flat(file, start, at);
@@ -131,7 +131,7 @@ public final class Multiboot1 implements KernelImage {
                     String.format(
                             Locale.ROOT,
                             "load_addr 0x%x does not fit to header_addr 0x%x with the header at"
-                                + " offset 0x%x",
+                                    + " offset 0x%x",
                             loadAddress,
                             headerAddress,
                             at));

@@ -48,7 +48,7 @@ public final class PvhBoot implements KernelImage {
                     String.format(
                             Locale.ROOT,
                             "%s: PVH kernel: its entry point 0x%x is outside of its segments below"
-                                + " 4 GiB",
+                                    + " 4 GiB",
                             file.name(),
                             address));
         }
@@ -108,7 +108,7 @@ public final class PvhBoot implements KernelImage {
                                 String.format(
                                         Locale.ROOT,
                                         "%s: %d bytes do not fit beside %s into the memory below"
-                                            + " 0x%x",
+                                                + " 0x%x",
                                         module.file().name(),
                                         module.file().size(),
                                         file.name(),

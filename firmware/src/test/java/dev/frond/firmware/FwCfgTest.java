@@ -232,14 +232,14 @@ class FwCfgTest {
 
     @Test
     void aKernelIsOfferedInTheTwoPartsOfItsFile() throws BootException {
-        KernelImage kernel = KernelImage.of(Images.file("vmlinuz", Images.bzImage().array()));
+        KernelImage kernel = KernelImage.of(Images.file("vmlinuz", Images.bytes(Images.bzImage())));
         BootArguments arguments =
                 new BootArguments(
                         "a=b", List.of(Images.module("initrd", Images.pattern(700, 3), "")));
         FwCfgItems items = new FwCfgItems(Map.of(), Map.of()).withKernel(kernel, arguments);
         AddressSpace bus = new AddressSpace("ports");
         bus.map(SELECTOR, new FwCfg(items, memory).region());
-        byte[] image = Images.bzImage().array();
+        byte[] image = Images.bytes(Images.bzImage());
         assertThat(item(bus, FwCfgItems.FW_CFG_SETUP_SIZE, FwCfgItems.FW_CFG_SETUP_DATA))
                 .isEqualTo(Images.range(image, 0, Images.KERNEL));
         assertThat(item(bus, FwCfgItems.FW_CFG_KERNEL_SIZE, FwCfgItems.FW_CFG_KERNEL_DATA))

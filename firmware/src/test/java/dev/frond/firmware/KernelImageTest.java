@@ -23,7 +23,7 @@ class KernelImageTest {
 
     @Test
     void eachFormatIsRecognised() throws IOException, BootException {
-        assertThat(open("a", Images.bzImage().array())).isInstanceOf(LinuxBoot.class);
+        assertThat(open("a", Images.bytes(Images.bzImage()))).isInstanceOf(LinuxBoot.class);
         assertThat(open("b", Images.pvhKernel())).isInstanceOf(PvhBoot.class);
         assertThat(open("c", Images.multibootElf(false, Images.multibootHeader(0))))
                 .isInstanceOf(Multiboot1.class);

@@ -40,7 +40,7 @@ class LinuxBootTest {
         ByteBuffer image = Images.bzImage();
         machine.boot(kernel(image), QUIET);
         assertThat(machine.memory().readBytes(0x20_0000, 4096))
-                .isEqualTo(Images.range(image.array(), Images.KERNEL, 4096));
+                .isEqualTo(Images.range(Images.bytes(image), Images.KERNEL, 4096));
     }
 
     @Test
@@ -201,7 +201,7 @@ class LinuxBootTest {
                 .isInstanceOf(BootException.class)
                 .hasMessage(
                         "vmlinuz: Linux kernel: the kernel needs at least 53 MiB of memory; the"
-                            + " machine has 8 MiB");
+                                + " machine has 8 MiB");
         assertThatThrownBy(() ->
                         machine.boot(
                                 kernel(Images.bzImage()), withInitrd(new byte[6 * Images.MIB])))
@@ -239,7 +239,7 @@ class LinuxBootTest {
                 .isInstanceOf(BootException.class)
                 .hasMessage(
                         "vmlinuz: Linux kernel: the command line has 2048 bytes; accepted are at"
-                            + " most 2047");
+                                + " most 2047");
     }
 
     @Test
@@ -281,7 +281,8 @@ class LinuxBootTest {
     @Test
     void codeThatFillsItsLastParagraphOnlyInPartIsWhole() throws BootException {
         ByteBuffer image =
-                ByteBuffer.wrap(Images.range(Images.bzImage().array(), 0, Images.KERNEL + 4090));
+                ByteBuffer.wrap(
+                        Images.range(Images.bytes(Images.bzImage()), 0, Images.KERNEL + 4090));
         assertThat(machine.boot(kernel(image), QUIET).rip()).isEqualTo(0x20_0200);
     }
 
@@ -293,7 +294,7 @@ class LinuxBootTest {
     }
 
     private static KernelImage kernel(ByteBuffer image) throws BootException {
-        KernelImage kernel = KernelImage.of(Images.file("vmlinuz", image.array()));
+        KernelImage kernel = KernelImage.of(Images.file("vmlinuz", Images.bytes(image)));
         assertThat(kernel).isInstanceOf(LinuxBoot.class);
         return kernel;
     }

@@ -146,7 +146,7 @@ class PvhBootTest {
                 .isInstanceOf(BootException.class)
                 .hasMessage(
                         "big: 8388608 bytes do not fit beside vmlinux into the memory below"
-                            + " 0x7f0000");
+                                + " 0x7f0000");
     }
 
     @Test

@@ -27,7 +27,7 @@ public record AcpiSpec(
         List<Integer> apicIds,
         long localApic,
         List<IoApic> ioApics,
-        List<Override> overrides,
+        List<IrqOverride> overrides,
         boolean dual8259,
         PowerManagement pm,
         ResetRegister reset,
@@ -75,8 +75,8 @@ public record AcpiSpec(
      * ISA interrupt {@code irq} (0..15) that does not arrive as an ISA signal at the GSI of its
      * number.
      */
-    public record Override(int irq, int gsi, Signal signal) {
-        public Override {
+    public record IrqOverride(int irq, int gsi, Signal signal) {
+        public IrqOverride {
             checkRange("interrupt override IRQ", irq, 15);
             checkRange("interrupt override GSI", gsi, Integer.MAX_VALUE);
         }

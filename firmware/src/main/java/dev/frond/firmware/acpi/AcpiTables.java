@@ -3,6 +3,7 @@
 
 package dev.frond.firmware.acpi;
 
+import dev.frond.machine.device.Bytes;
 import dev.frond.machine.memory.AddressSpace;
 
 import java.nio.ByteBuffer;
@@ -46,14 +47,14 @@ public final class AcpiTables {
     private final int size;
 
     /** A table and where it goes. */
-    record Table(String signature, long address, byte[] bytes) {}
+    record Table(String signature, long address, Bytes bytes) {}
 
     /** The tables of {@code spec}. */
     public AcpiTables(AcpiSpec spec) {
         this.spec = spec;
         dsdt = table("DSDT", 2, dsdt(spec));
         madt = table("APIC", 5, madt(spec));
-        size = tables(0, 0).stream().mapToInt(t -> align(t.bytes.length)).sum();
+        size = tables(0, 0).stream().mapToInt(t -> align(t.bytes.length())).sum();
     }
 
     /** The bytes that {@link #install} uses from {@code base} on. */
@@ -71,7 +72,7 @@ public final class AcpiTables {
         check("ACPI tables", base, size);
         List<Table> tables = tables(rsdp + FACS_OFFSET, base);
         for (Table table : tables) {
-            memory.writeBytes(table.address, table.bytes);
+            memory.writeBytes(table.address, table.bytes.toArray());
         }
         memory.writeBytes(rsdp + FACS_OFFSET, facs());
         memory.writeBytes(rsdp, rsdp(tables));
@@ -81,25 +82,26 @@ public final class AcpiTables {
     List<Table> tables(long facs, long base) {
         List<Table> tables = new ArrayList<>();
         long at = base;
-        tables.add(new Table("DSDT", at, dsdt));
+        tables.add(new Table("DSDT", at, Bytes.of(dsdt)));
         at += align(dsdt.length);
         List<Long> listed = new ArrayList<>();
         listed.add(at);
         byte[] fadt = table("FACP", 6, fadt(facs, base));
-        tables.add(new Table("FACP", at, fadt));
+        tables.add(new Table("FACP", at, Bytes.of(fadt)));
         at += align(fadt.length);
         listed.add(at);
-        tables.add(new Table("APIC", at, madt));
+        tables.add(new Table("APIC", at, Bytes.of(madt)));
         at += align(madt.length);
         byte[] rsdt = table("RSDT", 1, pointers(listed, 4));
-        tables.add(new Table("RSDT", at, rsdt));
+        tables.add(new Table("RSDT", at, Bytes.of(rsdt)));
         at += align(rsdt.length);
-        tables.add(new Table("XSDT", at, table("XSDT", 1, pointers(listed, 8))));
+        tables.add(new Table("XSDT", at, Bytes.of(table("XSDT", 1, pointers(listed, 8)))));
         return tables;
     }
 
     private static byte[] pointers(List<Long> addresses, int size) {
-        ByteBuffer body = littleEndian(addresses.size() * size);
+        ByteBuffer body =
+                ByteBuffer.allocate(addresses.size() * size).order(ByteOrder.LITTLE_ENDIAN);
         for (long address : addresses) {
             if (size == 4) {
                 body.putInt((int) address);
@@ -112,7 +114,7 @@ public final class AcpiTables {
 
     /** Section 5.2.5.3. */
     private static byte[] rsdp(List<Table> tables) {
-        ByteBuffer rsdp = littleEndian(36);
+        ByteBuffer rsdp = ByteBuffer.allocate(36).order(ByteOrder.LITTLE_ENDIAN);
         rsdp.put(ascii("RSD PTR ", 8)).put((byte) 0).put(ascii("FROND", 6)).put((byte) 2);
         rsdp.putInt((int) address(tables, "RSDT")).putInt(36).putLong(address(tables, "XSDT"));
         rsdp.put(8, checksum(rsdp.array(), 20));
@@ -122,7 +124,7 @@ public final class AcpiTables {
 
     /** Section 5.2.10. */
     private static byte[] facs() {
-        ByteBuffer facs = littleEndian(64);
+        ByteBuffer facs = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
         facs.put(ascii("FACS", 4)).putInt(64).put(32, (byte) 2);
         return facs.array();
     }
@@ -130,7 +132,7 @@ public final class AcpiTables {
     /** Section 5.2.9, without the header. */
     private byte[] fadt(long facs, long dsdtAddress) {
         AcpiSpec.PowerManagement pm = spec.pm();
-        ByteBuffer fadt = littleEndian(276);
+        ByteBuffer fadt = ByteBuffer.allocate(276).order(ByteOrder.LITTLE_ENDIAN);
         fadt.putInt(36, (int) facs).putInt(40, (int) dsdtAddress);
         fadt.putShort(46, (short) pm.sciIrq());
         fadt.putInt(56, pm.pm1aEvent()).putInt(64, pm.pm1aControl());
@@ -177,13 +179,14 @@ public final class AcpiTables {
     private static byte[] madt(AcpiSpec spec) {
         List<Integer> ids = spec.apicIds();
         ByteBuffer madt =
-                littleEndian(
-                        HEADER_SIZE
-                                + 8
-                                + 16 * ids.size()
-                                + 12 * spec.ioApics().size()
-                                + 10 * spec.overrides().size()
-                                + 18);
+                ByteBuffer.allocate(
+                                HEADER_SIZE
+                                        + 8
+                                        + 16 * ids.size()
+                                        + 12 * spec.ioApics().size()
+                                        + 10 * spec.overrides().size()
+                                        + 18)
+                        .order(ByteOrder.LITTLE_ENDIAN);
         madt.position(HEADER_SIZE);
         madt.putInt((int) spec.localApic()).putInt(spec.dual8259() ? 1 : 0);
         boolean x2apic = false;
@@ -206,7 +209,7 @@ public final class AcpiTables {
             madt.put((byte) 1).put((byte) 12).put((byte) ioApic.id()).put((byte) 0);
             madt.putInt((int) ioApic.address()).putInt(ioApic.gsiBase());
         }
-        for (AcpiSpec.Override override : spec.overrides()) {
+        for (AcpiSpec.IrqOverride override : spec.overrides()) {
             madt.put((byte) 2).put((byte) 10).put((byte) 0).put((byte) override.irq());
             madt.putInt(override.gsi()).putShort((short) override.signal().mpsInti());
         }
@@ -299,7 +302,8 @@ public final class AcpiTables {
 
     /** The table of {@code body} behind a header (section 5.2.6). */
     private static byte[] table(String signature, int revision, byte[] body) {
-        ByteBuffer table = littleEndian(HEADER_SIZE + body.length);
+        ByteBuffer table =
+                ByteBuffer.allocate(HEADER_SIZE + body.length).order(ByteOrder.LITTLE_ENDIAN);
         table.put(ascii(signature, 4)).putInt(table.capacity()).put((byte) revision).put((byte) 0);
         table.put(ascii("FROND", 6)).put(ascii("FROND", 8)).putInt(1);
         table.put(ascii("FRND", 4)).putInt(1).put(body);
@@ -346,9 +350,5 @@ public final class AcpiTables {
 
     private static byte[] ascii(String text, int length) {
         return java.util.Arrays.copyOf(text.getBytes(StandardCharsets.US_ASCII), length);
-    }
-
-    private static ByteBuffer littleEndian(int size) {
-        return ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
     }
 }

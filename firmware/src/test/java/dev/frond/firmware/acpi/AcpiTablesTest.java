@@ -33,7 +33,7 @@ class AcpiTablesTest {
     private static final long RSDP = 0xE0000;
     private static final long BASE = 0x20_0000;
 
-    private record Board(String name, AcpiSpec spec) {
+    record Board(String name, AcpiSpec spec) {
         @Override
         public String toString() {
             return name;
@@ -87,7 +87,7 @@ class AcpiTablesTest {
 
     @Test
     void theFadtSaysWhatTheBoardHas() {
-        ByteBuffer fadt = littleEndian(installed(Boards.microvm(1)).get("FACP"));
+        ByteBuffer fadt = littleEndian(find(installed(Boards.microvm(1)), "FACP"));
         assertThat(fadt.get(8)).isEqualTo((byte) 6);
         assertThat(fadt.limit()).isEqualTo(276);
         assertThat(fadt.getInt(36) % 64).isZero();
@@ -108,7 +108,7 @@ class AcpiTablesTest {
         assertThat(fadt.getLong(120)).isEqualTo(0xCF9);
         assertThat(fadt.get(128)).isEqualTo((byte) 6);
 
-        ByteBuffer bare = littleEndian(installed(Boards.bare()).get("FACP"));
+        ByteBuffer bare = littleEndian(find(installed(Boards.bare()), "FACP"));
         assertThat(bare.getShort(109)).as("VGA, no RTC").isEqualTo((short) (1 << 5));
         assertThat(bare.getInt(112) & 1 << 8).as("24-bit timer").isZero();
     }
@@ -147,7 +147,7 @@ class AcpiTablesTest {
 
     @Test
     void theDsdtNamesEveryDevice(@TempDir Path directory) throws IOException, InterruptedException {
-        Files.write(directory.resolve("dsdt.dat"), installed(Boards.microvm(2)).get("DSDT"));
+        Files.write(directory.resolve("dsdt.dat"), find(installed(Boards.microvm(2)), "DSDT"));
         iasl(directory, "-d", "dsdt.dat");
         String dsl = Files.readString(directory.resolve("dsdt.dsl")).replaceAll("\\s+", " ");
         assertThat(dsl)
@@ -160,7 +160,7 @@ class AcpiTablesTest {
                 .contains("0xFEB00E00, // Address Base", "0x00000200, // Address Length")
                 .contains(
                         "Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive, ,, ) {"
-                            + " 0x00000017, }");
+                                + " 0x00000017, }");
     }
 
     @Test
@@ -206,11 +206,15 @@ class AcpiTablesTest {
             String signature = new String(memory.readBytes(address, 4), StandardCharsets.US_ASCII);
             tables.put(signature, table(memory, address, signature));
         }
-        ByteBuffer fadt = littleEndian(tables.get("FACP"));
+        ByteBuffer fadt = littleEndian(find(tables, "FACP"));
         assertThat(fadt.getInt(40) & 0xFFFF_FFFFL).isEqualTo(fadt.getLong(140));
         tables.put("DSDT", table(memory, fadt.getLong(140), "DSDT"));
         tables.put("FACS", table(memory, fadt.getInt(36), "FACS"));
         return tables;
+    }
+
+    private static byte[] find(Map<String, byte[]> tables, String signature) {
+        return java.util.Objects.requireNonNull(tables.get(signature), signature);
     }
 
     private static byte[] table(AddressSpace memory, long address, String signature) {
@@ -220,7 +224,7 @@ class AcpiTablesTest {
     }
 
     private static List<ByteBuffer> madtEntries(AcpiSpec spec) {
-        ByteBuffer madt = littleEndian(installed(spec).get("APIC"));
+        ByteBuffer madt = littleEndian(find(installed(spec), "APIC"));
         assertThat(madt.getInt(36)).isEqualTo(0xFEE0_0000);
         assertThat(madt.getInt(40)).isEqualTo(1);
         List<ByteBuffer> entries = new ArrayList<>();
