@@ -61,13 +61,12 @@ class DirectBootTest {
         all.writeBytes(memory.readBytes(0xE0000, 36));
         all.writeBytes(memory.readBytes(0xE0040, 64));
         all.writeBytes(memory.readBytes(memory.read(0xE0000 + 24, 8), 52));
-        all.writeBytes(memory.readBytes(boot.map().lowTop(), 0x54));
+        all.writeBytes(memory.readBytes(boot.map().lowTop(), 36 + 16));
         return all.toByteArray();
     }
 
     private static DirectBoot boot(AcpiTables acpi) throws BootException {
-        KernelImage kernel =
-                KernelImage.of(Images.file("vmlinuz", Images.bytes(Images.bzImage())));
+        KernelImage kernel = KernelImage.of(Images.file("vmlinuz", Images.bytes(Images.bzImage())));
         BootArguments arguments =
                 new BootArguments("quiet", List.of(Images.module("initrd", new byte[5000], "")));
         return DirectBoot.pc(kernel, arguments, MEMORY, acpi);
