@@ -1,7 +1,0 @@
-// Copyright 2026 The Frond Authors
-// SPDX-License-Identifier: Apache-2.0
-
-@NullMarked
-package dev.frond.firmware.acpi;
-
-import org.jspecify.annotations.NullMarked;
