@@ -295,7 +295,7 @@ final class Apt {
     private record Result(int status, String output) {
         /** The first error that apt or dpkg reports, or else the first warning, without its decoration. */
         Optional<String> reason() {
-            return Stream.of("E: ", "dpkg-deb: error: ", "W: ")
+            return Stream.of("E: ", "tar: ", "dpkg-deb: error: ", "W: ")
                     .flatMap(
                             mark ->
                                     output.lines()
