@@ -16,7 +16,7 @@ class MainTest {
     private final StringWriter out = new StringWriter();
     private final StringWriter err = new StringWriter();
     private final CommandLine commandLine =
-            Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err));
+            Main.commandLine(NO_MACHINES, GuestCatalog::ofUser).setOut(new PrintWriter(out)).setErr(new PrintWriter(err));
 
     @Test
     void versionPrintsTheVersionsOfFrondAndOfJava() {
