@@ -33,6 +33,12 @@ final class GuestCommand implements Runnable {
                 spec.commandLine(), "guest: a command is missing; accepted: list, get GUEST, rm GUEST");
     }
 
+    private void checkName(String guest) throws CliException {
+        if (!catalog.get().names().contains(guest)) {
+            throw CliException.badValue("GUEST", guest, String.join(", ", catalog.get().names()));
+        }
+    }
+
     @Command(name = "list", description = "Lists the guests, and which of them are in the cache.")
     int list() throws CliException {
         try {
@@ -56,6 +62,7 @@ final class GuestCommand implements Runnable {
     @Command(name = "get", description = "Obtains a guest, or brings it up to date.")
     int get(@Parameters(paramLabel = "GUEST", description = "a guest of 'frond guest list'") String guest)
             throws CliException {
+        checkName(guest);
         try (TransferProgress progress = TransferProgress.onStandardError()) {
             Guest found = catalog.get().get(guest, progress);
             PrintWriter out = spec.commandLine().getOut();
@@ -70,6 +77,7 @@ final class GuestCommand implements Runnable {
     @Command(name = "rm", description = "Deletes a guest from the cache.")
     int rm(@Parameters(paramLabel = "GUEST", description = "a guest of 'frond guest list'") String guest)
             throws CliException {
+        checkName(guest);
         try {
             PrintWriter out = spec.commandLine().getOut();
             out.println(catalog.get().rm(guest) ? guest + " deleted" : guest + " was not in the cache");

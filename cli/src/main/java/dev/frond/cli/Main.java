@@ -9,6 +9,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
@@ -33,8 +34,7 @@ import java.util.function.Supplier;
             "  frond guest list                 guests that can be run by name"
         },
         commandListHeading = "%nCommands ('frond help COMMAND' explains one):%n",
-        footer = {"", "In a running machine Ctrl-A h helps and Ctrl-A x quits; 'poweroff' switches it off."},
-        subcommands = {VersionCommand.class, HelpCommand.class})
+        footer = {"", "In a running machine Ctrl-A h helps and Ctrl-A x quits; exit or poweroff ends it."})
 public final class Main implements Callable<Integer> {
     /** Set by someone who looks for a mistake in Frond: internal errors come with their stack trace. */
     private static final String TRACE = "FROND_TRACE";
@@ -54,12 +54,24 @@ public final class Main implements Callable<Integer> {
     static CommandLine commandLine(MachineRunner runner, Supplier<GuestCatalog> catalog) {
         CommandLine run = new CommandLine(new RunCommand(runner, catalog));
         run.getCommandSpec().usageMessage().exitCodeListHeading("%nExit status:%n").exitCodeList(statuses());
-        return new CommandLine(new Main())
-                .addSubcommand(run)
-                .addSubcommand(new GuestCommand(catalog))
+        CommandLine frond =
+                new CommandLine(new Main())
+                        .addSubcommand(run)
+                        .addSubcommand(new GuestCommand(catalog))
+                        .addSubcommand(new VersionCommand());
+        addHelp(frond);
+        return frond.addSubcommand(new HelpCommand())
                 .setExpandAtFiles(false)
                 .setParameterExceptionHandler((e, args) -> misunderstood(e))
                 .setExecutionExceptionHandler((e, commandLine, result) -> failed(e, commandLine));
+    }
+
+    private static void addHelp(CommandLine commandLine) {
+        commandLine
+                .getCommandSpec()
+                .addOption(
+                        OptionSpec.builder("-h", "--help").usageHelp(true).description("this help").build());
+        commandLine.getSubcommands().values().forEach(Main::addHelp);
     }
 
     private static Map<String, String> statuses() {

@@ -178,6 +178,9 @@ final class RunCommand implements Callable<Integer> {
             throw new CliException(
                     ExitStatus.USAGE, "GUEST and --kernel exclude each other: '" + guest + "', '" + kernel + "'");
         }
+        if (guest != null && !catalog.get().names().contains(guest)) {
+            throw CliException.badValue("GUEST", guest, String.join(", ", catalog.get().names()));
+        }
         if (initrd != null && kernel == null) {
             throw new CliException(ExitStatus.USAGE, "--initrd: '" + initrd + "' needs --kernel");
         }

@@ -15,7 +15,6 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
 
 /**
  * One run of a machine in the user's terminal, from its start to the exit status: the first thing that happens
@@ -35,11 +34,10 @@ final class Session {
     private final MachineRunner runner;
     private final PrintStream err;
     private final BlockingQueue<End> ends = new LinkedBlockingQueue<>();
-    private final AtomicReference<Optional<MachineRunner.Running>> machine =
-            new AtomicReference<>(Optional.empty());
+    private volatile Optional<MachineRunner.Running> machine = Optional.empty();
     private final AtomicInteger arrivals = new AtomicInteger();
     private volatile boolean stopped;
-    private final AtomicReference<Console> console = new AtomicReference<>(Console.NONE);
+    private volatile Console console = Console.NONE;
 
     Session(MachineRunner runner, PrintStream err) {
         this.runner = runner;
@@ -95,17 +93,14 @@ final class Session {
             for (Signals.Name name : SIGNALS) {
                 signals.add(Signals.handle(name, () -> signal(name)));
             }
-            console.set(consoles.open(this));
-            machine.set(
-                    Optional.of(
-                            runner.start(
-                                    spec, console.get(), outcome -> ends.add(new End.Guest(outcome)))));
+            console = consoles.open(this);
+            machine = Optional.of(runner.start(spec, console, outcome -> ends.add(new End.Guest(outcome))));
             End end = await(timeout);
             if (end instanceof End.Guest) {
                 patience = LONG;
             } else {
                 // A CPU that waits for a reader could not be stopped.
-                console.get().release();
+                console.release();
             }
             stop(patience);
             int status = report(end);
@@ -115,18 +110,18 @@ final class Session {
             return status;
         } finally {
             // Only after a failure is anything left to do here.
-            console.get().release();
-            console.get().close(SHORT);
+            console.release();
+            console.close(SHORT);
             signals.forEach(Signals.Registration::close);
         }
     }
 
     private void stop(Duration patience) throws CliException {
         try {
-            machine.get().orElseThrow().stop();
+            machine.orElseThrow().stop();
             stopped = true;
         } finally {
-            console.get().close(patience);
+            console.close(patience);
         }
     }
 
@@ -185,13 +180,13 @@ final class Session {
             return;
         }
         // The user insists, or only a slow reader is waited for: the terminal comes back.
-        console.get().release();
-        console.get().close(Duration.ZERO);
+        console.release();
+        console.close(Duration.ZERO);
         Runtime.getRuntime().halt(statusOf(name).number());
     }
 
     private void printStats() {
-        machine.get().ifPresent(running -> running.stats().lines().forEach(err::println));
+        machine.ifPresent(running -> running.stats().lines().forEach(err::println));
     }
 
     private void say(String text) {

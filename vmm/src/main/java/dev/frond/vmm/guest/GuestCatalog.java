@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Collectors;
 
 /**
  * The guests that can be run by name, and those of them that are in the user's cache. Several processes may
@@ -51,6 +50,11 @@ public final class GuestCatalog {
                         ? xdg
                         : Path.of(environment.getOrDefault("HOME", System.getProperty("user.home", ".")), ".cache");
         return base.resolve("frond").resolve("guests");
+    }
+
+    /** The names of all guests of the catalog, in the order to show. */
+    public List<String> names() {
+        return sources.stream().map(GuestSource::name).toList();
     }
 
     /** Every guest of the catalog, in the order to show. */
@@ -162,11 +166,7 @@ public final class GuestCatalog {
                         () ->
                                 new GuestException(
                                         "there is no guest '%s'; accepted: %s"
-                                                .formatted(
-                                                        name,
-                                                        sources.stream()
-                                                                .map(GuestSource::name)
-                                                                .collect(Collectors.joining(", ")))));
+                                                .formatted(name, String.join(", ", names()))));
     }
 
     private static Guest guest(GuestSource source, GuestCache.Entry entry) {

@@ -78,7 +78,7 @@ final class KernelModules {
             collect(module, byName, needed);
             text.append(module.path()).append(':');
             for (KernelModule other : modules.reversed()) {
-                if (other != module && needed.contains(other.name())) {
+                if (!other.name().equals(module.name()) && needed.contains(other.name())) {
                     text.append(' ').append(other.path());
                 }
             }
