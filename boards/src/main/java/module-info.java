@@ -8,4 +8,6 @@ module dev.frond.boards {
     requires transitive dev.frond.devices;
     requires transitive dev.frond.virtio;
     requires transitive dev.frond.firmware;
+
+    exports dev.frond.boards;
 }

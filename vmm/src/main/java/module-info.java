@@ -13,5 +13,6 @@ module dev.frond.vmm {
     requires transitive dev.frond.block;
     requires transitive dev.frond.boards;
 
+    exports dev.frond.vmm;
     exports dev.frond.vmm.guest;
 }

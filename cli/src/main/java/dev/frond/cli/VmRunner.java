@@ -3,14 +3,93 @@
 
 package dev.frond.cli;
 
+import dev.frond.machine.MachineEnd;
 import dev.frond.machine.backend.CharBackend;
-
+import dev.frond.machine.vcpu.VcpuStats;
+import dev.frond.vmm.Vm;
+import dev.frond.vmm.VmException;
+import dev.frond.vmm.VmSpec;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 
 /** Runs machines with the virtual machine monitor of the room vmm. */
 final class VmRunner implements MachineRunner {
     @Override
     public Running start(RunSpec spec, CharBackend serial, Consumer<Outcome> ended) throws CliException {
-        throw new CliException(ExitStatus.FAILURE, "this build has no engine");
+        try {
+            Vm vm = Vm.start(vmSpec(spec), serial);
+            vm.end().thenAccept(end -> outcome(end).ifPresent(ended));
+            return new RunningVm(vm, System.nanoTime());
+        } catch (VmException e) {
+            throw cliException(e);
+        }
+    }
+
+    private static VmSpec vmSpec(RunSpec spec) {
+        return new VmSpec(
+                spec.kernel(),
+                spec.initrd().map(Path::toString),
+                spec.commandLine(),
+                spec.memory(),
+                spec.cpus(),
+                spec.cpu(),
+                spec.engine().name().toLowerCase(Locale.ROOT),
+                spec.disks().stream().map(disk -> new VmSpec.Disk(disk.file(), disk.readOnly())).toList(),
+                spec.debugExit(),
+                spec.reboot());
+    }
+
+    /** What the command tells; nothing if it stopped the machine itself. */
+    private static Optional<Outcome> outcome(MachineEnd end) {
+        return switch (end) {
+            case MachineEnd.PoweredOff _ -> Optional.of(new Outcome.PoweredOff());
+            case MachineEnd.Reset _ -> Optional.of(new Outcome.Reset());
+            case MachineEnd.DebugExit exit -> Optional.of(new Outcome.DebugExit(exit.value()));
+            case MachineEnd.TripleFault fault ->
+                    Optional.of(
+                            new Outcome.TripleFault(
+                                    "CPU " + fault.cpu() + " at 0x" + Long.toHexString(fault.rip())));
+            case MachineEnd.Failed failed -> Optional.of(new Outcome.Failed(failed.reason()));
+            case MachineEnd.Stopped _ -> Optional.empty();
+        };
+    }
+
+    private static CliException cliException(VmException e) {
+        ExitStatus status =
+                switch (e.kind()) {
+                    case SPEC -> ExitStatus.USAGE;
+                    case INPUT -> ExitStatus.NO_INPUT;
+                    case HOST -> ExitStatus.FAILURE;
+                };
+        return new CliException(status, String.valueOf(e.getMessage()), e);
+    }
+
+    private record RunningVm(Vm vm, long startedAt) implements Running {
+        @Override
+        public void stop() throws CliException {
+            try {
+                vm.close();
+            } catch (VmException e) {
+                throw cliException(e);
+            }
+        }
+
+        @Override
+        public RunStats stats() {
+            long instructions = 0;
+            Map<String, Long> exits = new LinkedHashMap<>();
+            for (var cpu : vm.cpus()) {
+                VcpuStats stats = cpu.stats();
+                instructions += stats.instructions();
+                stats.exits().forEach((reason, count) -> exits.merge(reason, count, Long::sum));
+            }
+            return new RunStats(
+                    instructions, Duration.ofNanos(System.nanoTime() - startedAt), Duration.ZERO, exits);
+        }
     }
 }

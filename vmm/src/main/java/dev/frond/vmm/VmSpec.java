@@ -1,0 +1,40 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.vmm;
+
+import dev.frond.machine.vcpu.CpuModel;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The description of a machine that starts a kernel directly.
+ *
+ * @param kernel a bzImage, a PVH ELF file or a Multiboot ELF file
+ * @param initrd the initramfs, or the Multiboot modules: files separated by commas, each with arguments
+ * @param memory bytes of RAM, a multiple of 1 MiB
+ * @param engine the engine's name, or auto
+ * @param reboot whether it starts again when the guest resets it; otherwise that ends it
+ */
+public record VmSpec(
+        Path kernel,
+        Optional<String> initrd,
+        String commandLine,
+        long memory,
+        int cpus,
+        CpuModel cpu,
+        String engine,
+        List<Disk> disks,
+        boolean debugExit,
+        boolean reboot) {
+    /** The least memory that a machine can have. */
+    public static final long MIN_MEMORY = 2L << 20;
+
+    /** A raw disk image. */
+    public record Disk(Path file, boolean readOnly) {}
+
+    public VmSpec {
+        disks = List.copyOf(disks);
+    }
+}
