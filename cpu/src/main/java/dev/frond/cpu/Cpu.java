@@ -16,6 +16,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 
 /**
  * The registers of one CPU and the fast paths to its memory: what the meanings of instructions work on.
@@ -132,10 +133,25 @@ public final class Cpu {
     /** Index in {@link #v} of the scratch vector that memory operands are loaded to. */
     public static final int SCRATCH = 16 * 4;
 
+    /** Index in {@link #v} of a result that is not known yet to be free of exceptions. */
+    public static final int RESULT = 17 * 4;
+
     /** MXCSR and the exceptions of SSE arithmetic. */
     public final FpContext sse = new FpContext();
 
     public final X87 x87 = new X87();
+
+    /** 0, or the vector that SSE instructions raise now: {@link CpuFault#UD} or {@link CpuFault#NM}. */
+    int sseFault;
+
+    /** As {@link #sseFault} for MMX instructions. */
+    int mmxFault;
+
+    /** As {@link #sseFault} for x87 instructions. */
+    int x87Fault;
+
+    /** Room for an FXSAVE or XSAVE image on its way to or from memory. */
+    public final byte[] image = new byte[1024];
 
     // --- parts ------------------------------------------------------------------------------------------------
 
@@ -412,6 +428,81 @@ public final class Cpu {
         }
     }
 
+    /** #UD or #NM unless SSE instructions may execute. */
+    public void requireSse() {
+        if (sseFault != 0) {
+            throw fault(sseFault);
+        }
+    }
+
+    /** #UD, #NM or #MF unless MMX instructions may execute. */
+    public void requireMmx() {
+        if (mmxFault != 0) {
+            throw fault(mmxFault);
+        }
+        requireNoX87Exception();
+    }
+
+    /** #NM unless x87 instructions may execute; what those that do not wait demand. */
+    public void requireX87() {
+        if (x87Fault != 0) {
+            throw fault(x87Fault);
+        }
+    }
+
+    /**
+     * #MF if an x87 exception waits. With CR0.NE clear a PC's FERR# would raise IRQ 13 instead; there is
+     * no such wire, so that #MF is raised then too.
+     */
+    public void requireNoX87Exception() {
+        if (x87.pendingException()) {
+            throw fault(CpuFault.MF);
+        }
+    }
+
+    /** #NM unless FWAIT may execute: only CR0.MP makes it heed CR0.TS. */
+    public void requireWait() {
+        if ((cr0 & (ControlRegisters.MP | ControlRegisters.TS)) == (ControlRegisters.MP | ControlRegisters.TS)) {
+            throw fault(CpuFault.NM);
+        }
+    }
+
+    /** #UD or #NM unless FXSAVE and FXRSTOR may execute; an exception that waits does not stop them. */
+    public void requireFxsave() {
+        if (mmxFault != 0) {
+            throw fault(mmxFault);
+        }
+    }
+
+    /** #NM if CR0.TS is set. */
+    public void requireNotTaskSwitched() {
+        if ((cr0 & ControlRegisters.TS) != 0) {
+            throw fault(CpuFault.NM);
+        }
+    }
+
+    /** #GP(0) unless {@code linear} is a multiple of 16. */
+    public void requireAligned(long linear) {
+        if ((linear & 15) != 0) {
+            throw gp();
+        }
+    }
+
+    /** The fault to throw after an unmasked SSE exception: #XM, or #UD if the system does not know that. */
+    public CpuFault simdFault() {
+        return fault((cr4 & ControlRegisters.OSXMMEXCPT) != 0 ? CpuFault.XM : CpuFault.UD);
+    }
+
+    /** Lets the checks of floating point and vectors follow CR0 and CR4 (SDM Vol. 3A, table 2-2 and 14.1). */
+    void followFloatingPoint() {
+        boolean em = (cr0 & ControlRegisters.EM) != 0;
+        boolean ts = (cr0 & ControlRegisters.TS) != 0;
+        int notAvailable = ts ? CpuFault.NM : 0;
+        x87Fault = em ? CpuFault.NM : notAvailable;
+        mmxFault = em ? CpuFault.UD : notAvailable;
+        sseFault = em || (cr4 & ControlRegisters.OSFXSR) == 0 ? CpuFault.UD : notAvailable;
+    }
+
     // --- memory: the fast paths ----------------------------------------------------------------------------------
 
     private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
@@ -419,6 +510,7 @@ public final class Cpu {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
 
+    private static final VarHandle IMAGE = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final VarHandle ATOMIC_INT = ValueLayout.JAVA_INT.varHandle();
     private static final VarHandle ATOMIC_LONG = ValueLayout.JAVA_LONG.varHandle();
 
@@ -563,16 +655,55 @@ public final class Cpu {
 
     /** Loads 16 bytes to {@link #v} at {@code index}; both halves or a fault. */
     public void load128(long linear, int index) {
-        long low = load64(linear);
-        v[index + 1] = load64(linear + 8);
-        v[index] = low;
+        long[] tlb = readTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + 15 & Mmu.PAGE_MASK)) {
+            long at = linear + tlb[slot + 1];
+            v[index] = ramSegment.get(LONG, at);
+            v[index + 1] = ramSegment.get(LONG, at + 8);
+        } else {
+            long low = mmu.loadSlow(linear, 8);
+            v[index + 1] = load64(linear + 8);
+            v[index] = low;
+        }
     }
 
     /** Stores 16 bytes, all or none. */
     public void store128(long linear, long low, long high) {
-        mmu.checkStore(linear, 16);
-        store64(linear, low);
-        store64(linear + 8, high);
+        long[] tlb = writeTlb;
+        int slot = slot(linear);
+        if (tlb[slot] == (linear + 15 & Mmu.PAGE_MASK)) {
+            long at = linear + tlb[slot + 1];
+            ramSegment.set(LONG, at, low);
+            ramSegment.set(LONG, at + 8, high);
+        } else {
+            mmu.checkStore(linear, 16);
+            store64(linear, low);
+            store64(linear + 8, high);
+        }
+    }
+
+    /** Copies up to a page of bytes to {@link #image}, all or a fault. */
+    public void loadImage(long linear, int bytes) {
+        int i = 0;
+        for (; i + 8 <= bytes; i += 8) {
+            IMAGE.set(image, i, load64(linear + i));
+        }
+        for (; i < bytes; i++) {
+            image[i] = (byte) load8(linear + i);
+        }
+    }
+
+    /** Stores the bytes of {@link #image} between two offsets to those from {@code linear}, all or none. */
+    public void storeImage(long linear, int from, int to) {
+        mmu.checkStore(linear + from, to - from);
+        int i = from;
+        for (; i + 8 <= to; i += 8) {
+            store64(linear + i, (long) IMAGE.get(image, i));
+        }
+        for (; i < to; i++) {
+            store8(linear + i, image[i]);
+        }
     }
 
     /**

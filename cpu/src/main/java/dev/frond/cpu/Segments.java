@@ -177,6 +177,7 @@ public final class Segments {
             cpu.codeGeneration++;
         }
         cpu.mode = mode | (cpu.cpl == 3 ? Cpu.USER : 0);
+        cpu.followFloatingPoint();
         cpu.mmu.selectTlb();
     }
 

@@ -25,6 +25,12 @@ final class EncodingLine {
     boolean lock;
     boolean end;
 
+    /** The low half of a vector result comes from the first source alone, the high half from the second. */
+    boolean across;
+
+    /** The low 64 bits of the last source are the shift count of all lanes. */
+    boolean count;
+
     private static final String[] CONDITIONS = {
         "O", "NO", "B", "NB", "Z", "NZ", "BE", "NBE", "S", "NS", "P", "NP", "L", "NL", "LE", "NLE"
     };
@@ -54,7 +60,10 @@ final class EncodingLine {
         boolean opcodeSeen = false;
         for (int i = 0; i < tokens.length; i++) {
             String token = tokens[i];
-            if (!opcodeSeen) {
+            if (!opcodeSeen && map != 0) {
+                opcodeByte(token);
+                opcodeSeen = true;
+            } else if (!opcodeSeen) {
                 switch (token) {
                     case "NP" -> prefix = "PREFIX_NONE";
                     case "66", "F3", "F2" -> {
@@ -130,6 +139,9 @@ final class EncodingLine {
             case "d64" -> attributes.add("DEFAULT_64");
             case "f64" -> attributes.add("FORCE_64");
             case "cpl0" -> attributes.add("CPL0");
+            case "unaligned" -> attributes.add("UNALIGNED");
+            case "across" -> across = true;
+            case "count" -> count = true;
             default -> {
                 if (!attribute.startsWith("+")) {
                     throw new IllegalArgumentException("attribute '" + attribute + "' in '" + text + "'");
@@ -159,6 +171,9 @@ final class EncodingLine {
             return "Z";
         }
         for (String operand : operands) {
+            if (isVector() && operand.equals("Ib")) {
+                continue;
+            }
             if (isSized(operand) || operand.equals("AL") || operand.equals("AX")) {
                 return switch (operand) {
                     case "AL" -> "BYTE";
@@ -173,7 +188,20 @@ final class EncodingLine {
                 };
             }
         }
-        return "V";
+        return isVector() ? "QWORD" : "V";
+    }
+
+    /** Whether there are vector registers among the operands, which decides how the node is written. */
+    boolean isVector() {
+        return usesSse() || usesMmx();
+    }
+
+    boolean usesSse() {
+        return operands.stream().anyMatch(o -> o.matches("[VWU][a-z]+|XMM0"));
+    }
+
+    boolean usesMmx() {
+        return operands.stream().anyMatch(o -> o.matches("[PQN][a-z]+"));
     }
 
     private static boolean isSized(String operand) {

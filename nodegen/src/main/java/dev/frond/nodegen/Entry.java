@@ -28,6 +28,16 @@ record Entry(
         }
     }
 
+    /** The method works on vector registers in place. */
+    boolean isWhole() {
+        return parameters.stream().anyMatch(p -> p.type().equals("long[]"));
+    }
+
+    /** The method does SSE arithmetic: it may raise #XM. */
+    boolean isArithmetic() {
+        return parameters.stream().anyMatch(p -> p.simpleType().equals("FpContext"));
+    }
+
     /** The method does everything itself. */
     boolean isRaw() {
         return parameters.stream().anyMatch(p -> p.simpleType().equals("Insn"));
@@ -43,6 +53,10 @@ record Entry(
     }
 
     static boolean isContext(Parameter p) {
-        return p.simpleType().equals("Cpu") || p.type().equals("int") && (p.name().equals("size") || p.name().equals("cc"));
+        return p.simpleType().equals("Cpu")
+                || p.simpleType().equals("FpContext")
+                || p.type().equals("long[]")
+                || p.type().equals("int") && p.name().equals("d")
+                || p.type().equals("int") && (p.name().equals("size") || p.name().equals("cc"));
     }
 }

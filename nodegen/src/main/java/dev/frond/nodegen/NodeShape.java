@@ -17,13 +17,13 @@ final class NodeShape {
         LOCKED
     }
 
-    private final Entry entry;
-    private final EncodingLine line;
+    final Entry entry;
+    final EncodingLine line;
     private final int condition;
     private final int size;
     private final Place place;
-    private final StringBuilder fields = new StringBuilder();
-    private final StringBuilder assignments = new StringBuilder();
+    final StringBuilder fields = new StringBuilder();
+    final StringBuilder assignments = new StringBuilder();
 
     private NodeShape(Entry entry, EncodingLine line, int condition, int size, Place place) {
         this.entry = entry;
@@ -46,11 +46,14 @@ final class NodeShape {
                     case "DWORD" -> new int[] {4};
                     default -> new int[] {8};
                 };
-        boolean hasRegister = line.operands.stream().noneMatch(o -> o.startsWith("M") || o.startsWith("O"));
+        boolean hasRegister =
+                line.operands.stream().noneMatch(o -> o.startsWith("M") || o.startsWith("O"))
+                        && !line.attributes.contains("MEMORY_ONLY");
         boolean hasMemory =
-                line.operands.stream().anyMatch(o -> o.matches("[EWQMO].*"))
+                !line.attributes.contains("REGISTER_ONLY")
+                        && (line.operands.stream().anyMatch(o -> o.matches("[EWQMO].*"))
                         || entry.isRaw() && !line.digit.equals("NO_MODRM")
-                        || entry.nodeClass();
+                        || entry.nodeClass());
         for (int size : sizes) {
             if (hasRegister) {
                 shapes.add(new NodeShape(entry, line, condition, size, Place.REGISTER));
@@ -75,7 +78,12 @@ final class NodeShape {
             return entry.name() + "#";
         }
         if (entry.isRaw()) {
-            return "N_" + entry.name() + (line.end ? "_end" : "") + (line.attributes.contains("CPL0") ? "_cpl0" : "");
+            return "N_"
+                    + entry.name()
+                    + (line.end ? "_end" : "")
+                    + (line.attributes.contains("CPL0") ? "_cpl0" : "")
+                    + (line.usesSse() ? "_sse" : "")
+                    + (line.usesMmx() ? "_mmx" : "");
         }
         StringBuilder name = new StringBuilder("N_").append(entry.name());
         if (entry.takes("cc")) {
@@ -84,11 +92,18 @@ final class NodeShape {
         for (String operand : line.operands) {
             name.append('_').append(operandKind(operand));
         }
+        if (line.isVector()) {
+            name.append(line.across ? "_across" : "").append(line.count ? "_count" : "");
+            name.append(place == Place.MEMORY && line.attributes.contains("UNALIGNED") ? "_unaligned" : "");
+        }
         return name.append('_').append(size).append("rml".charAt(place.ordinal())).toString();
     }
 
     /** Operands that are read in the same way share nodes: only then is the name the same. */
     private static String operandKind(String operand) {
+        if (operand.matches("[VWU](x|dq|ps|pd)")) {
+            return operand.charAt(0) + "x";
+        }
         return operand.startsWith("s") ? operand.substring(1) : operand;
     }
 
@@ -96,7 +111,7 @@ final class NodeShape {
         return entry.nodeClass() ? "new " + entry.owner() + "(insn)" : "new " + className() + "(insn)";
     }
 
-    private String call(List<String> values) {
+    String call(List<String> values) {
         StringBuilder out = new StringBuilder(entry.owner()).append('.').append(entry.name()).append('(');
         int value = 0;
         for (int i = 0; i < entry.parameters().size(); i++) {
@@ -106,12 +121,16 @@ final class NodeShape {
                     switch (parameter.simpleType()) {
                         case "Cpu" -> "cpu";
                         case "Insn" -> "insn";
+                        case "FpContext" -> "cpu.sse";
+                        case "long[]" -> "v";
                         default ->
                                 !Entry.isContext(parameter)
                                         ? cast(parameter.type()) + values.get(value++)
-                                        : parameter.name().equals("size")
-                                                ? String.valueOf(size)
-                                                : String.valueOf(condition);
+                                        : switch (parameter.name()) {
+                                            case "size" -> String.valueOf(size);
+                                            case "d" -> "d";
+                                            default -> String.valueOf(condition);
+                                        };
                     });
         }
         return out.append(')').toString();
@@ -141,9 +160,12 @@ final class NodeShape {
             body = "return " + call(List.of()) + " ? jump(cpu) : next;";
         } else {
             base = place == Place.REGISTER ? "Node" : "MemoryNode";
-            body = valueBody() + "\n            return next;";
+            body = (line.isVector() ? new VectorBody(this).text() : valueBody()) + "\n            return next;";
         }
-        String privileged = line.attributes.contains("CPL0") ? "cpu.requireCpl0();\n            " : "";
+        String required =
+                (line.attributes.contains("CPL0") ? "cpu.requireCpl0();\n            " : "")
+                        + (line.usesSse() ? "cpu.requireSse();\n            " : "")
+                        + (line.usesMmx() ? "cpu.requireMmx();\n            " : "");
         return """
 
                     static final class %s extends %s {
@@ -158,7 +180,7 @@ final class NodeShape {
                         }
                 %s    }
                 """
-                .formatted(className(), base, fields, className(), assignments, privileged, body, stackOverride());
+                .formatted(className(), base, fields, className(), assignments, required, body, stackOverride());
     }
 
     private String stackOverride() {
@@ -214,7 +236,7 @@ final class NodeShape {
         return before + (writes ? write(line.operands.get(0), call(values)) : call(values) + ";");
     }
 
-    private int bytes(String operand) {
+    int bytes(String operand) {
         return switch (operand) {
             case "AL", "CL" -> 1;
             case "AX", "DX" -> 2;
@@ -232,12 +254,16 @@ final class NodeShape {
         };
     }
 
+    boolean inMemory() {
+        return place != Place.REGISTER;
+    }
+
     private boolean isMemory(String operand) {
         return place != Place.REGISTER && operand.matches("[EM][bwdqvy]");
     }
 
     /** Declares the field that names a register, and gives the field's name. */
-    private String register(String operand, int i) {
+    String register(String operand, int i) {
         String field = "r" + i;
         if (fields.indexOf(" " + field + ";") < 0) {
             String number =
@@ -259,7 +285,7 @@ final class NodeShape {
         return field;
     }
 
-    private String read(String operand, int i, boolean update) {
+    String read(String operand, int i, boolean update) {
         if (isMemory(operand)) {
             int bytes = bytes(operand);
             return update ? "cpu.loadForUpdate(at, " + bytes + ")" : "cpu.load" + 8 * bytes + "(at)";
@@ -284,12 +310,15 @@ final class NodeShape {
 
     private String immediate(String operand) {
         String type = operand.equals("Iv") && size == 8 ? "long" : "int";
+        if (fields.indexOf(" immediate;") >= 0) {
+            return "immediate";
+        }
         fields.append("        private final ").append(type).append(" immediate;\n");
         assignments.append("            immediate = ").append(type.equals("int") ? "(int) " : "").append("insn.immediate;\n");
         return "immediate";
     }
 
-    private String write(String operand, String value) {
+    String write(String operand, String value) {
         if (isMemory(operand)) {
             return "cpu.store" + 8 * bytes(operand) + "(at, " + value + ");";
         }

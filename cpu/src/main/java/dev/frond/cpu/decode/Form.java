@@ -44,6 +44,9 @@ public final class Form {
     public static final int MEMORY_ONLY = 0x200;
     public static final int REGISTER_ONLY = 0x400;
 
+    /** A memory operand of 16 bytes need not be aligned. */
+    public static final int UNALIGNED = 0x800;
+
     /** How the operand size that selects the node follows from the instruction's. */
     public enum Sizing {
         /** As the operand size: 2, 4 or 8. */

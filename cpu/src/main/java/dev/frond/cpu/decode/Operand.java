@@ -37,13 +37,15 @@ public enum Operand {
     /** String operands at rSI and rDI. */
     Xb, Xv, Xz, Yb, Yv, Yz,
     /** MMX registers and memory: by ModRM.reg; ModRM.rm or memory; ModRM.rm. */
-    Pq, Pd, Qq, Qd, Nq,
+    Pq, Pd, Py, Qq, Qd, Nq,
     /** XMM registers by ModRM.reg. */
     Vx, Vdq, Vps, Vpd, Vss, Vsd, Vq, Vd, Vy,
     /** XMM registers by ModRM.rm, or memory. */
     Wx, Wdq, Wps, Wpd, Wss, Wsd, Wq, Wd, Ww,
     /** XMM registers by ModRM.rm. */
     Ux, Udq, Ups, Upd, Uq,
+    /** XMM0, which SSE4.1's variable blends read unsaid. */
+    XMM0,
     /** x87: ST(0), ST(i) by the low three bits of ModRM. */
     ST0, STi;
 

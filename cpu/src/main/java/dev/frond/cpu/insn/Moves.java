@@ -17,7 +17,8 @@ public final class Moves {
 
     @Encoding({
         "88 /r : MOV Eb,Gb", "89 /r : MOV Ev,Gv", "8A /r : MOV Gb,Eb", "8B /r : MOV Gv,Ev",
-        "B0+r : MOV Zb,Ib", "B8+r : MOV Zv,Iv", "C6 /0 : MOV Eb,Ib", "C7 /0 : MOV Ev,Iz"
+        "B0+r : MOV Zb,Ib", "B8+r : MOV Zv,Iv", "C6 /0 : MOV Eb,Ib", "C7 /0 : MOV Ev,Iz",
+        "NP 0F C3 /r mem : MOVNTI My,Gy : +SSE2"
     })
     static long mov(long source) {
         return source;

@@ -350,10 +350,16 @@ public final class SystemInsns {
     @Encoding("NP 0F 01 =D0 : XGETBV : +XSAVE")
     static void xgetbv(Cpu cpu, Insn insn) {
         requireXsave(cpu);
-        if ((int) cpu.r[Cpu.RCX] != 0) {
-            throw cpu.gp();
+        switch ((int) cpu.r[Cpu.RCX]) {
+            case 0 -> result(cpu, cpu.xcr0);
+            case 1 -> {
+                if (!cpu.cpuid.has(CpuFeature.XGETBV1)) {
+                    throw cpu.gp();
+                }
+                result(cpu, cpu.xcr0 & StateInsns.inUse(cpu));
+            }
+            default -> throw cpu.gp();
         }
-        result(cpu, cpu.xcr0);
     }
 
     @Encoding("NP 0F 01 =D1 : XSETBV : cpl0 end +XSAVE")

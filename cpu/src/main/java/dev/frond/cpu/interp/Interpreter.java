@@ -25,7 +25,8 @@ public final class Interpreter implements Accelerator {
                                     CpuFeature.VME, CpuFeature.MONITOR, CpuFeature.PCLMULQDQ, CpuFeature.FMA, CpuFeature.MOVBE,
                                     CpuFeature.AES, CpuFeature.AVX, CpuFeature.F16C, CpuFeature.BMI1, CpuFeature.AVX2,
                                     CpuFeature.BMI2, CpuFeature.ADX, CpuFeature.SHA, CpuFeature.UMIP, CpuFeature.PKU,
-                                    CpuFeature.LA57, CpuFeature.XSAVEC, CpuFeature.XSAVES, CpuFeature.ABM, CpuFeature.SSE4A)));
+                                    CpuFeature.LA57, CpuFeature.XSAVEC, CpuFeature.XSAVES, CpuFeature.ABM, CpuFeature.SSE4A,
+                                    CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
 
     @Override
     public String name() {

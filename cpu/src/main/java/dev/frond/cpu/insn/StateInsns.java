@@ -1,0 +1,196 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.insn;
+
+import dev.frond.cpu.ControlRegisters;
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.FxImage;
+import dev.frond.cpu.decode.Encoding;
+import dev.frond.cpu.decode.Insn;
+import dev.frond.cpu.fpu.FpContext;
+
+/** MXCSR, and the state of floating point and vectors saved and restored as a whole. */
+public final class StateInsns {
+    private StateInsns() {}
+
+    @Encoding("NP 0F 77 : EMMS : +MMX")
+    static void emms(Cpu cpu, Insn insn) {
+        cpu.requireMmx();
+        cpu.x87.emms();
+    }
+
+    @Encoding("NP 0F AE /2 mem : LDMXCSR Md : +SSE")
+    static void ldmxcsr(Cpu cpu, Insn insn) {
+        cpu.requireSse();
+        int value = cpu.load32(insn.linear(cpu, 4, false));
+        requireMxcsr(cpu, value);
+        cpu.sse.mxcsr(value);
+    }
+
+    @Encoding("NP 0F AE /3 mem : STMXCSR Md : +SSE")
+    static void stmxcsr(Cpu cpu, Insn insn) {
+        cpu.requireSse();
+        cpu.store32(insn.linear(cpu, 4, true), cpu.sse.mxcsr());
+    }
+
+    private static void requireMxcsr(Cpu cpu, int value) {
+        if ((value & ~FpContext.MXCSR_MASK) != 0) {
+            throw cpu.gp();
+        }
+    }
+
+    // --- FXSAVE ------------------------------------------------------------------------------------------
+
+    private static long fxArea(Cpu cpu, Insn insn, boolean write) {
+        cpu.requireFxsave();
+        long at = insn.linear(cpu, FxImage.BYTES, write);
+        cpu.requireAligned(at);
+        return at;
+    }
+
+    /** The XMM and YMM registers that exist in the mode. */
+    private static int registers(Cpu cpu) {
+        return cpu.is64() ? 16 : 8;
+    }
+
+    @Encoding("NP 0F AE /0 mem : FXSAVE M : +FXSR")
+    static void fxsave(Cpu cpu, Insn insn) {
+        long at = fxArea(cpu, insn, true);
+        int registers = registers(cpu);
+        FxImage.saveX87(cpu, insn.rexW(), cpu.image);
+        FxImage.saveMxcsr(cpu, cpu.image);
+        FxImage.saveXmm(cpu, registers, cpu.image);
+        // What is behind the registers stays as it is.
+        cpu.storeImage(at, 0, FxImage.XMM + 16 * registers);
+    }
+
+    @Encoding("NP 0F AE /1 mem : FXRSTOR M : +FXSR")
+    static void fxrstor(Cpu cpu, Insn insn) {
+        long at = fxArea(cpu, insn, false);
+        cpu.loadImage(at, FxImage.BYTES);
+        requireMxcsr(cpu, FxImage.mxcsr(cpu.image));
+        FxImage.loadX87(cpu, insn.rexW(), cpu.image);
+        cpu.sse.mxcsr(FxImage.mxcsr(cpu.image));
+        FxImage.loadXmm(cpu, registers(cpu), cpu.image);
+    }
+
+    // --- XSAVE -------------------------------------------------------------------------------------------
+
+    /** Components of extended state (SDM Vol. 1, 13.1). */
+    private static final long X87 = 1;
+
+    private static final long SSE = 2;
+    private static final long AVX = 4;
+
+    /** Offsets in the XSAVE area (SDM Vol. 1, 13.4); Cpuid tells the guest that AVX is at 576. */
+    private static final int XSTATE_BV = 512;
+
+    private static final int XCOMP_BV = 520;
+    private static final int EXTENDED = 576;
+
+    /** The components that are not in their initial configuration (SDM Vol. 1, 13.6). */
+    static long inUse(Cpu cpu) {
+        long low = 0;
+        long high = 0;
+        for (int i = 0; i < 16; i++) {
+            low |= cpu.v[4 * i] | cpu.v[4 * i + 1];
+            high |= cpu.v[4 * i + 2] | cpu.v[4 * i + 3];
+        }
+        return (cpu.x87.isInitial() ? 0 : X87) | (low != 0 ? SSE : 0) | (high != 0 ? AVX : 0);
+    }
+
+    private static long components(Cpu cpu) {
+        return cpu.xcr0 & (cpu.r[Cpu.RDX] << 32 | cpu.r[Cpu.RAX] & 0xFFFF_FFFFL);
+    }
+
+    private static long xArea(Cpu cpu, Insn insn, long components, boolean write) {
+        if ((cpu.cr4 & ControlRegisters.OSXSAVE) == 0) {
+            throw cpu.ud();
+        }
+        cpu.requireNotTaskSwitched();
+        long at = insn.linear(cpu, areaBytes(components), write);
+        if ((at & 63) != 0) {
+            throw cpu.gp();
+        }
+        return at;
+    }
+
+    private static int areaBytes(long components) {
+        return (components & AVX) != 0 ? EXTENDED + 256 : EXTENDED;
+    }
+
+    @Encoding({"NP 0F AE /4 mem : XSAVE M : +XSAVE", "NP 0F AE /6 mem : XSAVEOPT M : +XSAVEOPT"})
+    static void xsave(Cpu cpu, Insn insn) {
+        long components = components(cpu);
+        long at = xArea(cpu, insn, components, true);
+        boolean optimized = (insn.modRm >>> 3 & 7) == 6;
+        cpu.mmu.checkStore(at, areaBytes(components));
+        long inUse = inUse(cpu);
+        long saved = optimized ? components & inUse : components;
+        int registers = registers(cpu);
+        byte[] image = cpu.image;
+        if ((saved & X87) != 0) {
+            FxImage.saveX87(cpu, insn.rexW(), image);
+            cpu.storeImage(at, 0, FxImage.MXCSR);
+            cpu.storeImage(at, FxImage.ST, FxImage.XMM);
+        }
+        if ((components & (SSE | AVX)) != 0) {
+            FxImage.saveMxcsr(cpu, image);
+            cpu.storeImage(at, FxImage.MXCSR, FxImage.ST);
+        }
+        if ((saved & SSE) != 0) {
+            FxImage.saveXmm(cpu, registers, image);
+            cpu.storeImage(at, FxImage.XMM, FxImage.XMM + 16 * registers);
+        }
+        if ((saved & AVX) != 0) {
+            for (int i = 0; i < registers; i++) {
+                cpu.store64(at + EXTENDED + 16 * i, cpu.v[4 * i + 2]);
+                cpu.store64(at + EXTENDED + 16 * i + 8, cpu.v[4 * i + 3]);
+            }
+        }
+        long old = cpu.load64(at + XSTATE_BV);
+        cpu.store64(at + XSTATE_BV, old & ~components | components & inUse);
+    }
+
+    @Encoding("NP 0F AE /5 mem : XRSTOR M : +XSAVE")
+    static void xrstor(Cpu cpu, Insn insn) {
+        long components = components(cpu);
+        long at = xArea(cpu, insn, components, false);
+        long present = cpu.load64(at + XSTATE_BV);
+        // The compacted format, XCOMP_BV bit 63, is not offered.
+        if ((present & ~cpu.xcr0) != 0 || cpu.load64(at + XCOMP_BV) != 0 || cpu.load64(at + XCOMP_BV + 8) != 0) {
+            throw cpu.gp();
+        }
+        byte[] image = cpu.image;
+        cpu.loadImage(at, areaBytes(components));
+        boolean loadsMxcsr = (components & (SSE | AVX)) != 0;
+        if (loadsMxcsr) {
+            requireMxcsr(cpu, FxImage.mxcsr(image));
+        }
+        if ((components & X87) != 0) {
+            if ((present & X87) != 0) {
+                FxImage.loadX87(cpu, insn.rexW(), image);
+            } else {
+                cpu.x87.initialize();
+            }
+        }
+        int registers = registers(cpu);
+        if (loadsMxcsr) {
+            cpu.sse.mxcsr(FxImage.mxcsr(image));
+        }
+        if ((components & SSE) != 0) {
+            if ((present & SSE) == 0) {
+                java.util.Arrays.fill(image, FxImage.XMM, FxImage.XMM + 16 * registers, (byte) 0);
+            }
+            FxImage.loadXmm(cpu, registers, image);
+        }
+        if ((components & AVX) != 0) {
+            boolean initial = (present & AVX) == 0;
+            for (int i = 0; i < registers; i++) {
+                cpu.v[4 * i + 2] = initial ? 0 : FxImage.load64(image, EXTENDED + 16 * i);
+                cpu.v[4 * i + 3] = initial ? 0 : FxImage.load64(image, EXTENDED + 16 * i + 8);
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.insn;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.decode.Encoding;
+import dev.frond.cpu.fpu.FpContext;
+import dev.frond.cpu.fpu.SseConvert;
+import dev.frond.cpu.fpu.SseMath;
+
+/** SSE floating point: arithmetic, comparisons, conversions. */
+public final class VectorFloats {
+    private static final long LOW = 0xFFFF_FFFFL;
+
+    private VectorFloats() {}
+
+    private static long pair(int low, int high) {
+        return low & LOW | (long) high << 32;
+    }
+
+    // --- addition, subtraction ---------------------------------------------------------------------------
+
+    @Encoding("NP 0F 58 /r : ADDPS Vps,Wps : +SSE")
+    static long addps(FpContext c, long a, long b) {
+        return SseMath.addps(c, a, b);
+    }
+
+    @Encoding({"66 0F 58 /r : ADDPD Vpd,Wpd : +SSE2", "F2 0F 58 /r : ADDSD Vsd,Wsd : +SSE2"})
+    static long addsd(FpContext c, long a, long b) {
+        return SseMath.addsd(c, a, b);
+    }
+
+    @Encoding("F3 0F 58 /r : ADDSS Vss,Wss : +SSE")
+    static int addss(FpContext c, int a, int b) {
+        return SseMath.addss(c, a, b);
+    }
+
+    @Encoding("NP 0F 5C /r : SUBPS Vps,Wps : +SSE")
+    static long subps(FpContext c, long a, long b) {
+        return SseMath.subps(c, a, b);
+    }
+
+    @Encoding({"66 0F 5C /r : SUBPD Vpd,Wpd : +SSE2", "F2 0F 5C /r : SUBSD Vsd,Wsd : +SSE2"})
+    static long subsd(FpContext c, long a, long b) {
+        return SseMath.subsd(c, a, b);
+    }
+
+    @Encoding("F3 0F 5C /r : SUBSS Vss,Wss : +SSE")
+    static int subss(FpContext c, int a, int b) {
+        return SseMath.subss(c, a, b);
+    }
+
+    @Encoding("F2 0F 7C /r : HADDPS Vps,Wps : +SSE3 across")
+    static long haddps(FpContext c, long a, long b) {
+        return SseMath.haddps(c, a, b);
+    }
+
+    @Encoding("66 0F 7C /r : HADDPD Vpd,Wpd : +SSE3 across")
+    static long haddpd(FpContext c, long a, long b) {
+        return SseMath.addsd(c, a, b);
+    }
+
+    @Encoding("F2 0F 7D /r : HSUBPS Vps,Wps : +SSE3 across")
+    static long hsubps(FpContext c, long a, long b) {
+        return SseMath.hsubps(c, a, b);
+    }
+
+    @Encoding("66 0F 7D /r : HSUBPD Vpd,Wpd : +SSE3 across")
+    static long hsubpd(FpContext c, long a, long b) {
+        return SseMath.subsd(c, a, b);
+    }
+
+    @Encoding("F2 0F D0 /r : ADDSUBPS Vps,Wps : +SSE3")
+    static long addsubps(FpContext c, long a, long b) {
+        int low = SseMath.subss(c, (int) a, (int) b);
+        return pair(low, SseMath.addss(c, (int) (a >>> 32), (int) (b >>> 32)));
+    }
+
+    @Encoding("66 0F D0 /r : ADDSUBPD Vpd,Wpd : +SSE3")
+    static void addsubpd(FpContext c, long[] v, int d, int a, int b) {
+        v[d] = SseMath.subsd(c, v[a], v[b]);
+        v[d + 1] = SseMath.addsd(c, v[a + 1], v[b + 1]);
+    }
+
+    // --- multiplication, division, roots ---------------------------------------------------------------------
+
+    @Encoding("NP 0F 59 /r : MULPS Vps,Wps : +SSE")
+    static long mulps(FpContext c, long a, long b) {
+        return SseMath.mulps(c, a, b);
+    }
+
+    @Encoding({"66 0F 59 /r : MULPD Vpd,Wpd : +SSE2", "F2 0F 59 /r : MULSD Vsd,Wsd : +SSE2"})
+    static long mulsd(FpContext c, long a, long b) {
+        return SseMath.mulsd(c, a, b);
+    }
+
+    @Encoding("F3 0F 59 /r : MULSS Vss,Wss : +SSE")
+    static int mulss(FpContext c, int a, int b) {
+        return SseMath.mulss(c, a, b);
+    }
+
+    @Encoding("NP 0F 5E /r : DIVPS Vps,Wps : +SSE")
+    static long divps(FpContext c, long a, long b) {
+        return SseMath.divps(c, a, b);
+    }
+
+    @Encoding({"66 0F 5E /r : DIVPD Vpd,Wpd : +SSE2", "F2 0F 5E /r : DIVSD Vsd,Wsd : +SSE2"})
+    static long divsd(FpContext c, long a, long b) {
+        return SseMath.divsd(c, a, b);
+    }
+
+    @Encoding("F3 0F 5E /r : DIVSS Vss,Wss : +SSE")
+    static int divss(FpContext c, int a, int b) {
+        return SseMath.divss(c, a, b);
+    }
+
+    @Encoding("NP 0F 51 /r : SQRTPS Vps,Wps : +SSE")
+    static long sqrtps(FpContext c, long b) {
+        return SseMath.sqrtps(c, b);
+    }
+
+    @Encoding({"66 0F 51 /r : SQRTPD Vpd,Wpd : +SSE2", "F2 0F 51 /r : SQRTSD Vsd,Wsd : +SSE2"})
+    static long sqrtsd(FpContext c, long b) {
+        return SseMath.sqrtsd(c, b);
+    }
+
+    @Encoding("F3 0F 51 /r : SQRTSS Vss,Wss : +SSE")
+    static int sqrtss(FpContext c, int b) {
+        return SseMath.sqrtss(c, b);
+    }
+
+    @Encoding("NP 0F 53 /r : RCPPS Vps,Wps : +SSE")
+    static long rcpps(long b) {
+        return pair(SseMath.rcpss((int) b), SseMath.rcpss((int) (b >>> 32)));
+    }
+
+    @Encoding("F3 0F 53 /r : RCPSS Vss,Wss : +SSE")
+    static int rcpss(int b) {
+        return SseMath.rcpss(b);
+    }
+
+    @Encoding("NP 0F 52 /r : RSQRTPS Vps,Wps : +SSE")
+    static long rsqrtps(long b) {
+        return pair(SseMath.rsqrtss((int) b), SseMath.rsqrtss((int) (b >>> 32)));
+    }
+
+    @Encoding("F3 0F 52 /r : RSQRTSS Vss,Wss : +SSE")
+    static int rsqrtss(int b) {
+        return SseMath.rsqrtss(b);
+    }
+
+    @Encoding("66 0F 3A 40 /r : DPPS Vps,Wps,Ib : +SSE4_1")
+    static void dpps(FpContext c, long[] v, int d, int a, int b, int imm) {
+        long product = SseMath.dpps(c, v[a], v[a + 1], v[b], v[b + 1], imm) & LOW;
+        v[d] = product * (imm & 1) | product * (imm >>> 1 & 1) << 32;
+        v[d + 1] = product * (imm >>> 2 & 1) | product * (imm >>> 3 & 1) << 32;
+    }
+
+    @Encoding("66 0F 3A 41 /r : DPPD Vpd,Wpd,Ib : +SSE4_1")
+    static void dppd(FpContext c, long[] v, int d, int a, int b, int imm) {
+        long product = SseMath.dppd(c, v[a], v[a + 1], v[b], v[b + 1], imm);
+        v[d] = product * (imm & 1);
+        v[d + 1] = product * (imm >>> 1 & 1);
+    }
+
+    // --- comparison --------------------------------------------------------------------------------------------
+
+    @Encoding("NP 0F 5D /r : MINPS Vps,Wps : +SSE")
+    static long minps(FpContext c, long a, long b) {
+        return SseMath.minps(c, a, b);
+    }
+
+    @Encoding({"66 0F 5D /r : MINPD Vpd,Wpd : +SSE2", "F2 0F 5D /r : MINSD Vsd,Wsd : +SSE2"})
+    static long minsd(FpContext c, long a, long b) {
+        return SseMath.minsd(c, a, b);
+    }
+
+    @Encoding("F3 0F 5D /r : MINSS Vss,Wss : +SSE")
+    static int minss(FpContext c, int a, int b) {
+        return SseMath.minss(c, a, b);
+    }
+
+    @Encoding("NP 0F 5F /r : MAXPS Vps,Wps : +SSE")
+    static long maxps(FpContext c, long a, long b) {
+        return SseMath.maxps(c, a, b);
+    }
+
+    @Encoding({"66 0F 5F /r : MAXPD Vpd,Wpd : +SSE2", "F2 0F 5F /r : MAXSD Vsd,Wsd : +SSE2"})
+    static long maxsd(FpContext c, long a, long b) {
+        return SseMath.maxsd(c, a, b);
+    }
+
+    @Encoding("F3 0F 5F /r : MAXSS Vss,Wss : +SSE")
+    static int maxss(FpContext c, int a, int b) {
+        return SseMath.maxss(c, a, b);
+    }
+
+    @Encoding("NP 0F C2 /r : CMPPS Vps,Wps,Ib : +SSE")
+    static long cmpps(FpContext c, long a, long b, int predicate) {
+        return SseMath.cmpps(c, a, b, predicate & 7);
+    }
+
+    @Encoding({"66 0F C2 /r : CMPPD Vpd,Wpd,Ib : +SSE2", "F2 0F C2 /r : CMPSD Vsd,Wsd,Ib : +SSE2"})
+    static long cmpsd(FpContext c, long a, long b, int predicate) {
+        return SseMath.cmpsd(c, a, b, predicate & 7);
+    }
+
+    @Encoding("F3 0F C2 /r : CMPSS Vss,Wss,Ib : +SSE")
+    static int cmpss(FpContext c, int a, int b, int predicate) {
+        return SseMath.cmpss(c, a, b, predicate & 7);
+    }
+
+    /** The flags stay as they are if the comparison ends in #XM. */
+    private static void setFlags(Cpu cpu, FpContext c, int flags) {
+        if (c.pending() == 0) {
+            cpu.setStatusFlags(flags);
+        }
+    }
+
+    @Encoding("NP 0F 2E /r : UCOMISS Vss,Wss : +SSE")
+    static void ucomiss(Cpu cpu, FpContext c, int a, int b) {
+        setFlags(cpu, c, SseMath.ucomiss(c, a, b));
+    }
+
+    @Encoding("66 0F 2E /r : UCOMISD Vsd,Wsd : +SSE2")
+    static void ucomisd(Cpu cpu, FpContext c, long a, long b) {
+        setFlags(cpu, c, SseMath.ucomisd(c, a, b));
+    }
+
+    @Encoding("NP 0F 2F /r : COMISS Vss,Wss : +SSE")
+    static void comiss(Cpu cpu, FpContext c, int a, int b) {
+        setFlags(cpu, c, SseMath.comiss(c, a, b));
+    }
+
+    @Encoding("66 0F 2F /r : COMISD Vsd,Wsd : +SSE2")
+    static void comisd(Cpu cpu, FpContext c, long a, long b) {
+        setFlags(cpu, c, SseMath.comisd(c, a, b));
+    }
+
+    // --- conversion --------------------------------------------------------------------------------------------
+
+    @Encoding("F2 0F 2A /r : CVTSI2SD Vsd,Ey : +SSE2")
+    static long cvtsi2sd(FpContext c, int size, long b) {
+        return size == 8 ? SseConvert.cvtsi2sd(c, b) : SseConvert.cvtsi2sd((int) b);
+    }
+
+    @Encoding("F3 0F 2A /r : CVTSI2SS Vss,Ey : +SSE")
+    static int cvtsi2ss(FpContext c, int size, long b) {
+        return size == 8 ? SseConvert.cvtsi2ss(c, b) : SseConvert.cvtsi2ss(c, (int) b);
+    }
+
+    @Encoding("F2 0F 2C /r : CVTTSD2SI Gy,Wsd : +SSE2")
+    static long cvttsd2si(FpContext c, int size, long b) {
+        return size == 8 ? SseConvert.cvttsd2si64(c, b) : SseConvert.cvttsd2si32(c, b);
+    }
+
+    @Encoding("F2 0F 2D /r : CVTSD2SI Gy,Wsd : +SSE2")
+    static long cvtsd2si(FpContext c, int size, long b) {
+        return size == 8 ? SseConvert.cvtsd2si64(c, b) : SseConvert.cvtsd2si32(c, b);
+    }
+
+    @Encoding("F3 0F 2C /r : CVTTSS2SI Gy,Wss : +SSE")
+    static long cvttss2si(FpContext c, int size, int b) {
+        return size == 8 ? SseConvert.cvttss2si64(c, b) : SseConvert.cvttss2si32(c, b);
+    }
+
+    @Encoding("F3 0F 2D /r : CVTSS2SI Gy,Wss : +SSE")
+    static long cvtss2si(FpContext c, int size, int b) {
+        return size == 8 ? SseConvert.cvtss2si64(c, b) : SseConvert.cvtss2si32(c, b);
+    }
+
+    @Encoding("F3 0F 5A /r : CVTSS2SD Vsd,Wss : +SSE2")
+    static long cvtss2sd(FpContext c, int b) {
+        return SseConvert.cvtss2sd(c, b);
+    }
+
+    @Encoding("F2 0F 5A /r : CVTSD2SS Vss,Wsd : +SSE2")
+    static int cvtsd2ss(FpContext c, long b) {
+        return SseConvert.cvtsd2ss(c, b);
+    }
+
+    @Encoding("NP 0F 5A /r : CVTPS2PD Vpd,Wq : +SSE2")
+    static void cvtps2pd(FpContext c, long[] v, int d, long b) {
+        v[d] = SseConvert.cvtss2sd(c, (int) b);
+        v[d + 1] = SseConvert.cvtss2sd(c, (int) (b >>> 32));
+    }
+
+    @Encoding("66 0F 5A /r : CVTPD2PS Vq,Wpd : +SSE2")
+    static long cvtpd2ps(FpContext c, long[] v, int b) {
+        int low = SseConvert.cvtsd2ss(c, v[b]);
+        return pair(low, SseConvert.cvtsd2ss(c, v[b + 1]));
+    }
+
+    @Encoding("NP 0F 5B /r : CVTDQ2PS Vps,Wx : +SSE2")
+    static long cvtdq2ps(FpContext c, long b) {
+        return SseConvert.cvtdq2ps(c, b);
+    }
+
+    @Encoding("66 0F 5B /r : CVTPS2DQ Vx,Wps : +SSE2")
+    static long cvtps2dq(FpContext c, long b) {
+        return SseConvert.cvtps2dq(c, b);
+    }
+
+    @Encoding("F3 0F 5B /r : CVTTPS2DQ Vx,Wps : +SSE2")
+    static long cvttps2dq(FpContext c, long b) {
+        return SseConvert.cvttps2dq(c, b);
+    }
+
+    @Encoding("F3 0F E6 /r : CVTDQ2PD Vpd,Wq : +SSE2")
+    static void cvtdq2pd(long[] v, int d, long b) {
+        v[d] = SseConvert.cvtsi2sd((int) b);
+        v[d + 1] = SseConvert.cvtsi2sd((int) (b >>> 32));
+    }
+
+    @Encoding({"F2 0F E6 /r : CVTPD2DQ Vq,Wpd : +SSE2", "66 0F 2D /r : CVTPD2PI Pq,Wpd : +SSE2"})
+    static long cvtpd2dq(FpContext c, long[] v, int b) {
+        int low = SseConvert.cvtsd2si32(c, v[b]);
+        return pair(low, SseConvert.cvtsd2si32(c, v[b + 1]));
+    }
+
+    @Encoding({"66 0F E6 /r : CVTTPD2DQ Vq,Wpd : +SSE2", "66 0F 2C /r : CVTTPD2PI Pq,Wpd : +SSE2"})
+    static long cvttpd2dq(FpContext c, long[] v, int b) {
+        int low = SseConvert.cvttsd2si32(c, v[b]);
+        return pair(low, SseConvert.cvttsd2si32(c, v[b + 1]));
+    }
+
+    @Encoding("NP 0F 2A /r : CVTPI2PS Vsd,Qq : +SSE")
+    static long cvtpi2ps(FpContext c, long b) {
+        return SseConvert.cvtdq2ps(c, b);
+    }
+
+    // With an operand in memory no MMX register is used, and the x87 unit left alone.
+    @Encoding({"66 0F 2A /r reg : CVTPI2PD Vpd,Nq : +SSE2", "66 0F 2A /r mem : CVTPI2PD Vpd,Wq : +SSE2"})
+    static void cvtpi2pd(long[] v, int d, long b) {
+        cvtdq2pd(v, d, b);
+    }
+
+    @Encoding("NP 0F 2D /r : CVTPS2PI Pq,Wq : +SSE")
+    static long cvtps2pi(FpContext c, long b) {
+        return SseConvert.cvtps2dq(c, b);
+    }
+
+    @Encoding("NP 0F 2C /r : CVTTPS2PI Pq,Wq : +SSE")
+    static long cvttps2pi(FpContext c, long b) {
+        return SseConvert.cvttps2dq(c, b);
+    }
+
+    // --- rounding to integers ----------------------------------------------------------------------------------
+
+    @Encoding("66 0F 3A 08 /r : ROUNDPS Vps,Wps,Ib : +SSE4_1")
+    static long roundps(FpContext c, long b, int imm) {
+        int low = SseConvert.roundss(c, (int) b, imm);
+        return pair(low, SseConvert.roundss(c, (int) (b >>> 32), imm));
+    }
+
+    @Encoding({"66 0F 3A 09 /r : ROUNDPD Vpd,Wpd,Ib : +SSE4_1", "66 0F 3A 0B /r : ROUNDSD Vsd,Wsd,Ib : +SSE4_1"})
+    static long roundsd(FpContext c, long b, int imm) {
+        return SseConvert.roundsd(c, b, imm);
+    }
+
+    @Encoding("66 0F 3A 0A /r : ROUNDSS Vss,Wss,Ib : +SSE4_1")
+    static int roundss(FpContext c, int b, int imm) {
+        return SseConvert.roundss(c, b, imm);
+    }
+}
