@@ -18,7 +18,7 @@ import java.util.Random;
  * randomness is seeded: a failure names the seed and comes back.
  */
 public abstract class DeviceContract<S extends Record> {
-    private static final int STATES = 300;
+    private static final int STATES = 150;
     private static final int HISTORIES = 5;
     private static final int STEPS_BEFORE = 1_000;
     private static final int STEPS_AFTER = 10_000;
