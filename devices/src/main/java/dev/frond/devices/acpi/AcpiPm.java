@@ -5,9 +5,12 @@ package dev.frond.devices.acpi;
 
 import dev.frond.machine.MachineControl;
 import dev.frond.machine.clock.Clock;
+import dev.frond.machine.clock.Frequency;
 import dev.frond.machine.device.Device;
 import dev.frond.machine.irq.IrqLine;
+import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.IoHandler;
+import dev.frond.machine.memory.Region;
 
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -68,8 +71,8 @@ public final class AcpiPm implements Device<AcpiPm.State>, IoHandler {
         }
     }
 
-    /** The PM timer's frequency in Hz (4.8.2.1). */
-    public static final long TIMER_HZ = 3_579_545;
+    /** The PM timer's frequency (4.8.2.1). */
+    public static final Frequency TIMER = new Frequency(3_579_545);
 
     /** Bytes of I/O space that the block takes. */
     public static final int SIZE = 0x24;
@@ -108,8 +111,6 @@ public final class AcpiPm implements Device<AcpiPm.State>, IoHandler {
     private static final int SLP_EN = 1 << 13;
     private static final int PM1_CNT_BITS = BM_RLD | SLP_TYP;
 
-    private static final long SECOND = 1_000_000_000;
-
     private final ReentrantLock lock = new ReentrantLock();
     private final Spec spec;
     private final Clock clock;
@@ -133,6 +134,11 @@ public final class AcpiPm implements Device<AcpiPm.State>, IoHandler {
         toggleShift = spec.timer32 ? 31 : 23;
         alarm = clock.timer(this::alarm);
         load(resetState());
+    }
+
+    /** The block of {@link #SIZE} ports. */
+    public Region.Io registers() {
+        return new Region.Io(this, SIZE, AccessWidths.UP_TO_DWORD, lock);
     }
 
     /** The user presses the power button: the guest is asked to shut down. */
@@ -272,7 +278,7 @@ public final class AcpiPm implements Device<AcpiPm.State>, IoHandler {
             pm1Status |= TMR_STS;
         }
         if ((pm1Enable & ~pm1Status & TMR_STS) != 0) {
-            alarm.arm(timeOfToggle(toggles + 1));
+            alarm.arm(TIMER.nanos((toggles + 1) << toggleShift));
         } else {
             alarm.cancel();
         }
@@ -285,23 +291,11 @@ public final class AcpiPm implements Device<AcpiPm.State>, IoHandler {
 
     private long timer() {
         long mask = spec.timer32 ? 0xFFFF_FFFFL : 0xFF_FFFFL;
-        return ticks(clock.now()) & mask;
-    }
-
-    /** Whole periods of the PM timer in {@code now} ns. */
-    private static long ticks(long now) {
-        return now / SECOND * TIMER_HZ + now % SECOND * TIMER_HZ / SECOND;
+        return TIMER.ticks(clock.now()) & mask;
     }
 
     /** How often bit 23 or 31 has changed: the timer value without the bits below it. */
     private long toggles(long now) {
-        return ticks(now) >> toggleShift;
-    }
-
-    /** The first ns at which {@link #toggles} gives {@code count}. */
-    private long timeOfToggle(long count) {
-        long ticks = count << toggleShift;
-        long rest = ticks % TIMER_HZ * SECOND;
-        return ticks / TIMER_HZ * SECOND + (rest + TIMER_HZ - 1) / TIMER_HZ;
+        return TIMER.ticks(now) >> toggleShift;
     }
 }

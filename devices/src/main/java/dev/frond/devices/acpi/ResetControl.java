@@ -5,7 +5,9 @@ package dev.frond.devices.acpi;
 
 import dev.frond.machine.MachineControl;
 import dev.frond.machine.device.Device;
+import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.IoHandler;
+import dev.frond.machine.memory.Region;
 
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -42,6 +44,11 @@ public final class ResetControl implements Device<ResetControl.State>, IoHandler
     /** The register in its power-on state. */
     public ResetControl(MachineControl machine) {
         this.machine = machine;
+    }
+
+    /** The one port. */
+    public Region.Io registers() {
+        return new Region.Io(this, 1, AccessWidths.BYTE, lock);
     }
 
     @Override

@@ -6,7 +6,9 @@ package dev.frond.devices.irq;
 import dev.frond.machine.device.Device;
 import dev.frond.machine.device.Longs;
 import dev.frond.machine.irq.IrqLine;
+import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.IoHandler;
+import dev.frond.machine.memory.Region;
 
 import java.util.Arrays;
 import java.util.concurrent.locks.ReentrantLock;
@@ -19,9 +21,6 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class IoApic implements Device<IoApic.State>, IoHandler {
     /** The number of interrupt input pins. */
     public static final int PINS = 24;
-
-    /** The bytes of address space that the registers take. */
-    public static final int SIZE = 0x1000;
 
     /**
      * The registers.
@@ -110,6 +109,11 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
         this.activeLow = activeLow;
         load(resetState());
         bus.add(this);
+    }
+
+    /** The registers: a page of memory. */
+    public Region.Io registers() {
+        return new Region.Io(this, 0x1000, AccessWidths.DWORD, lock);
     }
 
     /** The wire that ends at pin {@code number}, 0..23. */

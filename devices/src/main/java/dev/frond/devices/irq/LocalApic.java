@@ -99,6 +99,9 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     /** The time base of the timer: {@value} counts a second before the divider. */
     public static final long TIMER_HZ = 1_000_000_000;
 
+    /** The highest ID that interrupt messages of 8 bits can name; FFh is the broadcast. */
+    private static final int MAX_ID = 0xFE;
+
     private static final CpuSignals UNCONNECTED =
             new CpuSignals() {
                 @Override
@@ -151,6 +154,11 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
      * @param inta fetches the vector of an ExtINT interrupt
      */
     public LocalApic(ApicBus bus, Cpuid cpuid, Clock clock, IntaCycle inta) {
+        if (cpuid.id() > MAX_ID) {
+            throw new IllegalArgumentException(
+                    "local APIC of CPU %d: accepted are CPUs 0 to %d"
+                            .formatted(cpuid.id(), MAX_ID));
+        }
         this.bus = bus;
         this.inta = inta;
         lock = bus.lock();

@@ -6,8 +6,6 @@ package dev.frond.devices.acpi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.frond.machine.memory.AccessWidths;
-import dev.frond.machine.memory.Region;
 import dev.frond.testkit.DeviceContract;
 import dev.frond.testkit.ManualClock;
 import dev.frond.testkit.RecordingControl;
@@ -48,7 +46,7 @@ class AcpiPmTest extends DeviceContract<AcpiPm.State> {
         RecordingControl control = new RecordingControl();
         AcpiPm device = new AcpiPm(new AcpiPm.Spec(5, false), time, line, control);
         return new Rig<>(device, time, line, control)
-                .region(new Region.Io(device, AcpiPm.SIZE, AccessWidths.UP_TO_DWORD, device.lock()))
+                .region(device.registers())
                 .stimulus(_ -> device.pressPowerButton())
                 .stimulus(random -> device.raiseEvent(random.nextInt(AcpiPm.GPE0_EVENTS)))
                 .favourites(TMR, PWRBTN, 5 << 10 | SLP_EN, 0xFFFF);

@@ -6,8 +6,6 @@ package dev.frond.devices.acpi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.frond.machine.memory.AccessWidths;
-import dev.frond.machine.memory.Region;
 import dev.frond.testkit.DeviceContract;
 import dev.frond.testkit.ManualClock;
 import dev.frond.testkit.RecordingControl;
@@ -27,7 +25,7 @@ class ResetControlTest extends DeviceContract<ResetControl.State> {
         RecordingControl recorder = new RecordingControl();
         ResetControl device = new ResetControl(recorder);
         return new Rig<>(device, new ManualClock(), recorder)
-                .region(new Region.Io(device, 1, AccessWidths.BYTE, device.lock()))
+                .region(device.registers())
                 .favourites(0x02, 0x06, 0x0E);
     }
 

@@ -6,6 +6,7 @@ package dev.frond.devices.irq;
 import static dev.frond.devices.irq.ApicRig.*;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.machine.device.Longs;
 import dev.frond.machine.memory.AccessWidths;
@@ -153,6 +154,8 @@ class LocalApicTest extends DeviceContract<LocalApic.State> {
         ApicRig two = new ApicRig(2);
         assertThat(two.apic(1).readMsr(IA32_APIC_BASE)).isEqualTo(XAPIC);
         assertThat(two.read(1, ID)).isEqualTo(0x0100_0000);
+        assertThatThrownBy(() -> new ApicRig(256))
+                .hasMessage("local APIC of CPU 255: accepted are CPUs 0 to 254");
     }
 
     @Test
