@@ -8,4 +8,5 @@ module dev.frond.devices {
 
     exports dev.frond.devices.acpi;
     exports dev.frond.devices.irq;
+    exports dev.frond.devices.isa;
 }

@@ -12,4 +12,6 @@ module dev.frond.vmm {
     requires transitive dev.frond.firmware;
     requires transitive dev.frond.block;
     requires transitive dev.frond.boards;
+
+    exports dev.frond.vmm.guest;
 }

@@ -3,39 +3,125 @@
 
 package dev.frond.cli;
 
+import dev.frond.vmm.guest.GuestCatalog;
+
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
 
-/**
- * The command {@code frond}. Exit status: 0 for success, 2 for a command line that is not
- * understood; the subcommands document theirs.
- */
+import java.io.PrintWriter;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+
+/** The command {@code frond}. Its exit statuses are those of {@link ExitStatus}. */
 @Command(
         name = "frond",
-        description = "Runs virtual machines.",
-        synopsisSubcommandLabel = "COMMAND",
-        subcommands = {VersionCommand.class, HelpCommand.class})
-public final class Main implements Runnable {
+        header = "Frond runs virtual machines.%n",
+        synopsisHeading = "",
+        customSynopsis = {
+            "  frond run                        boot a small Debian Linux in this terminal",
+            "  frond run --memory 2G --cpus 2   the same, larger",
+            "  frond run --disk data.img        with a disk, /dev/vda in the guest",
+            "  frond run --kernel bzImage --initrd root.cpio --append console=ttyS0",
+            "  frond guest list                 guests that can be run by name"
+        },
+        commandListHeading = "%nCommands ('frond help COMMAND' explains one):%n",
+        footer = {"", "In a running machine Ctrl-A h helps and Ctrl-A x quits; exit or poweroff ends it."})
+public final class Main implements Callable<Integer> {
+    /** Set by someone who looks for a mistake in Frond: internal errors come with their stack trace. */
+    private static final String TRACE = "FROND_TRACE";
+
     @Spec private CommandSpec spec;
 
     private Main() {}
 
+    /** Without a command: the help, as for a mistake. */
     @Override
-    public void run() {
-        throw new ParameterException(
-                spec.commandLine(), "A command is missing. 'frond help' lists the commands.");
+    public Integer call() {
+        spec.commandLine().usage(spec.commandLine().getErr());
+        return ExitStatus.USAGE.number();
     }
 
     /** The command line of Frond, ready to execute. */
-    static CommandLine commandLine() {
-        return new CommandLine(new Main());
+    static CommandLine commandLine(MachineRunner runner, Supplier<GuestCatalog> catalog) {
+        CommandLine run = new CommandLine(new RunCommand(runner, catalog));
+        run.getCommandSpec().usageMessage().exitCodeListHeading("%nExit status:%n").exitCodeList(statuses());
+        CommandLine frond =
+                new CommandLine(new Main())
+                        .addSubcommand(run)
+                        .addSubcommand(new GuestCommand(catalog))
+                        .addSubcommand(new VersionCommand());
+        addHelp(frond);
+        return frond.addSubcommand(new HelpCommand())
+                .setExpandAtFiles(false)
+                .setParameterExceptionHandler((e, args) -> misunderstood(e))
+                .setExecutionExceptionHandler((e, commandLine, result) -> failed(e, commandLine));
+    }
+
+    private static void addHelp(CommandLine commandLine) {
+        commandLine
+                .getCommandSpec()
+                .addOption(
+                        OptionSpec.builder("-h", "--help").usageHelp(true).description("this help").build());
+        commandLine.getSubcommands().values().forEach(Main::addHelp);
+    }
+
+    private static Map<String, String> statuses() {
+        Map<String, String> statuses = new LinkedHashMap<>();
+        statuses.put("(v<<1)|1", "with --debug-exit, after a write of v");
+        for (ExitStatus status : ExitStatus.values()) {
+            statuses.put(Integer.toString(status.number()), status.meaning());
+        }
+        return statuses;
+    }
+
+    private static int misunderstood(ParameterException e) {
+        CommandLine commandLine = e.getCommandLine();
+        StringBuilder message = new StringBuilder(oneLine(String.valueOf(e.getMessage())));
+        if (e instanceof UnmatchedArgumentException unmatched) {
+            List<String> near = unmatched.getSuggestions();
+            message.append(near.isEmpty() ? "" : "; did you mean " + String.join(" or ", near) + "?");
+        }
+        print(commandLine, message + " ('" + commandLine.getCommandSpec().qualifiedName() + " --help' explains)");
+        return ExitStatus.USAGE.number();
+    }
+
+    private static int failed(Exception e, CommandLine commandLine) {
+        if (e instanceof CliException known) {
+            print(commandLine, oneLine(String.valueOf(known.getMessage())));
+            return known.status().number();
+        }
+        StackTraceElement[] trace = e.getStackTrace();
+        print(
+                commandLine,
+                "internal error: %s%s; %s=1 shows more"
+                        .formatted(oneLine(e.toString()), trace.length > 0 ? " at " + trace[0] : "", TRACE));
+        if (System.getenv(TRACE) != null) {
+            e.printStackTrace(commandLine.getErr());
+            commandLine.getErr().flush();
+        }
+        return ExitStatus.FAILURE.number();
+    }
+
+    private static void print(CommandLine commandLine, String message) {
+        PrintWriter err = commandLine.getErr();
+        err.println("frond: " + message);
+        err.flush();
+    }
+
+    private static String oneLine(String text) {
+        return text.strip().replaceAll("\\s*\\R\\s*", " ");
     }
 
     public static void main(String[] args) {
-        System.exit(commandLine().execute(args));
+        System.exit(commandLine(new VmRunner(), GuestCatalog::ofUser).execute(args));
     }
 }

@@ -34,7 +34,8 @@ public record BootArguments(String commandLine, List<Module> modules) {
      * Opens the modules of a list {@code FILE[,FILE]...}, in which two commas stand for one of a
      * name. If {@code withArguments}, a file's name ends at its first space and arguments follow.
      */
-    public static List<Module> openModules(String list, boolean withArguments) throws BootException {
+    public static List<Module> openModules(String list, boolean withArguments)
+            throws BootException {
         List<Module> modules = new ArrayList<>();
         try {
             for (String item : split(list)) {

@@ -4,6 +4,7 @@
 package dev.frond.firmware;
 
 import dev.frond.machine.memory.AddressSpace;
+
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -17,9 +18,9 @@ import java.nio.file.StandardOpenOption;
 import java.util.Locale;
 
 /**
- * A file that goes into guest memory: a kernel or a module. Its bytes stay in the file until they are
- * copied, and it stays open, so that a machine reset loads the same file again even if another one
- * took its name.
+ * A file that goes into guest memory: a kernel or a module. Its bytes stay in the file until they
+ * are copied, and it stays open, so that a machine reset loads the same file again even if another
+ * one took its name.
  */
 public final class BootFile implements AutoCloseable {
     /** How much is read at once. */
@@ -87,7 +88,9 @@ public final class BootFile implements AutoCloseable {
         return size;
     }
 
-    /** Bytes {@code offset .. offset + length - 1} as a little-endian buffer; they must be there. */
+    /**
+     * Bytes {@code offset .. offset + length - 1} as a little-endian buffer; they must be there.
+     */
     public ByteBuffer read(long offset, int length) throws BootException {
         ByteBuffer target = ByteBuffer.allocate(length).order(ByteOrder.LITTLE_ENDIAN);
         read(offset, target);
@@ -95,7 +98,8 @@ public final class BootFile implements AutoCloseable {
     }
 
     /** Copies {@code length} bytes from {@code offset} on to guest RAM at {@code address}. */
-    public void copyTo(AddressSpace memory, long address, long offset, long length) throws BootException {
+    public void copyTo(AddressSpace memory, long address, long offset, long length)
+            throws BootException {
         long done = 0;
         while (done < length) {
             long chunk = Math.min(CHUNK, length - done);
@@ -115,7 +119,8 @@ public final class BootFile implements AutoCloseable {
         }
     }
 
-    private void read(long offset, ByteBuffer target) throws BootException {
+    /** Fills {@code target} from {@code offset} on; the bytes must be there. */
+    void read(long offset, ByteBuffer target) throws BootException {
         if (offset < 0 || target.remaining() > size - offset) {
             throw new BootException(
                     String.format(
@@ -160,7 +165,13 @@ public final class BootFile implements AutoCloseable {
         }
     }
 
-    private record ArraySource(byte[] bytes) implements Source {
+    private static final class ArraySource implements Source {
+        private final byte[] bytes;
+
+        ArraySource(byte[] bytes) {
+            this.bytes = bytes;
+        }
+
         @Override
         public void read(long offset, ByteBuffer target) {
             target.put(bytes, Math.toIntExact(offset), target.remaining());

@@ -6,7 +6,9 @@ package dev.frond.firmware;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.CpuState;
 
-/** Prepares a machine's memory for its first instruction; called at power-on and after each reset. */
+/**
+ * Prepares a machine's memory for its first instruction; called at power-on and after each reset.
+ */
 @FunctionalInterface
 public interface BootLoader {
     /**

@@ -5,6 +5,7 @@ package dev.frond.firmware;
 
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.CpuState;
+
 import java.util.OptionalLong;
 
 /**

@@ -6,6 +6,7 @@ package dev.frond.firmware;
 import dev.frond.firmware.acpi.AcpiTables;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.CpuState;
+
 import java.util.OptionalLong;
 
 /**
@@ -14,10 +15,12 @@ import java.util.OptionalLong;
  * @param kernel stays open for as long as the machine may be reset
  * @param map what the kernel is told; its ACPI range holds at least {@code acpi.size()} bytes
  */
-public record DirectBoot(KernelImage kernel, BootArguments arguments, MemoryMap map, AcpiTables acpi)
+public record DirectBoot(
+        KernelImage kernel, BootArguments arguments, MemoryMap map, AcpiTables acpi)
         implements BootLoader {
     /** The kernel on a PC with {@code memory} bytes of RAM laid out by {@link MemoryMap#pc}. */
-    public static DirectBoot pc(KernelImage kernel, BootArguments arguments, long memory, AcpiTables acpi) {
+    public static DirectBoot pc(
+            KernelImage kernel, BootArguments arguments, long memory, AcpiTables acpi) {
         return new DirectBoot(kernel, arguments, MemoryMap.pc(memory, acpi.size()), acpi);
     }
 
@@ -27,10 +30,12 @@ public record DirectBoot(KernelImage kernel, BootArguments arguments, MemoryMap 
                 map.ranges().stream()
                         .filter(r -> r.type() == MemoryMap.Type.ACPI && r.size() >= acpi.size())
                         .findFirst()
-                        .orElseThrow(
-                                () -> new IllegalStateException("no ACPI range of " + acpi.size() + " bytes"));
+                        .orElseThrow(() ->
+                                new IllegalStateException(
+                                        "no ACPI range of " + acpi.size() + " bytes"));
         acpi.install(memory, MemoryMap.BIOS_AREA, tables.base());
-        BootTarget target = new BootTarget(memory, map, OptionalLong.of(MemoryMap.BIOS_AREA), powerOn);
+        BootTarget target =
+                new BootTarget(memory, map, OptionalLong.of(MemoryMap.BIOS_AREA), powerOn);
         return kernel.boot(target, arguments);
     }
 }

@@ -31,9 +31,17 @@ record Elf(boolean is64, int machine, long entry, List<Segment> loads, List<Segm
     /** More than any note section of a kernel has; what is larger is not searched. */
     private static final int MAX_NOTES = 1 << 20;
 
-    /** One program header; all its values are at least 0, and its file part lies within the file. */
+    /**
+     * One program header; all its values are at least 0, and its file part lies within the file.
+     */
     record Segment(
-            long offset, long vaddr, long paddr, long fileSize, long memorySize, long align, boolean executable) {}
+            long offset,
+            long vaddr,
+            long paddr,
+            long fileSize,
+            long memorySize,
+            long align,
+            boolean executable) {}
 
     /** Whether {@code file} starts as an ELF file does. */
     static boolean is(BootFile file) throws BootException {
@@ -59,7 +67,9 @@ record Elf(boolean is64, int machine, long entry, List<Segment> loads, List<Segm
         }
         int type = ident.getShort(16) & 0xFFFF;
         if (type != 2 && type != 3) {
-            throw bad(file, "type " + type + "; accepted are 2 (executable) and 3 (position-independent)");
+            throw bad(
+                    file,
+                    "type " + type + "; accepted are 2 (executable) and 3 (position-independent)");
         }
         int machine = ident.getShort(18) & 0xFFFF;
         if (machine != EM_386 && machine != EM_X86_64) {
@@ -136,7 +146,8 @@ record Elf(boolean is64, int machine, long entry, List<Segment> loads, List<Segm
                 if (end > bytes.limit()) {
                     break;
                 }
-                if (bytes.getInt((int) at + 8) == type && isName(bytes, (int) at + 12, nameSize, owner)) {
+                if (bytes.getInt((int) at + 8) == type
+                        && isName(bytes, (int) at + 12, nameSize, owner)) {
                     if (valueSize == 4) {
                         return OptionalLong.of(bytes.getInt((int) value) & 0xFFFF_FFFFL);
                     }
@@ -182,7 +193,10 @@ record Elf(boolean is64, int machine, long entry, List<Segment> loads, List<Segm
     /** The error for a part of a program that lies where there is no RAM. */
     static BootException notRam(BootFile file, MemoryMap map, long base, long size) {
         long top = map.ranges().getLast().end();
-        boolean tooSmall = base >= MemoryMap.ONE_MIB && base + size > map.lowTop() && base + size <= MemoryMap.LOW_LIMIT;
+        boolean tooSmall =
+                base >= MemoryMap.ONE_MIB
+                        && base + size > map.lowTop()
+                        && base + size <= MemoryMap.LOW_LIMIT;
         String why =
                 tooSmall
                         ? "the machine has too little memory for it: "

@@ -5,6 +5,7 @@ package dev.frond.firmware;
 
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
+
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 
@@ -17,32 +18,43 @@ final class GuestRam {
     /** The RAM behind {@code length} bytes at {@code address}. */
     static MemorySegment slice(AddressSpace memory, long address, long length) {
         return memory.ram(address, length)
-                .orElseThrow(
-                        () ->
-                                new IllegalStateException(
-                                        memory.name()
-                                                + ": no RAM for "
-                                                + length
-                                                + " bytes at 0x"
-                                                + Long.toHexString(address)
-                                                + ", though the memory map says so"));
+                .orElseThrow(() ->
+                        new IllegalStateException(
+                                memory.name()
+                                        + ": no RAM for "
+                                        + length
+                                        + " bytes at 0x"
+                                        + Long.toHexString(address)
+                                        + ", though the memory map says so"));
     }
 
-    /**
-     * Makes {@code length} bytes at {@code address} zero. A page that already reads as zeros is left
-     * alone, so that memory which the host did not yet back stays so.
-     */
+    /** Makes {@code length} bytes at {@code address} zero, as {@link #clear} does. */
     static void zero(AddressSpace memory, long address, long length) {
         long end = address + length;
         for (long at = address; at < end; ) {
             long chunk = Math.min(end - at, 4096 - (at & 4095));
-            MemorySegment page = slice(memory, at, chunk);
-            if (page.mismatch(ZEROS.asSlice(0, chunk)) >= 0) {
-                page.fill((byte) 0);
+            if (clear(slice(memory, at, chunk))) {
                 memory.wrote(at, chunk);
             }
             at += chunk;
         }
+    }
+
+    /**
+     * Makes {@code target} zero; true if it was not. What already reads as zeroes is left alone, so
+     * that memory which the host did not yet back stays so.
+     */
+    static boolean clear(MemorySegment target) {
+        boolean changed = false;
+        for (long at = 0; at < target.byteSize(); at += ZEROS.byteSize()) {
+            MemorySegment piece =
+                    target.asSlice(at, Math.min(ZEROS.byteSize(), target.byteSize() - at));
+            if (piece.mismatch(ZEROS.asSlice(0, piece.byteSize())) >= 0) {
+                piece.fill((byte) 0);
+                changed = true;
+            }
+        }
+        return changed;
     }
 
     /** Whether all of {@code length} bytes at {@code address} is RAM. */

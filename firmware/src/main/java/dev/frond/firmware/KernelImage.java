@@ -4,13 +4,17 @@
 package dev.frond.firmware;
 
 import dev.frond.machine.vcpu.CpuState;
+
 import java.nio.file.Path;
 
-/** An operating-system kernel in a file, in one of the formats that can be started without firmware. */
+/**
+ * An operating-system kernel in a file, in one of the formats that can be started without firmware.
+ */
 public sealed interface KernelImage extends AutoCloseable permits LinuxBoot, PvhBoot, Multiboot1 {
     /** What {@link #open} takes, for error texts. */
     String ACCEPTED =
-            "accepted are a Linux bzImage, an ELF kernel with a PVH entry note, and a Multiboot 1 kernel";
+            "accepted are a Linux bzImage, an ELF kernel with a PVH entry note, and a Multiboot 1"
+                    + " kernel";
 
     /** Opens {@code path} and finds out its format. */
     static KernelImage open(Path path) throws BootException {
@@ -49,13 +53,17 @@ public sealed interface KernelImage extends AutoCloseable permits LinuxBoot, Pvh
                 return pvh.get();
             }
             throw new BootException(
-                    file.name() + ": an ELF file with neither a PVH entry note nor a Multiboot 1 header; " + ACCEPTED);
+                    file.name()
+                            + ": an ELF file with neither a PVH entry note nor a Multiboot 1"
+                            + " header; "
+                            + ACCEPTED);
         }
         var multiboot = Multiboot1.find(file);
         if (multiboot.isPresent()) {
             return multiboot.get();
         }
-        throw new BootException(file.name() + ": not a kernel" + compression(file) + "; " + ACCEPTED);
+        throw new BootException(
+                file.name() + ": not a kernel" + compression(file) + "; " + ACCEPTED);
     }
 
     /** The file. */

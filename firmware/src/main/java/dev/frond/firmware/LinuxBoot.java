@@ -5,6 +5,7 @@ package dev.frond.firmware;
 
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.CpuState;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
@@ -12,8 +13,8 @@ import java.util.Locale;
 import java.util.OptionalLong;
 
 /**
- * A Linux bzImage, entered at its 64-bit entry point or, where it has none, at its 32-bit one (Linux
- * Documentation/arch/x86/boot.rst, boot protocol 2.02 and later; the field names are those).
+ * A Linux bzImage, entered at its 64-bit entry point or, where it has none, at its 32-bit one
+ * (Linux Documentation/arch/x86/boot.rst, boot protocol 2.02 and later; the field names are those).
  */
 public final class LinuxBoot implements KernelImage {
     // The setup header, at the same offsets in the file and in boot_params.
@@ -86,9 +87,10 @@ public final class LinuxBoot implements KernelImage {
     /** Where the parts of one boot go; {@code initrd} is 0 if there is none. */
     private record Layout(long kernel, long initrd, long initrdSize) {}
 
-    private LinuxBoot(BootFile file, ByteBuffer h) throws BootException {
+    private LinuxBoot(BootFile file, byte[] header) throws BootException {
         this.file = file;
-        header = h.array();
+        this.header = header;
+        ByteBuffer h = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
         version = h.getShort(VERSION) & 0xFFFF;
         if (version < 0x0202) {
             throw bad("boot protocol " + versionName() + "; accepted is 2.02 and later");
@@ -105,7 +107,12 @@ public final class LinuxBoot implements KernelImage {
         long syssize = version >= 0x0204 ? (h.getInt(SYSSIZE) & 0xFFFF_FFFFL) * 16 : 0;
         // Paragraphs of 16 bytes, rounded up; linkers do not pad the file to a whole one.
         if (syssize - rest >= 16) {
-            throw bad("truncated: it has " + rest + " of " + syssize + " bytes of protected-mode code");
+            throw bad(
+                    "truncated: it has "
+                            + rest
+                            + " of "
+                            + syssize
+                            + " bytes of protected-mode code");
         }
         kernelSize = syssize > STARTUP_64 ? Math.min(rest, syssize) : rest;
         int xloadflags = version >= 0x020C ? h.getShort(XLOADFLAGS) : 0;
@@ -131,9 +138,17 @@ public final class LinuxBoot implements KernelImage {
     /** Reads the setup header of {@code file}, which {@link #is} one. */
     static LinuxBoot of(BootFile file) throws BootException {
         if (file.size() < HEADER_END) {
-            throw new BootException(file.name() + ": Linux kernel: truncated: it ends within its setup header");
+            throw new BootException(
+                    file.name() + ": Linux kernel: truncated: it ends within its setup header");
         }
-        return new LinuxBoot(file, file.read(0, (int) Math.min(file.size(), EDD_MBR_SIG_BUFFER)));
+        byte[] header = new byte[(int) Math.min(file.size(), EDD_MBR_SIG_BUFFER)];
+        file.read(0, ByteBuffer.wrap(header));
+        return new LinuxBoot(file, header);
+    }
+
+    /** The size of the real-mode part that the file starts with, in bytes. */
+    long setupSize() {
+        return kernelOffset;
     }
 
     @Override
@@ -143,14 +158,19 @@ public final class LinuxBoot implements KernelImage {
 
     @Override
     public String description() {
-        return "Linux bzImage, boot protocol " + versionName() + ", " + (entry64 ? "64" : "32") + "-bit entry";
+        return "Linux bzImage, boot protocol "
+                + versionName()
+                + ", "
+                + (entry64 ? "64" : "32")
+                + "-bit entry";
     }
 
     @Override
     public CpuState boot(BootTarget target, BootArguments arguments) throws BootException {
         byte[] commandLine = GuestRam.zeroTerminated(arguments.commandLine());
         checkCommandLine(commandLine.length - 1);
-        List<BootFile> initrds = arguments.modules().stream().map(BootArguments.Module::file).toList();
+        List<BootFile> initrds =
+                arguments.modules().stream().map(BootArguments.Module::file).toList();
         Layout layout = place(target.map(), initrds);
 
         AddressSpace memory = target.memory();
@@ -159,13 +179,13 @@ public final class LinuxBoot implements KernelImage {
         memory.writeBytes(COMMAND_LINE, commandLine);
         memory.writeBytes(BOOT_PARAMS, bootParams(target, layout));
         StartState.writeGdt(memory, GDT, entry64);
-        StartState start =
-                new StartState(target.powerOn(), GDT).with(StartState.RSI, BOOT_PARAMS);
+        StartState start = new StartState(target.powerOn(), GDT).with(StartState.RSI, BOOT_PARAMS);
         if (!entry64) {
             return start.protectedMode(layout.kernel);
         }
         writeIdentityMap(memory);
-        return start.with(StartState.RSP, STACK_TOP).longMode(layout.kernel + STARTUP_64, PAGE_TABLES);
+        return start.with(StartState.RSP, STACK_TOP)
+                .longMode(layout.kernel + STARTUP_64, PAGE_TABLES);
     }
 
     private void checkCommandLine(int length) throws BootException {
@@ -190,7 +210,8 @@ public final class LinuxBoot implements KernelImage {
             // The kernel reads archives one after the other, each at a multiple of 4.
             size = Placement.alignUp(size, 4) + initrd.size();
             if (initrd.size() > MAX_INITRD || size > MAX_INITRD) {
-                throw new BootException(initrd.name() + ": an initrd of more than " + MAX_INITRD + " bytes");
+                throw new BootException(
+                        initrd.name() + ": an initrd of more than " + MAX_INITRD + " bytes");
             }
         }
         return new Layout(kernel, placeInitrd(map, placement, size, kernel), size);
@@ -199,7 +220,8 @@ public final class LinuxBoot implements KernelImage {
     /** Takes the memory that the kernel is loaded to and that which it runs in at first. */
     private long placeKernel(MemoryMap map, Placement placement) throws BootException {
         if (relocatable) {
-            // Not below pref_address, though the protocol allows it: a kernel that finds itself below
+            // Not below pref_address, though the protocol allows it: a kernel that finds itself
+            // below
             // the address that it was configured for moves up to it and needs the memory there.
             long lowest =
                     prefAddress < 0
@@ -208,7 +230,8 @@ public final class LinuxBoot implements KernelImage {
             OptionalLong base =
                     lowest < 0
                             ? OptionalLong.empty()
-                            : placement.takeLowest(initSize, alignment, lowest, MemoryMap.LOW_LIMIT);
+                            : placement.takeLowest(
+                                    initSize, alignment, lowest, MemoryMap.LOW_LIMIT);
             return base.orElseThrow(() -> tooLarge(map, lowest));
         }
         if (!map.isRam(BZIMAGE_LOAD, kernelSize)) {
@@ -228,7 +251,8 @@ public final class LinuxBoot implements KernelImage {
             return bad(
                     String.format(
                             Locale.ROOT,
-                            "it wants to run in %d bytes at 0x%x; accepted are addresses from 0x100000 to 0x%x",
+                            "it wants to run in %d bytes at 0x%x; accepted are addresses from"
+                                    + " 0x100000 to 0x%x",
                             initSize,
                             base,
                             MemoryMap.LOW_LIMIT - 1));
@@ -236,10 +260,15 @@ public final class LinuxBoot implements KernelImage {
         return tooLittleMemory(map, "the kernel", end);
     }
 
-    private long placeInitrd(MemoryMap map, Placement placement, long size, long kernel) throws BootException {
+    private long placeInitrd(MemoryMap map, Placement placement, long size, long kernel)
+            throws BootException {
         long room = Placement.alignUp(size, PAGE);
         OptionalLong place =
-                placement.takeHighest(room, PAGE, MemoryMap.ONE_MIB, Math.min(initrdAddrMax + 1, MemoryMap.HIGH_BASE));
+                placement.takeHighest(
+                        room,
+                        PAGE,
+                        MemoryMap.ONE_MIB,
+                        Math.min(initrdAddrMax + 1, MemoryMap.HIGH_BASE));
         if (place.isEmpty() && above4G) {
             place = placement.takeHighest(room, PAGE, MemoryMap.ONE_MIB, Long.MAX_VALUE);
         }
@@ -252,7 +281,10 @@ public final class LinuxBoot implements KernelImage {
             throw tooLittleMemory(map, "the kernel with its initrd", lowEnd);
         }
         if (above4G && lowEnd > map.lowTop()) {
-            throw tooLittleMemory(map, "the kernel with its initrd", MemoryMap.LOW_LIMIT - Elf.reserve(map) + room);
+            throw tooLittleMemory(
+                    map,
+                    "the kernel with its initrd",
+                    MemoryMap.LOW_LIMIT - Elf.reserve(map) + room);
         }
         throw bad(
                 String.format(
@@ -270,10 +302,12 @@ public final class LinuxBoot implements KernelImage {
                         "%s needs at least %d MiB of memory; the machine has %d MiB",
                         who,
                         Elf.mebibytes(end + Elf.reserve(map)),
-                        Elf.mebibytes(map.ranges().stream()
-                                .filter(r -> r.base() >= MemoryMap.ONE_MIB)
-                                .mapToLong(MemoryMap.Range::size)
-                                .sum() + MemoryMap.ONE_MIB)));
+                        Elf.mebibytes(
+                                map.ranges().stream()
+                                                .filter(r -> r.base() >= MemoryMap.ONE_MIB)
+                                                .mapToLong(MemoryMap.Range::size)
+                                                .sum()
+                                        + MemoryMap.ONE_MIB)));
     }
 
     private static void loadInitrds(AddressSpace memory, Layout layout, List<BootFile> initrds)
@@ -319,10 +353,11 @@ public final class LinuxBoot implements KernelImage {
         final int writable = 1 << 1;
         final int pageSize = 1 << 7;
         final int directories = 4;
-        ByteBuffer tables = ByteBuffer.allocate((2 + directories) * PAGE).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer tables =
+                ByteBuffer.allocate((2 + directories) * PAGE).order(ByteOrder.LITTLE_ENDIAN);
         tables.putLong(0, PAGE_TABLES + PAGE | present | writable);
         for (int i = 0; i < directories; i++) {
-            tables.putLong(PAGE + 8 * i, PAGE_TABLES + (2 + i) * PAGE | present | writable);
+            tables.putLong(PAGE + 8 * i, PAGE_TABLES + (2L + i) * PAGE | present | writable);
         }
         for (int i = 0; i < directories * 512; i++) {
             tables.putLong(2 * PAGE + 8 * i, (long) i << 21 | present | writable | pageSize);

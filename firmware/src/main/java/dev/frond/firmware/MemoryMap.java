@@ -30,7 +30,9 @@ public record MemoryMap(List<Range> ranges) {
     /** The end of the BIOS area. */
     public static final long ONE_MIB = 0x10_0000;
 
-    /** The most ranges that a boot_params page takes (Linux Documentation/arch/x86/zero-page.rst). */
+    /**
+     * The most ranges that a boot_params page takes (Linux Documentation/arch/x86/zero-page.rst).
+     */
     public static final int MAX_RANGES = 128;
 
     /** The kinds of memory, with their numbers in an E820 entry. */
@@ -79,7 +81,8 @@ public record MemoryMap(List<Range> ranges) {
         }
         for (int i = 1; i < ranges.size(); i++) {
             if (ranges.get(i).base() < ranges.get(i - 1).end()) {
-                throw new IllegalArgumentException("memory map: range " + i + " is not above the one before");
+                throw new IllegalArgumentException(
+                        "memory map: range " + i + " is not above the one before");
             }
         }
     }

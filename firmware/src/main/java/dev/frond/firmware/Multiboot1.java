@@ -5,6 +5,7 @@ package dev.frond.firmware;
 
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.CpuState;
+
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -78,10 +79,16 @@ public final class Multiboot1 implements KernelImage {
         return Optional.empty();
     }
 
-    private static Multiboot1 of(BootFile file, ByteBuffer start, int at, int flags) throws BootException {
+    private static Multiboot1 of(BootFile file, ByteBuffer start, int at, int flags)
+            throws BootException {
         int unknown = flags & REQUIRED & ~UNDERSTOOD;
         if (unknown != 0) {
-            throw bad(file, String.format(Locale.ROOT, "its header requires features 0x%x; accepted are 0x7", unknown));
+            throw bad(
+                    file,
+                    String.format(
+                            Locale.ROOT,
+                            "its header requires features 0x%x; accepted are 0x7",
+                            unknown));
         }
         boolean video = (flags & VIDEO_MODE) != 0;
         boolean addresses = (flags & ADDRESSES) != 0;
@@ -90,7 +97,10 @@ public final class Multiboot1 implements KernelImage {
             throw bad(file, "its header is cut off after " + start.limit() + " bytes");
         }
         if (video && start.getInt(at + 32) != 1) {
-            throw bad(file, "it requires a graphics mode, and the machine has no display; accepted is text mode");
+            throw bad(
+                    file,
+                    "it requires a graphics mode, and the machine has no display; accepted is text"
+                            + " mode");
         }
         if (addresses) {
             Flat flat = flat(file, start, at);
@@ -120,21 +130,37 @@ public final class Multiboot1 implements KernelImage {
                     file,
                     String.format(
                             Locale.ROOT,
-                            "load_addr 0x%x does not fit to header_addr 0x%x with the header at offset 0x%x",
+                            "load_addr 0x%x does not fit to header_addr 0x%x with the header at"
+                                    + " offset 0x%x",
                             loadAddress,
                             headerAddress,
                             at));
         }
         long fileSize = loadEnd == 0 ? file.size() - offset : loadEnd - loadAddress;
         if (fileSize <= 0) {
-            throw bad(file, String.format(Locale.ROOT, "load_end_addr 0x%x is not above load_addr 0x%x", loadEnd, loadAddress));
+            throw bad(
+                    file,
+                    String.format(
+                            Locale.ROOT,
+                            "load_end_addr 0x%x is not above load_addr 0x%x",
+                            loadEnd,
+                            loadAddress));
         }
         if (fileSize > file.size() - offset) {
-            throw bad(file, "truncated: it has " + (file.size() - offset) + " of " + fileSize + " bytes to load");
+            throw bad(
+                    file,
+                    "truncated: it has "
+                            + (file.size() - offset)
+                            + " of "
+                            + fileSize
+                            + " bytes to load");
         }
         long memorySize = bssEnd == 0 ? fileSize : bssEnd - loadAddress;
         if (memorySize < fileSize) {
-            throw bad(file, String.format(Locale.ROOT, "bss_end_addr 0x%x is below the end of the data", bssEnd));
+            throw bad(
+                    file,
+                    String.format(
+                            Locale.ROOT, "bss_end_addr 0x%x is below the end of the data", bssEnd));
         }
         if (entry < loadAddress || entry >= loadAddress + memorySize) {
             throw badEntry(file, entry);
@@ -165,7 +191,11 @@ public final class Multiboot1 implements KernelImage {
             long room = Placement.alignUp(module.file().size(), PAGE);
             long address =
                     placement
-                            .takeLowest(room, PAGE, Math.max(end, MemoryMap.ONE_MIB), MemoryMap.HIGH_BASE)
+                            .takeLowest(
+                                    room,
+                                    PAGE,
+                                    Math.max(end, MemoryMap.ONE_MIB),
+                                    MemoryMap.HIGH_BASE)
                             .orElseThrow(() -> noRoom(target.map(), module));
             modules.add(address);
         }
@@ -173,7 +203,12 @@ public final class Multiboot1 implements KernelImage {
         OptionalLong low = placement.takeLowest(size, 16, PAGE, MemoryMap.EBDA);
         long base =
                 (low.isPresent() ? low : placement.takeHighest(size, 16, PAGE, MemoryMap.HIGH_BASE))
-                        .orElseThrow(() -> bad(file, "no memory is left for " + size + " bytes of boot information"));
+                        .orElseThrow(() ->
+                                bad(
+                                        file,
+                                        "no memory is left for "
+                                                + size
+                                                + " bytes of boot information"));
 
         AddressSpace memory = target.memory();
         load(memory);
@@ -216,13 +251,17 @@ public final class Multiboot1 implements KernelImage {
             case Body.OfElf(Elf elf) -> elf.load(file, memory);
             case Body.OfAddresses(Flat flat) -> {
                 file.copyTo(memory, flat.address, flat.offset, flat.fileSize);
-                GuestRam.zero(memory, flat.address + flat.fileSize, flat.memorySize - flat.fileSize);
+                GuestRam.zero(
+                        memory, flat.address + flat.fileSize, flat.memorySize - flat.fileSize);
             }
         }
     }
 
-    /** The descriptor table's place, the information structure and what it points to, and a stack. */
-    private InfoBlock compose(long base, BootTarget target, BootArguments arguments, List<Long> modules) {
+    /**
+     * The descriptor table's place, the information structure and what it points to, and a stack.
+     */
+    private InfoBlock compose(
+            long base, BootTarget target, BootArguments arguments, List<Long> modules) {
         InfoBlock block = new InfoBlock(base);
         block.reserve(StartState.GDT_SIZE, 16);
         long info = block.reserve(INFO_SIZE, 8);
@@ -291,7 +330,10 @@ public final class Multiboot1 implements KernelImage {
     private static BootException badEntry(BootFile file, long entry) {
         return bad(
                 file,
-                String.format(Locale.ROOT, "its entry point 0x%x is outside of what is loaded below 4 GiB", entry));
+                String.format(
+                        Locale.ROOT,
+                        "its entry point 0x%x is outside of what is loaded below 4 GiB",
+                        entry));
     }
 
     private static BootException bad(BootFile file, String what) {

@@ -43,7 +43,10 @@ final class Placement {
         free.addAll(rest);
     }
 
-    /** Takes the lowest run of {@code size} bytes within {@code from .. limit - 1} at a multiple of {@code align}. */
+    /**
+     * Takes the lowest run of {@code size} bytes within {@code from .. limit - 1} at a multiple of
+     * {@code align}.
+     */
     OptionalLong takeLowest(long size, long align, long from, long limit) {
         for (Free f : free) {
             long base = alignUp(Math.max(f.base, from), align);
@@ -56,7 +59,10 @@ final class Placement {
         return OptionalLong.empty();
     }
 
-    /** Takes the highest run of {@code size} bytes within {@code from .. limit - 1} at a multiple of {@code align}. */
+    /**
+     * Takes the highest run of {@code size} bytes within {@code from .. limit - 1} at a multiple of
+     * {@code align}.
+     */
     OptionalLong takeHighest(long size, long align, long from, long limit) {
         for (Free f : free.reversed()) {
             long low = Math.max(f.base, from);
@@ -73,7 +79,10 @@ final class Placement {
         return OptionalLong.empty();
     }
 
-    /** {@code value} rounded up to a multiple of {@code align}, a power of two; negative on overflow. */
+    /**
+     * {@code value} rounded up to a multiple of {@code align}, a power of two; negative on
+     * overflow.
+     */
     static long alignUp(long value, long align) {
         return (value + align - 1) & -align;
     }

@@ -5,6 +5,7 @@ package dev.frond.firmware;
 
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.CpuState;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -12,9 +13,9 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * An ELF kernel that is entered as Xen's x86/HVM direct boot ABI says (Xen docs/misc/pvh.pandoc): in
- * 32-bit protected mode at the address in its XEN_ELFNOTE_PHYS32_ENTRY note, with EBX pointing to a
- * hvm_start_info (xen/include/public/arch-x86/hvm/start_info.h).
+ * An ELF kernel that is entered as Xen's x86/HVM direct boot ABI says (Xen docs/misc/pvh.pandoc):
+ * in 32-bit protected mode at the address in its XEN_ELFNOTE_PHYS32_ENTRY note, with EBX pointing
+ * to a hvm_start_info (xen/include/public/arch-x86/hvm/start_info.h).
  */
 public final class PvhBoot implements KernelImage {
     private static final int XEN_ELFNOTE_PHYS32_ENTRY = 18;
@@ -46,7 +47,8 @@ public final class PvhBoot implements KernelImage {
             throw new BootException(
                     String.format(
                             Locale.ROOT,
-                            "%s: PVH kernel: its entry point 0x%x is outside of its segments below 4 GiB",
+                            "%s: PVH kernel: its entry point 0x%x is outside of its segments below"
+                                    + " 4 GiB",
                             file.name(),
                             address));
         }
@@ -76,13 +78,12 @@ public final class PvhBoot implements KernelImage {
         OptionalLong low = placement.takeLowest(size, 16, PAGE, MemoryMap.EBDA);
         long base =
                 (low.isPresent() ? low : placement.takeHighest(size, 16, PAGE, MemoryMap.HIGH_BASE))
-                        .orElseThrow(
-                                () ->
-                                        new BootException(
-                                                file.name()
-                                                        + ": PVH kernel: no memory is left for "
-                                                        + size
-                                                        + " bytes of start info"));
+                        .orElseThrow(() ->
+                                new BootException(
+                                        file.name()
+                                                + ": PVH kernel: no memory is left for "
+                                                + size
+                                                + " bytes of start info"));
 
         AddressSpace memory = target.memory();
         elf.load(file, memory);
@@ -97,24 +98,26 @@ public final class PvhBoot implements KernelImage {
                 .protectedMode(entry);
     }
 
-    private long placeModule(MemoryMap map, Placement placement, BootArguments.Module module) throws BootException {
+    private long placeModule(MemoryMap map, Placement placement, BootArguments.Module module)
+            throws BootException {
         long room = Placement.alignUp(module.file().size(), PAGE);
         return placement
                 .takeHighest(room, PAGE, MemoryMap.ONE_MIB, MemoryMap.HIGH_BASE)
-                .orElseThrow(
-                        () ->
-                                new BootException(
-                                        String.format(
-                                                Locale.ROOT,
-                                                "%s: %d bytes do not fit beside %s into the memory below 0x%x",
-                                                module.file().name(),
-                                                module.file().size(),
-                                                file.name(),
-                                                map.lowTop())));
+                .orElseThrow(() ->
+                        new BootException(
+                                String.format(
+                                        Locale.ROOT,
+                                        "%s: %d bytes do not fit beside %s into the memory below"
+                                                + " 0x%x",
+                                        module.file().name(),
+                                        module.file().size(),
+                                        file.name(),
+                                        map.lowTop())));
     }
 
     /** The descriptor table's place, then the start info and what it points to, at {@code base}. */
-    private static InfoBlock compose(long base, BootTarget target, BootArguments arguments, List<Long> modules) {
+    private static InfoBlock compose(
+            long base, BootTarget target, BootArguments arguments, List<Long> modules) {
         InfoBlock block = new InfoBlock(base);
         block.reserve(StartState.GDT_SIZE, 16);
         long info = block.reserve(START_INFO_SIZE, 8);

@@ -8,12 +8,13 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.CpuState.Segment;
 import dev.frond.machine.vcpu.CpuState.Table;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * The state in which boot protocols enter a kernel: flat segments, interrupts off, no IDT, made from
- * the power-on state by replacing what a boot loader would have changed.
+ * The state in which boot protocols enter a kernel: flat segments, interrupts off, no IDT, made
+ * from the power-on state by replacing what a boot loader would have changed.
  */
 final class StartState {
     /** The number of general-purpose registers, and the numbers of those that protocols fill. */
@@ -73,7 +74,10 @@ final class StartState {
         return state(entry, CODE_64, CR0_PE | CR0_ET | CR0_PG, cr3, CR4_PAE, EFER_LME | EFER_LMA);
     }
 
-    /** Writes the descriptors of {@link #CS} (for 64-bit code if {@code is64}), {@link #DS} and {@link #TR}. */
+    /**
+     * Writes the descriptors of {@link #CS} (for 64-bit code if {@code is64}), {@link #DS} and
+     * {@link #TR}.
+     */
     static void writeGdt(AddressSpace memory, long address, boolean is64) {
         ByteBuffer table = ByteBuffer.allocate(GDT_SIZE).order(ByteOrder.LITTLE_ENDIAN);
         table.putLong(CS, descriptor(is64 ? CODE_64 : CODE_32, 0xFFFFF));

@@ -3,6 +3,8 @@
 
 package dev.frond.firmware;
 
+import dev.frond.machine.device.Bytes;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -32,11 +34,15 @@ final class Images {
     private Images() {}
 
     /** One loadable part of an ELF file. */
-    record Part(long vaddr, long paddr, byte[] bytes, long memorySize, boolean executable) {}
+    record Part(long vaddr, long paddr, Bytes bytes, long memorySize, boolean executable) {
+        Part(long vaddr, long paddr, byte[] bytes, long memorySize, boolean executable) {
+            this(vaddr, paddr, Bytes.of(bytes), memorySize, executable);
+        }
+    }
 
     /** A relocatable 64-bit bzImage of 4096 bytes of code that wants 1 MiB at 2 MiB. */
     static ByteBuffer bzImage() {
-        ByteBuffer image = littleEndian(KERNEL + 4096);
+        ByteBuffer image = ByteBuffer.allocate(KERNEL + 4096).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = KERNEL; i < image.limit(); i++) {
             image.put(i, (byte) (i * 7));
         }
@@ -64,8 +70,11 @@ final class Images {
         int entrySize = is64 ? 56 : 32;
         int count = parts.size() + (note.length == 0 ? 0 : 1);
         int at = align(headerSize + entrySize * count);
-        int size = at + align(note.length) + parts.stream().mapToInt(p -> align(p.bytes.length)).sum();
-        ByteBuffer elf = littleEndian(size);
+        int size =
+                at
+                        + align(note.length)
+                        + parts.stream().mapToInt(p -> align(p.bytes.length())).sum();
+        ByteBuffer elf = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
         elf.put(new byte[] {0x7F, 'E', 'L', 'F', (byte) (is64 ? 2 : 1), 1, 1}).position(16);
         elf.putShort((short) 2).putShort((short) (is64 ? 62 : 3)).putInt(1);
         if (is64) {
@@ -73,12 +82,15 @@ final class Images {
         } else {
             elf.putInt((int) entry).putInt(headerSize).putInt(0);
         }
-        elf.putInt(0).putShort((short) headerSize).putShort((short) entrySize).putShort((short) count);
+        elf.putInt(0)
+                .putShort((short) headerSize)
+                .putShort((short) entrySize)
+                .putShort((short) count);
         elf.position(headerSize);
         for (Part part : parts) {
             header(elf, is64, 1, at, part);
-            elf.put(at, part.bytes);
-            at += align(part.bytes.length);
+            elf.put(at, part.bytes.toArray());
+            at += align(part.bytes.length());
         }
         if (note.length > 0) {
             header(elf, is64, 4, at, new Part(0, 0, note, note.length, false));
@@ -91,19 +103,26 @@ final class Images {
         int flags = part.executable ? 5 : 6;
         if (is64) {
             elf.putInt(type).putInt(flags).putLong(offset).putLong(part.vaddr).putLong(part.paddr);
-            elf.putLong(part.bytes.length).putLong(part.memorySize).putLong(4);
+            elf.putLong(part.bytes.length()).putLong(part.memorySize).putLong(4);
         } else {
             elf.putInt(type).putInt(offset).putInt((int) part.vaddr).putInt((int) part.paddr);
-            elf.putInt(part.bytes.length).putInt((int) part.memorySize).putInt(flags).putInt(4);
+            elf.putInt(part.bytes.length()).putInt((int) part.memorySize).putInt(flags).putInt(4);
         }
     }
 
     /** A note of another owner, then the XEN_ELFNOTE_PHYS32_ENTRY with {@code valueSize} bytes. */
     static byte[] pvhNote(long entry, int valueSize) {
-        ByteBuffer note = littleEndian(20 + 16 + valueSize);
-        note.putInt(4).putInt(1).putInt(18).put("GNU\0".getBytes(StandardCharsets.US_ASCII)).put((byte) 9);
+        ByteBuffer note = ByteBuffer.allocate(20 + 16 + valueSize).order(ByteOrder.LITTLE_ENDIAN);
+        note.putInt(4)
+                .putInt(1)
+                .putInt(18)
+                .put("GNU\0".getBytes(StandardCharsets.US_ASCII))
+                .put((byte) 9);
         note.position(20);
-        note.putInt(4).putInt(valueSize).putInt(18).put("Xen\0".getBytes(StandardCharsets.US_ASCII));
+        note.putInt(4)
+                .putInt(valueSize)
+                .putInt(18)
+                .put("Xen\0".getBytes(StandardCharsets.US_ASCII));
         if (valueSize == 8) {
             note.putLong(entry);
         } else if (valueSize == 4) {
@@ -118,14 +137,25 @@ final class Images {
                 true,
                 0x10_0000,
                 List.of(
-                        new Part(0xFFFF_FFFF_8010_0000L, 0x10_0000, pattern(0x1000, 3), 0x1000, true),
-                        new Part(0xFFFF_FFFF_8020_0000L, 0x20_0000, pattern(0x123, 5), 0x2000, false)),
+                        new Part(
+                                0xFFFF_FFFF_8010_0000L,
+                                0x10_0000,
+                                pattern(0x1000, 3),
+                                0x1000,
+                                true),
+                        new Part(
+                                0xFFFF_FFFF_8020_0000L,
+                                0x20_0000,
+                                pattern(0x123, 5),
+                                0x2000,
+                                false)),
                 pvhNote(0x10_0040, 8));
     }
 
     /** A Multiboot header with {@code flags} and, as they ask for, further {@code fields}. */
     static byte[] multibootHeader(int flags, int... fields) {
-        ByteBuffer header = littleEndian(12 + 4 * fields.length);
+        ByteBuffer header =
+                ByteBuffer.allocate(12 + 4 * fields.length).order(ByteOrder.LITTLE_ENDIAN);
         header.putInt(0x1BAD_B002).putInt(flags).putInt(-(0x1BAD_B002 + flags));
         for (int field : fields) {
             header.putInt(field);
@@ -165,6 +195,13 @@ final class Images {
         return bytes;
     }
 
+    /** A copy of all bytes of {@code image}. */
+    static byte[] bytes(ByteBuffer image) {
+        byte[] bytes = new byte[image.limit()];
+        image.get(0, bytes);
+        return bytes;
+    }
+
     static BootFile file(String name, byte[] bytes) {
         return BootFile.of(name, bytes);
     }
@@ -179,9 +216,5 @@ final class Images {
 
     private static int align(int value) {
         return (value + 15) & -16;
-    }
-
-    private static ByteBuffer littleEndian(int size) {
-        return ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
     }
 }

@@ -6,6 +6,10 @@ package dev.frond.firmware;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,18 +17,16 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
-import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 class KernelImageTest {
     @TempDir private Path directory;
 
     @Test
     void eachFormatIsRecognised() throws IOException, BootException {
-        assertThat(open("a", Images.bzImage().array())).isInstanceOf(LinuxBoot.class);
+        assertThat(open("a", Images.bytes(Images.bzImage()))).isInstanceOf(LinuxBoot.class);
         assertThat(open("b", Images.pvhKernel())).isInstanceOf(PvhBoot.class);
-        assertThat(open("c", Images.multibootElf(false, Images.multibootHeader(0)))).isInstanceOf(Multiboot1.class);
+        assertThat(open("c", Images.multibootElf(false, Images.multibootHeader(0))))
+                .isInstanceOf(Multiboot1.class);
         assertThat(open("d", Images.multibootFlat())).isInstanceOf(Multiboot1.class);
     }
 
@@ -50,8 +52,10 @@ class KernelImageTest {
         assertThatThrownBy(() -> KernelImage.open(directory))
                 .isInstanceOf(BootException.class)
                 .hasMessage(directory + ": is a directory; accepted is a file");
-        assertThatThrownBy(() -> open("empty", new byte[0])).hasMessageEndingWith("empty: is empty");
-        assertThatThrownBy(() -> open("text", "hello".getBytes(java.nio.charset.StandardCharsets.US_ASCII)))
+        assertThatThrownBy(() -> open("empty", new byte[0]))
+                .hasMessageEndingWith("empty: is empty");
+        assertThatThrownBy(() ->
+                        open("text", "hello".getBytes(java.nio.charset.StandardCharsets.US_ASCII)))
                 .hasMessageEndingWith("text: not a kernel; " + KernelImage.ACCEPTED);
         assertThatThrownBy(() -> KernelImage.open(Path.of("/dev/null")))
                 .hasMessage("/dev/null: is not a regular file");
@@ -85,17 +89,20 @@ class KernelImageTest {
         refused(with(good, 54, 32), "program headers of 32 bytes; accepted is 56");
         refused(with(good, 56, 0), "it has no segment to load");
         refused(with(good, 64 + 40, 1), "has more bytes in the file than in memory");
-        assertThatThrownBy(
-                        () ->
-                                KernelImage.of(
-                                        Images.file(
-                                                "elf",
-                                                Images.elf(
-                                                        true,
-                                                        0,
-                                                        List.of(new Images.Part(0, 0, new byte[8], 8, true)),
-                                                        new byte[0]))))
-                .hasMessage("elf: an ELF file with neither a PVH entry note nor a Multiboot 1 header; " + KernelImage.ACCEPTED);
+        assertThatThrownBy(() ->
+                        KernelImage.of(
+                                Images.file(
+                                        "elf",
+                                        Images.elf(
+                                                true,
+                                                0,
+                                                List.of(
+                                                        new Images.Part(
+                                                                0, 0, new byte[8], 8, true)),
+                                                new byte[0]))))
+                .hasMessage(
+                        "elf: an ELF file with neither a PVH entry note nor a Multiboot 1 header; "
+                                + KernelImage.ACCEPTED);
     }
 
     @Test
@@ -137,9 +144,12 @@ class KernelImageTest {
         for (BootArguments.Module module : modules) {
             module.file().close();
         }
-        assertThatThrownBy(() -> BootArguments.openModules(a + " x", false)).hasMessage(a + " x: no such file");
-        assertThatThrownBy(() -> BootArguments.openModules(a + ",", true)).hasMessageContaining("a file name is empty");
-        assertThatThrownBy(() -> BootArguments.openModules("a\0b", true)).isInstanceOf(BootException.class);
+        assertThatThrownBy(() -> BootArguments.openModules(a + " x", false))
+                .hasMessage(a + " x: no such file");
+        assertThatThrownBy(() -> BootArguments.openModules(a + ",", true))
+                .hasMessageContaining("a file name is empty");
+        assertThatThrownBy(() -> BootArguments.openModules("a\0b", true))
+                .isInstanceOf(BootException.class);
     }
 
     private void refused(byte[] image, String text) {

@@ -8,9 +8,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.machine.device.Longs;
 import dev.frond.machine.vcpu.CpuState;
+
+import org.junit.jupiter.api.Test;
+
 import java.nio.ByteBuffer;
 import java.util.List;
-import org.junit.jupiter.api.Test;
 
 class LinuxBootTest {
     private static final long BOOT_PARAMS = LinuxBoot.BOOT_PARAMS;
@@ -38,7 +40,7 @@ class LinuxBootTest {
         ByteBuffer image = Images.bzImage();
         machine.boot(kernel(image), QUIET);
         assertThat(machine.memory().readBytes(0x20_0000, 4096))
-                .isEqualTo(Images.range(image.array(), Images.KERNEL, 4096));
+                .isEqualTo(Images.range(Images.bytes(image), Images.KERNEL, 4096));
     }
 
     @Test
@@ -52,7 +54,8 @@ class LinuxBootTest {
     @Test
     void thePageTablesMapTheFirst4GibToThemselves() throws BootException {
         CpuState state = machine.boot(kernel(Images.bzImage()), QUIET);
-        for (long address : new long[] {0, 0x1234, 0x20_0200, 0x3FFF_FFFF, 0x4000_0000, 0xFFFF_FFFFL}) {
+        for (long address :
+                new long[] {0, 0x1234, 0x20_0200, 0x3FFF_FFFF, 0x4000_0000, 0xFFFF_FFFFL}) {
             assertThat(translate(state.cr3(), address)).isEqualTo(address);
         }
     }
@@ -66,7 +69,9 @@ class LinuxBootTest {
         assertThat(p.get(0x1EF)).as("sentinel").isZero();
         assertThat(p.getInt(0x202)).isEqualTo(image.getInt(0x202));
         assertThat(p.getLong(Images.PREF_ADDRESS)).isEqualTo(2 * Images.MIB);
-        assertThat(p.getInt(0x264)).as("the last field of the header").isEqualTo(image.getInt(0x264));
+        assertThat(p.getInt(0x264))
+                .as("the last field of the header")
+                .isEqualTo(image.getInt(0x264));
         assertThat(p.get(0x210)).as("type_of_loader").isEqualTo((byte) 0xFF);
         assertThat(p.getShort(0x1FA)).as("vid_mode").isEqualTo((short) 0xFFFF);
         assertThat(p.getInt(0x214)).as("code32_start").isEqualTo(0x20_0000);
@@ -121,7 +126,8 @@ class LinuxBootTest {
         machine.boot(
                 kernel(Images.bzImage()),
                 new BootArguments(
-                        "", List.of(Images.module("a", first, ""), Images.module("b", second, ""))));
+                        "",
+                        List.of(Images.module("a", first, ""), Images.module("b", second, ""))));
         long address = machine.u32(BOOT_PARAMS + 0x218);
         assertThat(machine.u32(BOOT_PARAMS + 0x21C)).isEqualTo(15);
         assertThat(machine.memory().readBytes(address, 5)).isEqualTo(first);
@@ -149,7 +155,8 @@ class LinuxBootTest {
         ByteBuffer image = Images.bzImage().putShort(Images.XLOADFLAGS, (short) 0);
         KernelImage kernel = kernel(image);
         CpuState state = machine.boot(kernel, QUIET);
-        assertThat(kernel.description()).isEqualTo("Linux bzImage, boot protocol 2.15, 32-bit entry");
+        assertThat(kernel.description())
+                .isEqualTo("Linux bzImage, boot protocol 2.15, 32-bit entry");
         assertThat(state.rip()).isEqualTo(0x20_0000);
         assertThat(state.cr0()).isEqualTo(0x11);
         assertThat(state.efer()).isZero();
@@ -171,7 +178,9 @@ class LinuxBootTest {
     @Test
     void aRelocatableKernelIsAlignedAsItAsks() throws BootException {
         ByteBuffer image =
-                Images.bzImage().putLong(Images.PREF_ADDRESS, 0x12_3000).putInt(Images.KERNEL_ALIGNMENT, 0x1_0000);
+                Images.bzImage()
+                        .putLong(Images.PREF_ADDRESS, 0x12_3000)
+                        .putInt(Images.KERNEL_ALIGNMENT, 0x1_0000);
         assertThat(machine.boot(kernel(image), QUIET).rip()).isEqualTo(0x13_0200);
     }
 
@@ -180,7 +189,8 @@ class LinuxBootTest {
         ByteBuffer image = Images.bzImage().putShort(Images.VERSION, (short) 0x0202);
         CpuState state = machine.boot(kernel(image), withInitrd(new byte[] {1}));
         assertThat(state.rip()).isEqualTo(0x10_0000);
-        assertThatThrownBy(() -> machine.boot(kernel(image), new BootArguments("x".repeat(256), List.of())))
+        assertThatThrownBy(() ->
+                        machine.boot(kernel(image), new BootArguments("x".repeat(256), List.of())))
                 .hasMessageContaining("256 bytes; accepted are at most 255");
     }
 
@@ -190,12 +200,11 @@ class LinuxBootTest {
         assertThatThrownBy(() -> machine.boot(kernel(image), QUIET))
                 .isInstanceOf(BootException.class)
                 .hasMessage(
-                        "vmlinuz: Linux kernel: the kernel needs at least 53 MiB of memory; the machine"
-                                + " has 8 MiB");
-        assertThatThrownBy(
-                        () ->
-                                machine.boot(
-                                        kernel(Images.bzImage()), withInitrd(new byte[6 * Images.MIB])))
+                        "vmlinuz: Linux kernel: the kernel needs at least 53 MiB of memory; the"
+                                + " machine has 8 MiB");
+        assertThatThrownBy(() ->
+                        machine.boot(
+                                kernel(Images.bzImage()), withInitrd(new byte[6 * Images.MIB])))
                 .hasMessage(
                         "vmlinuz: Linux kernel: the kernel with its initrd needs at least 10 MiB of"
                                 + " memory; the machine has 8 MiB");
@@ -204,7 +213,8 @@ class LinuxBootTest {
     @Test
     void theAmountThatIsToldIsEnough() throws BootException {
         ByteBuffer image = Images.bzImage().putInt(Images.INIT_SIZE, 50 * Images.MIB);
-        assertThat(TestMachine.pc(53L * Images.MIB).boot(kernel(image), QUIET).rip()).isEqualTo(0x20_0200);
+        assertThat(TestMachine.pc(53L * Images.MIB).boot(kernel(image), QUIET).rip())
+                .isEqualTo(0x20_0200);
         TestMachine ten = TestMachine.pc(10L * Images.MIB);
         assertThat(ten.boot(kernel(Images.bzImage()), withInitrd(new byte[6 * Images.MIB])).rip())
                 .isEqualTo(0x20_0200);
@@ -222,12 +232,14 @@ class LinuxBootTest {
 
     @Test
     void aCommandLineThatTheKernelWouldCutIsRefused() {
-        assertThatThrownBy(
-                        () ->
-                                machine.boot(
-                                        kernel(Images.bzImage()), new BootArguments("ä".repeat(1024), List.of())))
+        assertThatThrownBy(() ->
+                        machine.boot(
+                                kernel(Images.bzImage()),
+                                new BootArguments("ä".repeat(1024), List.of())))
                 .isInstanceOf(BootException.class)
-                .hasMessage("vmlinuz: Linux kernel: the command line has 2048 bytes; accepted are at most 2047");
+                .hasMessage(
+                        "vmlinuz: Linux kernel: the command line has 2048 bytes; accepted are at"
+                                + " most 2047");
     }
 
     @Test
@@ -246,21 +258,31 @@ class LinuxBootTest {
 
     @Test
     void badHeadersAreToldInOneLine() {
-        refused(Images.bzImage().putShort(Images.VERSION, (short) 0x0201), "boot protocol 2.01; accepted is 2.02");
+        refused(
+                Images.bzImage().putShort(Images.VERSION, (short) 0x0201),
+                "boot protocol 2.01; accepted is 2.02");
         refused(Images.bzImage().put(Images.LOADFLAGS, (byte) 0), "it is a zImage");
         refused(Images.bzImage().put(Images.SETUP_SECTS, (byte) 64), "truncated");
-        refused(Images.bzImage().putInt(Images.SYSSIZE, 258), "truncated: it has 4096 of 4128 bytes");
-        refused(Images.bzImage().putInt(Images.KERNEL_ALIGNMENT, 0x3000), "accepted are powers of two");
+        refused(
+                Images.bzImage().putInt(Images.SYSSIZE, 258),
+                "truncated: it has 4096 of 4128 bytes");
+        refused(
+                Images.bzImage().putInt(Images.KERNEL_ALIGNMENT, 0x3000),
+                "accepted are powers of two");
         refused(Images.bzImage().putInt(Images.KERNEL_ALIGNMENT, 0), "accepted are powers of two");
         refused(Images.bzImage().putLong(Images.PREF_ADDRESS, -4096), "accepted are addresses");
-        refused(Images.bzImage().putLong(Images.PREF_ADDRESS, Long.MAX_VALUE), "accepted are addresses");
+        refused(
+                Images.bzImage().putLong(Images.PREF_ADDRESS, Long.MAX_VALUE),
+                "accepted are addresses");
         refused(Images.bzImage().putLong(Images.PREF_ADDRESS, 1L << 32), "accepted are addresses");
         refused(Images.bzImage().putInt(Images.INIT_SIZE, -1), "accepted are addresses");
     }
 
     @Test
     void codeThatFillsItsLastParagraphOnlyInPartIsWhole() throws BootException {
-        ByteBuffer image = ByteBuffer.wrap(Images.range(Images.bzImage().array(), 0, Images.KERNEL + 4090));
+        ByteBuffer image =
+                ByteBuffer.wrap(
+                        Images.range(Images.bytes(Images.bzImage()), 0, Images.KERNEL + 4090));
         assertThat(machine.boot(kernel(image), QUIET).rip()).isEqualTo(0x20_0200);
     }
 
@@ -272,7 +294,7 @@ class LinuxBootTest {
     }
 
     private static KernelImage kernel(ByteBuffer image) throws BootException {
-        KernelImage kernel = KernelImage.of(Images.file("vmlinuz", image.array()));
+        KernelImage kernel = KernelImage.of(Images.file("vmlinuz", Images.bytes(image)));
         assertThat(kernel).isInstanceOf(LinuxBoot.class);
         return kernel;
     }

@@ -10,8 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Takes the ELF vmlinux out of a bzImage whose payload is LZ4 in the legacy frame, as Debian's are: a
- * magic number, then blocks of up to 8 MiB, each behind its compressed size (lz4_Frame_format.md,
+ * Takes the ELF vmlinux out of a bzImage whose payload is LZ4 in the legacy frame, as Debian's are:
+ * a magic number, then blocks of up to 8 MiB, each behind its compressed size (lz4_Frame_format.md,
  * lz4_Block_format.md). The payload ends with the size of the whole.
  */
 final class Lz4Vmlinux {
@@ -21,7 +21,8 @@ final class Lz4Vmlinux {
 
     /** The vmlinux of {@code bzImage}. */
     static byte[] extract(Path bzImage) throws IOException {
-        ByteBuffer image = ByteBuffer.wrap(Files.readAllBytes(bzImage)).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer image =
+                ByteBuffer.wrap(Files.readAllBytes(bzImage)).order(ByteOrder.LITTLE_ENDIAN);
         int setup = ((image.get(0x1F1) & 0xFF) + 1) * 512;
         int from = setup + image.getInt(0x248);
         int length = image.getInt(0x24C);

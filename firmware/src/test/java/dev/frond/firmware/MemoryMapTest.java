@@ -6,28 +6,28 @@ package dev.frond.firmware;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.frond.firmware.MemoryMap.Range;
-import dev.frond.firmware.MemoryMap.Type;
-import java.util.List;
 import org.junit.jupiter.api.Test;
+
+import java.util.List;
 
 class MemoryMapTest {
     @Test
     void smallMemoryEndsInTheAcpiTables() {
         assertThat(MemoryMap.pc(16 << 20, 5000).ranges())
                 .containsExactly(
-                        new Range(0, 0x9FC00, Type.RAM),
-                        new Range(0x9FC00, 0x400, Type.RESERVED),
-                        new Range(0xE0000, 0x20000, Type.RESERVED),
-                        new Range(0x10_0000, 0xEF_E000, Type.RAM),
-                        new Range(0xFF_E000, 0x2000, Type.ACPI));
+                        new MemoryMap.Range(0, 0x9FC00, MemoryMap.Type.RAM),
+                        new MemoryMap.Range(0x9FC00, 0x400, MemoryMap.Type.RESERVED),
+                        new MemoryMap.Range(0xE0000, 0x20000, MemoryMap.Type.RESERVED),
+                        new MemoryMap.Range(0x10_0000, 0xEF_E000, MemoryMap.Type.RAM),
+                        new MemoryMap.Range(0xFF_E000, 0x2000, MemoryMap.Type.ACPI));
     }
 
     @Test
     void whatDoesNotFitBelow3GibStandsAt4Gib() {
         MemoryMap map = MemoryMap.pc(6L << 30, 4096);
         assertThat(map.lowTop()).isEqualTo(0xBFFF_F000L);
-        assertThat(map.ranges().getLast()).isEqualTo(new Range(1L << 32, 3L << 30, Type.RAM));
+        assertThat(map.ranges().getLast())
+                .isEqualTo(new MemoryMap.Range(1L << 32, 3L << 30, MemoryMap.Type.RAM));
         assertThat(map.isRam(1L << 32, 3L << 30)).isTrue();
         assertThat(map.isRam(1L << 32, (3L << 30) + 1)).isFalse();
         assertThat(MemoryMap.pc(3L << 30, 4096).ranges()).hasSize(5);
@@ -49,14 +49,17 @@ class MemoryMapTest {
 
     @Test
     void badMapsAreRefused() {
-        assertThatThrownBy(() -> MemoryMap.pc(1 << 20, 4096)).hasMessageContaining("accepted are multiples of 4096 from 1056768");
+        assertThatThrownBy(() -> MemoryMap.pc(1 << 20, 4096))
+                .hasMessageContaining("accepted are multiples of 4096 from 1056768");
         assertThatThrownBy(() -> MemoryMap.pc((16 << 20) + 1, 0)).hasMessageContaining("16777217");
         assertThatThrownBy(() -> new MemoryMap(List.of())).hasMessageContaining("0 ranges");
-        assertThatThrownBy(
-                        () ->
-                                new MemoryMap(
-                                        List.of(new Range(0, 0x2000, Type.RAM), new Range(0x1000, 1, Type.RAM))))
+        assertThatThrownBy(() ->
+                        new MemoryMap(
+                                List.of(
+                                        new MemoryMap.Range(0, 0x2000, MemoryMap.Type.RAM),
+                                        new MemoryMap.Range(0x1000, 1, MemoryMap.Type.RAM))))
                 .hasMessageContaining("range 1 is not above");
-        assertThatThrownBy(() -> new Range(Long.MAX_VALUE, 1, Type.RAM)).hasMessageContaining("7fffffffffffffff");
+        assertThatThrownBy(() -> new MemoryMap.Range(Long.MAX_VALUE, 1, MemoryMap.Type.RAM))
+                .hasMessageContaining("7fffffffffffffff");
     }
 }

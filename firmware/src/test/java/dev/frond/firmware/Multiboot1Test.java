@@ -7,12 +7,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.machine.vcpu.CpuState;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.util.List;
+
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
 
 class Multiboot1Test {
     private static final byte[] HEADER = Images.multibootHeader(3);
@@ -24,23 +26,29 @@ class Multiboot1Test {
     void anElfIsEnteredInProtectedModeAtItsPhysicalEntry(boolean is64) throws BootException {
         KernelImage kernel = kernel(Images.multibootElf(is64, HEADER));
         CpuState state = machine.boot(kernel, BootArguments.NONE);
-        assertThat(kernel.description()).isEqualTo("Multiboot 1 kernel, ELF" + (is64 ? "64" : "32"));
+        assertThat(kernel.description())
+                .isEqualTo("Multiboot 1 kernel, ELF" + (is64 ? "64" : "32"));
         assertThat(state.rip()).isEqualTo(0x10_0020);
         assertThat(state.gprs().at(0)).as("EAX").isEqualTo(0x2BAD_B002);
         assertThat(state.cr0() & 0x8000_0001L).as("PE, no PG").isEqualTo(1);
         assertThat(state.efer()).isZero();
         assertThat(state.rflags()).isEqualTo(2);
         assertThat(state.cs().attributes()).isEqualTo(0xC09B);
-        for (CpuState.Segment data : List.of(state.ds(), state.es(), state.fs(), state.gs(), state.ss())) {
+        for (CpuState.Segment data :
+                List.of(state.ds(), state.es(), state.fs(), state.gs(), state.ss())) {
             assertThat(data).isEqualTo(new CpuState.Segment(0x18, 0, -1, 0xC093));
         }
-        assertThat(machine.memory().readBytes(0x10_1000, 0x100)).isEqualTo(Images.pattern(0x100, 13));
+        assertThat(machine.memory().readBytes(0x10_1000, 0x100))
+                .isEqualTo(Images.pattern(0x100, 13));
         assertThat(machine.memory().readBytes(0x10_0040, HEADER.length)).isEqualTo(HEADER);
     }
 
     @Test
     void theInformationStructureHoldsMemoryNameAndCommandLine() throws BootException {
-        CpuState state = machine.boot(kernel(Images.multibootElf(false, HEADER)), new BootArguments("a=1 b", List.of()));
+        CpuState state =
+                machine.boot(
+                        kernel(Images.multibootElf(false, HEADER)),
+                        new BootArguments("a=1 b", List.of()));
         long info = state.gprs().at(3);
         assertThat(machine.u32(info)).isEqualTo(0b10_0100_1101);
         assertThat(machine.u32(info + 4)).as("mem_lower").isEqualTo(639);
@@ -52,7 +60,8 @@ class Multiboot1Test {
 
     @Test
     void theMemoryMapIsAListOfSizedEntries() throws BootException {
-        CpuState state = machine.boot(kernel(Images.multibootElf(false, HEADER)), BootArguments.NONE);
+        CpuState state =
+                machine.boot(kernel(Images.multibootElf(false, HEADER)), BootArguments.NONE);
         long info = state.gprs().at(3);
         long at = machine.u32(info + 48);
         long end = at + machine.u32(info + 44);
@@ -75,7 +84,9 @@ class Multiboot1Test {
                         kernel(Images.multibootElf(false, HEADER)),
                         new BootArguments(
                                 "",
-                                List.of(Images.module("initrd", first, "x y"), Images.module("m2", second, ""))));
+                                List.of(
+                                        Images.module("initrd", first, "x y"),
+                                        Images.module("m2", second, ""))));
         long info = state.gprs().at(3);
         assertThat(machine.u32(info + 20)).isEqualTo(2);
         long list = machine.u32(info + 24);
@@ -97,7 +108,8 @@ class Multiboot1Test {
         CpuState state = machine.boot(kernel, BootArguments.NONE);
         assertThat(kernel.description()).isEqualTo("Multiboot 1 kernel, addresses in its header");
         assertThat(state.rip()).isEqualTo(0x10_0100);
-        assertThat(machine.memory().readBytes(0x10_0000, 0x800)).isEqualTo(Images.range(image, 0x10, 0x800));
+        assertThat(machine.memory().readBytes(0x10_0000, 0x800))
+                .isEqualTo(Images.range(image, 0x10, 0x800));
         assertThat(machine.memory().readBytes(0x10_0800, 0x1800)).containsOnly(0);
         assertThat(machine.memory().read(0x10_2000, 1)).isEqualTo(0xA5);
     }
@@ -106,13 +118,15 @@ class Multiboot1Test {
     void withoutEndAddressesTheRestOfTheFileIsLoaded() throws BootException {
         byte[] image = flat(0x10_0010, 0x10_0000, 0, 0, 0x10_0100);
         machine.boot(kernel(image), BootArguments.NONE);
-        assertThat(machine.memory().readBytes(0x10_0000, 0xFF0)).isEqualTo(Images.range(image, 0x10, 0xFF0));
+        assertThat(machine.memory().readBytes(0x10_0000, 0xFF0))
+                .isEqualTo(Images.range(image, 0x10, 0xFF0));
         assertThat(machine.memory().read(0x10_0FF0, 8)).isZero();
     }
 
     @Test
     void theGuestHasAStackThatNothingElseUses() throws BootException {
-        CpuState state = machine.boot(kernel(Images.multibootElf(false, HEADER)), BootArguments.NONE);
+        CpuState state =
+                machine.boot(kernel(Images.multibootElf(false, HEADER)), BootArguments.NONE);
         long stack = state.gprs().at(4);
         assertThat(machine.map().isRam(stack - 4096, 4096)).isTrue();
         assertThat(machine.memory().readBytes(stack - 4096, 4096)).containsOnly(0);
@@ -120,24 +134,41 @@ class Multiboot1Test {
 
     @Test
     void aTextModeIsGrantedAndAGraphicsModeRefused() throws BootException {
-        byte[] text = Images.multibootElf(false, Images.multibootHeader(4, 0, 0, 0, 0, 0, 1, 80, 25, 0));
+        byte[] text =
+                Images.multibootElf(false, Images.multibootHeader(4, 0, 0, 0, 0, 0, 1, 80, 25, 0));
         long info = machine.boot(kernel(text), BootArguments.NONE).gprs().at(3);
         assertThat(machine.u32(info) & 1 << 12).isNotZero();
         assertThat(machine.u64(info + 88)).isEqualTo(0xB8000);
         assertThat(machine.memory().read(info + 109, 1)).isEqualTo(2);
-        byte[] graphics = Images.multibootElf(false, Images.multibootHeader(4, 0, 0, 0, 0, 0, 0, 800, 600, 32));
+        byte[] graphics =
+                Images.multibootElf(
+                        false, Images.multibootHeader(4, 0, 0, 0, 0, 0, 0, 800, 600, 32));
         refused(graphics, "it requires a graphics mode, and the machine has no display");
     }
 
     @Test
     void badHeadersAreToldInOneLine() {
-        refused(Images.multibootElf(false, Images.multibootHeader(0x103)), "its header requires features 0x100");
-        refused(flat(0x10_0010, 0x10_0020, 0x10_0800, 0, 0x10_0100), "load_addr 0x100020 does not fit");
-        refused(flat(0x10_0030, 0x10_0000, 0x10_0800, 0, 0x10_0100), "load_addr 0x100000 does not fit");
-        refused(flat(0x10_0010, 0x10_0000, 0x10_0000, 0, 0x10_0100), "load_end_addr 0x100000 is not above");
-        refused(flat(0x10_0010, 0x10_0000, 0x10_2000, 0, 0x10_0100), "truncated: it has 4080 of 8192 bytes");
-        refused(flat(0x10_0010, 0x10_0000, 0x10_0800, 0x10_0700, 0x10_0100), "bss_end_addr 0x100700 is below");
-        refused(flat(0x10_0010, 0x10_0000, 0x10_0800, 0, 0x10_0800), "entry point 0x100800 is outside");
+        refused(
+                Images.multibootElf(false, Images.multibootHeader(0x103)),
+                "its header requires features 0x100");
+        refused(
+                flat(0x10_0010, 0x10_0020, 0x10_0800, 0, 0x10_0100),
+                "load_addr 0x100020 does not fit");
+        refused(
+                flat(0x10_0030, 0x10_0000, 0x10_0800, 0, 0x10_0100),
+                "load_addr 0x100000 does not fit");
+        refused(
+                flat(0x10_0010, 0x10_0000, 0x10_0000, 0, 0x10_0100),
+                "load_end_addr 0x100000 is not above");
+        refused(
+                flat(0x10_0010, 0x10_0000, 0x10_2000, 0, 0x10_0100),
+                "truncated: it has 4080 of 8192 bytes");
+        refused(
+                flat(0x10_0010, 0x10_0000, 0x10_0800, 0x10_0700, 0x10_0100),
+                "bss_end_addr 0x100700 is below");
+        refused(
+                flat(0x10_0010, 0x10_0000, 0x10_0800, 0, 0x10_0800),
+                "entry point 0x100800 is outside");
         refused(flat(0xA_0010, 0xA_0000, 0xA_0800, 0, 0xA_0100), "that is not RAM");
         byte[] noAddresses = Images.pattern(0x100, 3);
         System.arraycopy(HEADER, 0, noAddresses, 0x20, HEADER.length);

@@ -7,8 +7,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.machine.vcpu.CpuState;
-import java.util.List;
+
 import org.junit.jupiter.api.Test;
+
+import java.util.List;
 
 class PvhBootTest {
     private final TestMachine machine = TestMachine.pc(8 * Images.MIB);
@@ -30,22 +32,27 @@ class PvhBootTest {
         assertThat(state.tr().base()).isZero();
         assertThat(state.tr().limit()).isEqualTo(0x67);
         assertThat(state.tr().attributes()).as("32-bit TSS, active").isEqualTo(0x8B);
-        assertThat(machine.u64(state.gdtr().base() + state.cs().selector())).isEqualTo(0x00CF_9B00_0000_FFFFL);
+        assertThat(machine.u64(state.gdtr().base() + state.cs().selector()))
+                .isEqualTo(0x00CF_9B00_0000_FFFFL);
     }
 
     @Test
     void theSegmentsAreLoadedToTheirPhysicalAddressesWithZeroesBehind() throws BootException {
         machine.scribble();
         machine.boot(kernel(Images.pvhKernel()), BootArguments.NONE);
-        assertThat(machine.memory().readBytes(0x10_0000, 0x1000)).isEqualTo(Images.pattern(0x1000, 3));
-        assertThat(machine.memory().readBytes(0x20_0000, 0x123)).isEqualTo(Images.pattern(0x123, 5));
+        assertThat(machine.memory().readBytes(0x10_0000, 0x1000))
+                .isEqualTo(Images.pattern(0x1000, 3));
+        assertThat(machine.memory().readBytes(0x20_0000, 0x123))
+                .isEqualTo(Images.pattern(0x123, 5));
         assertThat(machine.memory().readBytes(0x20_0123, 0x2000 - 0x123)).containsOnly(0);
         assertThat(machine.memory().read(0x20_2000, 1)).as("behind the segment").isEqualTo(0xA5);
     }
 
     @Test
     void theStartInfoLeadsToCommandLineMemoryMapAndRsdp() throws BootException {
-        CpuState state = machine.boot(kernel(Images.pvhKernel()), new BootArguments("console=hvc0", List.of()));
+        CpuState state =
+                machine.boot(
+                        kernel(Images.pvhKernel()), new BootArguments("console=hvc0", List.of()));
         long info = state.gprs().at(3);
         assertThat(machine.u32(info)).isEqualTo(0x336E_C578);
         assertThat(machine.u32(info + 4)).as("version").isEqualTo(1);
@@ -72,7 +79,10 @@ class PvhBootTest {
                 machine.boot(
                         kernel(Images.pvhKernel()),
                         new BootArguments(
-                                "", List.of(Images.module("initrd", first, "a b"), Images.module("x", second, ""))));
+                                "",
+                                List.of(
+                                        Images.module("initrd", first, "a b"),
+                                        Images.module("x", second, ""))));
         long info = state.gprs().at(3);
         assertThat(machine.u32(info + 12)).isEqualTo(2);
         long list = machine.u64(info + 16);
@@ -109,27 +119,34 @@ class PvhBootTest {
 
     @Test
     void aKernelThatDoesNotFitIsRefusedWithTheReason() {
-        assertThatThrownBy(() -> machine.boot(kernel(at(0x40_0000, 50 * Images.MIB)), BootArguments.NONE))
+        assertThatThrownBy(() ->
+                        machine.boot(kernel(at(0x40_0000, 50 * Images.MIB)), BootArguments.NONE))
                 .isInstanceOf(BootException.class)
-                .hasMessageContaining("too little memory for it: 8 MiB; accepted is 55 MiB and more");
+                .hasMessageContaining(
+                        "too little memory for it: 8 MiB; accepted is 55 MiB and more");
         assertThatThrownBy(() -> machine.boot(kernel(at(0xE_0000, 0x1000)), BootArguments.NONE))
                 .hasMessageContaining("0xe0000..0xe0fff: that is not RAM");
         assertThatThrownBy(() -> machine.boot(kernel(at(0xD000_0000L, 1)), BootArguments.NONE))
                 .hasMessageContaining("that is not RAM");
-        assertThatThrownBy(() -> machine.boot(kernel(at(0x10_0000, Long.MAX_VALUE)), BootArguments.NONE))
+        assertThatThrownBy(() ->
+                        machine.boot(kernel(at(0x10_0000, Long.MAX_VALUE)), BootArguments.NONE))
                 .hasMessageContaining("passes the end of the address space");
     }
 
     @Test
     void aModuleThatDoesNotFitIsRefusedWithItsName() {
-        assertThatThrownBy(
-                        () ->
-                                machine.boot(
-                                        kernel(Images.pvhKernel()),
-                                        new BootArguments(
-                                                "", List.of(Images.module("big", new byte[8 * Images.MIB], "")))))
+        assertThatThrownBy(() ->
+                        machine.boot(
+                                kernel(Images.pvhKernel()),
+                                new BootArguments(
+                                        "",
+                                        List.of(
+                                                Images.module(
+                                                        "big", new byte[8 * Images.MIB], "")))))
                 .isInstanceOf(BootException.class)
-                .hasMessage("big: 8388608 bytes do not fit beside vmlinux into the memory below 0x7f0000");
+                .hasMessage(
+                        "big: 8388608 bytes do not fit beside vmlinux into the memory below"
+                                + " 0x7f0000");
     }
 
     @Test

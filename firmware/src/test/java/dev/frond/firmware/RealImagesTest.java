@@ -6,14 +6,16 @@ package dev.frond.firmware;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.frond.machine.vcpu.CpuState;
+
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
 
 /**
  * Kernels as distributions ship them. Set the system property frond.kernels to a folder that holds
@@ -34,7 +36,8 @@ class RealImagesTest {
     @Test
     void debiansCloudKernelStartsAtItsPreferredAddress() throws IOException, BootException {
         try (KernelImage kernel = KernelImage.open(cloudKernel())) {
-            assertThat(kernel.description()).isEqualTo("Linux bzImage, boot protocol 2.15, 64-bit entry");
+            assertThat(kernel.description())
+                    .isEqualTo("Linux bzImage, boot protocol 2.15, 64-bit entry");
             CpuState state = machine.boot(kernel, BootArguments.NONE);
             assertThat(state.rip()).isEqualTo(0x100_0200);
             assertThat(machine.u32(LinuxBoot.BOOT_PARAMS + 0x202)).isEqualTo(0x5372_6448);
@@ -68,13 +71,16 @@ class RealImagesTest {
             CpuState state = machine.boot(kernel, BootArguments.NONE);
             assertThat(state.rip()).isEqualTo(0x10_0024);
             assertThat(machine.u32(0x10_0004)).isEqualTo(0x1BAD_B002);
-            assertThat(machine.string(machine.u32(state.gprs().at(3) + 16))).endsWith("invaders.exec");
+            assertThat(machine.string(machine.u32(state.gprs().at(3) + 16)))
+                    .endsWith("invaders.exec");
         }
     }
 
     private Path cloudKernel() throws IOException {
         try (Stream<Path> files = Files.list(kernels)) {
-            return files.filter(f -> f.getFileName().toString().matches("vmlinuz-.*cloud-amd64")).findFirst().orElseThrow();
+            return files.filter(f -> f.getFileName().toString().matches("vmlinuz-.*cloud-amd64"))
+                    .findFirst()
+                    .orElseThrow();
         }
     }
 }

@@ -7,6 +7,7 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.CpuState;
+
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 import java.io.BufferedReader;
 import java.io.File;
@@ -19,6 +20,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 
+@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 final class TerminalTest {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
@@ -181,6 +183,33 @@ final class TerminalTest {
             assertThat(program.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
             assertThat(program.exitValue()).isEqualTo(3);
             assertThat(pty.isRaw()).isFalse();
+        }
+    }
+
+    @Test
+    void aBackgroundJobLeavesTheTerminalToTheShellAndIsNotStopped() throws Exception {
+        try (Pty pty = new Pty()) {
+            // A shell with job control holds the terminal while its job runs. It finds the terminal
+            // by its error output.
+            String background = "exec bash -mc '\"$@\" 2>&3 & wait $!' - \"$@\" 3>&2 2>&0";
+            Process shell =
+                    start(
+                            pty,
+                            List.of("setsid", "--ctty", "--wait", "bash", "-c", background, "-"),
+                            "wait");
+            try (BufferedReader err = shell.errorReader()) {
+                assertThat(err.readLine()).isEqualTo("raw");
+                assertThat(pty.isRaw()).isFalse();
+                ProcessHandle job =
+                        shell.descendants()
+                                .filter(child -> child.children().findAny().isEmpty())
+                                .findFirst()
+                                .orElseThrow();
+                send("TERM", job.pid());
+                assertThat(shell.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
+                assertThat(shell.exitValue()).isEqualTo(128 + Signals.Name.TERM.number());
+                assertThat(pty.isRaw()).isFalse();
+            }
         }
     }
 

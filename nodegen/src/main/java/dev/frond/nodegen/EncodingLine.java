@@ -177,6 +177,6 @@ final class EncodingLine {
     }
 
     private static boolean isSized(String operand) {
-        return operand.matches("s?[EGRZMIJOXYVWCD][bwdqvyz]");
+        return operand.matches("[EGRZMOXYCD][bwdqvyz]|Iv");
     }
 }

@@ -9,6 +9,7 @@ import dev.frond.machine.device.Longs;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
@@ -26,7 +27,7 @@ import java.util.stream.Stream;
  */
 public final class RandomState {
     private static final int ROUNDS = 2;
-    private static final int TRIES = 24;
+    private static final int TRIES = 16;
 
     private final Random random;
 
@@ -38,28 +39,25 @@ public final class RandomState {
     public static <S extends Record> S from(S valid, Random random) {
         @SuppressWarnings("unchecked")
         Class<S> type = (Class<S>) valid.getClass();
-        return type.cast(new RandomState(random).walk(valid));
+        return type.cast(new RandomState(random).walk(valid, ROUNDS));
     }
 
-    private Record walk(Record valid) {
-        RecordComponent[] components = valid.getClass().getRecordComponents();
-        Object[] values = new Object[components.length];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = component(valid, components[i]);
-        }
+    private Record walk(Record valid, int rounds) {
+        Shape shape = Shape.of(valid.getClass());
+        Object[] values = shape.values(valid);
         Record state = valid;
         List<Integer> order = new ArrayList<>();
         for (int i = 0; i < values.length; i++) {
             order.add(i);
         }
-        for (int round = 0; round < ROUNDS; round++) {
+        for (int round = 0; round < rounds; round++) {
             Collections.shuffle(order, random);
             for (int i : order) {
                 Object before = values[i];
                 Optional<Record> accepted = Optional.empty();
                 for (int attempt = 0; attempt < TRIES && accepted.isEmpty(); attempt++) {
-                    values[i] = value(components[i].getGenericType(), before);
-                    accepted = construct(valid.getClass(), values);
+                    values[i] = value(shape.types[i], before);
+                    accepted = shape.construct(values);
                 }
                 if (accepted.isEmpty()) {
                     values[i] = before;
@@ -101,9 +99,8 @@ public final class RandomState {
         return switch (random.nextInt(7)) {
             case 0 -> random.nextInt(2);
             case 1 -> random.nextInt(16);
-            case 2 -> random.nextInt(256);
-            case 3 -> random.nextInt(65536);
-            case 4 -> random.nextInt();
+            case 2, 3 -> random.nextInt(256);
+            case 4 -> random.nextInt(65536);
             case 5 -> random.nextLong(1L << 40);
             default -> random.nextLong();
         };
@@ -129,9 +126,9 @@ public final class RandomState {
 
     private Record record(Class<?> declared, Record near) {
         if (declared.isSealed() && random.nextBoolean()) {
-            return walk((Record) zero(declared));
+            return walk((Record) zero(declared), 1);
         }
-        return walk(near);
+        return walk(near, 1);
     }
 
     /** Some valid value of a type: of a record its {@code RESET}, or all components zero. */
@@ -167,57 +164,90 @@ public final class RandomState {
             Class<?>[] permitted = type.getPermittedSubclasses();
             return zero(permitted[random.nextInt(permitted.length)]);
         }
-        return reset(type)
-                .or(() ->
-                        construct(
-                                type,
-                                Stream.of(type.getRecordComponents())
-                                        .map(c -> zero(c.getGenericType()))
-                                        .toArray()))
+        Shape shape = Shape.of(type);
+        return shape.reset()
+                .or(() -> shape.construct(Stream.of(shape.types).map(this::zero).toArray()))
                 .orElseThrow(() ->
                         new AssertionError(
                                 type + " needs a constant RESET: it does not take all zeros"));
     }
 
-    private static Optional<Record> reset(Class<?> type) {
-        try {
-            Field field = type.getDeclaredField("RESET");
-            field.setAccessible(true);
-            return Optional.of((Record) field.get(null));
-        } catch (NoSuchFieldException e) {
-            return Optional.empty();
-        } catch (IllegalAccessException e) {
-            throw new AssertionError(e);
-        }
-    }
+    /** What reflection tells of a record type; costly to ask for, so kept for each. */
+    private static final class Shape {
+        private static final ClassValue<Shape> OF =
+                new ClassValue<>() {
+                    @Override
+                    protected Shape computeValue(Class<?> type) {
+                        return new Shape(type);
+                    }
+                };
 
-    private static Object component(Record state, RecordComponent component) {
-        try {
-            component.getAccessor().setAccessible(true);
-            return component.getAccessor().invoke(state);
-        } catch (ReflectiveOperationException e) {
-            throw new LinkageError("cannot read " + component, e);
-        }
-    }
+        final Type[] types;
+        private final Method[] accessors;
+        private final Constructor<?> constructor;
+        private final Optional<Field> reset;
 
-    private static Optional<Record> construct(Class<?> type, Object[] values) {
-        Class<?>[] types =
-                Stream.of(type.getRecordComponents())
-                        .map(RecordComponent::getType)
-                        .toArray(Class<?>[]::new);
-        try {
-            Constructor<?> constructor = type.getDeclaredConstructor(types);
-            constructor.setAccessible(true);
-            return Optional.of((Record) constructor.newInstance(values));
-        } catch (InvocationTargetException e) {
-            if (e.getCause() instanceof IllegalArgumentException) {
-                return Optional.empty();
+        private Shape(Class<?> type) {
+            RecordComponent[] components = type.getRecordComponents();
+            types = Stream.of(components).map(RecordComponent::getGenericType).toArray(Type[]::new);
+            accessors =
+                    Stream.of(components).map(RecordComponent::getAccessor).toArray(Method[]::new);
+            Class<?>[] raw =
+                    Stream.of(components).map(RecordComponent::getType).toArray(Class<?>[]::new);
+            try {
+                constructor = type.getDeclaredConstructor(raw);
+            } catch (NoSuchMethodException e) {
+                throw new LinkageError("every record has a canonical constructor", e);
             }
-            throw new AssertionError(
-                    type + " refuses a value otherwise than by IllegalArgumentException",
-                    e.getCause());
-        } catch (ReflectiveOperationException e) {
-            throw new LinkageError("cannot construct " + type, e);
+            reset =
+                    Stream.of(type.getDeclaredFields())
+                            .filter(f -> f.getName().equals("RESET"))
+                            .findFirst();
+            constructor.setAccessible(true);
+            Stream.of(accessors).forEach(a -> a.setAccessible(true));
+            reset.ifPresent(f -> f.setAccessible(true));
+        }
+
+        static Shape of(Class<?> type) {
+            return OF.get(type);
+        }
+
+        Object[] values(Record state) {
+            Object[] values = new Object[accessors.length];
+            for (int i = 0; i < values.length; i++) {
+                try {
+                    values[i] = accessors[i].invoke(state);
+                } catch (ReflectiveOperationException e) {
+                    throw new LinkageError("cannot read " + accessors[i], e);
+                }
+            }
+            return values;
+        }
+
+        Optional<Record> reset() {
+            return reset.map(field -> {
+                try {
+                    return (Record) field.get(null);
+                } catch (IllegalAccessException e) {
+                    throw new LinkageError("cannot read " + field, e);
+                }
+            });
+        }
+
+        /** The record of {@code values}, or nothing if it refuses them. */
+        Optional<Record> construct(Object[] values) {
+            try {
+                return Optional.of((Record) constructor.newInstance(values));
+            } catch (InvocationTargetException e) {
+                if (e.getCause() instanceof IllegalArgumentException) {
+                    return Optional.empty();
+                }
+                throw new AssertionError(
+                        constructor + " refuses a value otherwise than by IllegalArgumentException",
+                        e.getCause());
+            } catch (ReflectiveOperationException e) {
+                throw new LinkageError("cannot call " + constructor, e);
+            }
         }
     }
 

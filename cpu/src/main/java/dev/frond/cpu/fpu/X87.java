@@ -720,9 +720,10 @@ public final class X87 {
     public static final int STATE_LONGS = 14;
 
     /**
-     * The whole state: physical registers' significands (0 to 7), their sign-and-exponent words four
-     * to a long (8, 9), control word, status word and occupied bits from bit 0, 16, 32 up (10), the
-     * two pointers (11, 12), and opcode, code and data selector from bit 0, 16, 32 up (13).
+     * The whole state: physical registers' significands (0 to 7), their sign-and-exponent words
+     * four to a long (8, 9), control word, status word and occupied bits from bit 0, 16, 32 up
+     * (10), the two pointers (11, 12), and opcode, code and data selector from bit 0, 16, 32 up
+     * (13).
      */
     public long[] save() {
         long[] state = new long[STATE_LONGS];

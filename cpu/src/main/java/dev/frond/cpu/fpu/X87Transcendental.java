@@ -558,10 +558,15 @@ public final class X87Transcendental {
             return;
         }
         reduce(e.a);
-        if (x.exp < -63) {
-            // The next term is below the last of the 128 bits, but above nothing.
-            x.sign = e.a.sign;
-            inexact(e, x);
+        if (x.exp < -40) {
+            // x + x^3 / 3, so that the side of x on which the tangent lies is not lost.
+            z.set(x);
+            z.multiply(x);
+            z.multiply(ARTANH[1]);
+            z.add(ONE);
+            z.multiply(x);
+            z.sign = e.a.sign;
+            inexact(e, z);
             return;
         }
         boolean odd = (quadrant & 1) != 0;

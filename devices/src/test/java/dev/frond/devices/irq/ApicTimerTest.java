@@ -108,6 +108,7 @@ class ApicTimerTest {
         assertThat(rig.read(0, CURRENT_COUNT)).isEqualTo(700);
         rig.write(0, LVT_TIMER, PERIODIC | VECTOR);
         assertThat(apic.pending()).isFalse();
+        assertThat(rig.read(0, CURRENT_COUNT)).isEqualTo(700);
         rig.clock.advance(60_000);
         assertThat(takeAndEnd()).isEqualTo(VECTOR);
     }
@@ -156,9 +157,23 @@ class ApicTimerTest {
     @Test
     void disablingTheApicSilencesTheTimer() {
         start(PERIODIC, DIVIDE_BY_1, 100_000);
+        assertThat(rig.clock.nextDeadline()).hasValue(100_000);
         rig.write(0, SVR, 0xFF);
+        assertThat(rig.clock.nextDeadline()).as("nothing wakes the host").isEmpty();
         rig.clock.advance(1_000_000);
         assertThat(apic.pending()).isFalse();
+    }
+
+    @Test
+    void anExpiryOfWhichTheAlarmIsLateComesWithTheOldVectorBeforeTheNewOneCounts() {
+        start(0, DIVIDE_BY_1, 1_000);
+        LocalApic.State running = apic.save();
+        rig.write(0, INITIAL_COUNT, 0);
+        rig.clock.advance(1_500);
+        apic.load(running);
+        rig.write(0, LVT_TIMER, 0x41);
+        assertThat(takeAndEnd()).isEqualTo(VECTOR);
+        assertThat(takeAndEnd()).isEqualTo(-1);
     }
 
     @Test
@@ -182,6 +197,20 @@ class ApicTimerTest {
         assertThat(apic.writeMsr(IA32_TSC_DEADLINE, 1_000)).isTrue();
         assertThat(takeAndEnd()).isEqualTo(VECTOR);
         assertThat(apic.readMsr(IA32_TSC_DEADLINE)).isZero();
+    }
+
+    @Test
+    void aDeadlineThatPassedIsNotLostToTheNextOne() {
+        rig.write(0, LVT_TIMER, TSC_DEADLINE | VECTOR);
+        assertThat(apic.writeMsr(IA32_TSC_DEADLINE, 1_000)).isTrue();
+        LocalApic.State armed = apic.save();
+        assertThat(apic.writeMsr(IA32_TSC_DEADLINE, 0)).isTrue();
+        rig.clock.advance(1_500);
+        apic.load(armed);
+        assertThat(apic.writeMsr(IA32_TSC_DEADLINE, 2_000)).isTrue();
+        assertThat(takeAndEnd()).isEqualTo(VECTOR);
+        rig.clock.advance(500);
+        assertThat(takeAndEnd()).isEqualTo(VECTOR);
     }
 
     @Test

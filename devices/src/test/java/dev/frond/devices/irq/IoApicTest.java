@@ -9,11 +9,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.machine.device.Longs;
+import dev.frond.machine.memory.AccessWidths;
+import dev.frond.machine.memory.Region;
+import dev.frond.testkit.DeviceContract;
+import dev.frond.testkit.Rig;
 
 import org.junit.jupiter.api.Test;
 
+import java.util.Random;
+
 /** The I/O APIC with two CPUs behind it. */
-class IoApicTest {
+class IoApicTest extends DeviceContract<IoApic.State> {
     private static final int LEVEL = 1 << 15;
     private static final int REMOTE_IRR = 1 << 14;
     private static final int ACTIVE_LOW = 1 << 13;
@@ -24,6 +30,38 @@ class IoApicTest {
 
     private final ApicRig rig = new ApicRig(2).enabled();
     private final IoApic io = rig.ioApic;
+
+    /** The bus has one CPU that takes every interrupt at once; EOIs come from the test. */
+    @Override
+    protected Rig<IoApic.State> newRig() {
+        ApicRig cpu = new ApicRig(1);
+        IoApic device = new IoApic(cpu.bus, 3, 0xFF_0000);
+        return new Rig<>(device, cpu.clock, new GreedyCpu(cpu))
+                .region(new Region.Io(device, 0x44, AccessWidths.DWORD, device.lock()))
+                .stimulus(r -> device.pin(r.nextInt(IoApic.PINS)).set(r.nextBoolean()))
+                .stimulus(random -> {
+                    device.write(0x00, 4, 0x10 + random.nextInt(2 * IoApic.PINS));
+                    device.write(0x10, 4, random.nextInt(0x1_0000) & 0x0001_A8FF);
+                })
+                .stimulus(random -> cpu.bus.endOfInterrupt(random.nextInt(256)))
+                .favourites(0, 0x10, 0x12, 0x13, 0x20, 0x1_0000, 0x8050, 0xA051);
+    }
+
+    @Override
+    protected IoApic.State randomState(IoApic.State reset, Random random) {
+        long[] entries = new long[IoApic.PINS];
+        for (int i = 0; i < entries.length; i++) {
+            entries[i] = random.nextLong() & 0xFF00_0000_0001_EFFFL;
+            if ((entries[i] & LEVEL) == 0) {
+                entries[i] &= ~REMOTE_IRR;
+            }
+        }
+        return new IoApic.State(
+                random.nextInt(16) << 24,
+                random.nextInt(256),
+                Longs.of(entries),
+                random.nextInt(1 << IoApic.PINS));
+    }
 
     private int entry(int pin) {
         return rig.io(0x10 + 2 * pin);
@@ -159,6 +197,7 @@ class IoApicTest {
     void anEdgeInterruptsEoiIsNotBroadcast() {
         rig.redirect(9, 0, LEVEL | 0x39);
         io.pin(9).set(true);
+        io.pin(9).set(false);
         rig.ipi(1, 0, 0x39);
         assertThat(rig.take(0)).isEqualTo(0x39);
         rig.eoi(0);
@@ -232,9 +271,13 @@ class IoApicTest {
     void anExtIntPinLetsTheCpuFetchTheVectorFromThe8259() {
         rig.redirect(0, 0, EXT_INT);
         rig.picVectors.add(0x20);
-        io.pin(0).set(true);
+        io.pin(0).pulse();
         assertThat(rig.take(0)).isEqualTo(0x20);
         assertThat(rig.apic(0).pending()).isFalse();
+        io.pin(0).pulse();
+        assertThat(rig.apic(0).pending()).isTrue();
+        rig.ipi(1, 0, 5 << 8 | 1 << 14);
+        assertThat(rig.apic(0).pending()).as("INIT forgets the request").isFalse();
     }
 
     @Test

@@ -7,20 +7,125 @@ import static dev.frond.devices.irq.ApicRig.*;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.frond.machine.device.Longs;
+import dev.frond.machine.memory.AccessWidths;
+import dev.frond.machine.memory.IoHandler;
+import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuModel;
+import dev.frond.testkit.DeviceContract;
+import dev.frond.testkit.Rig;
 
 import org.junit.jupiter.api.Test;
 
+import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.List;
+import java.util.Random;
 import java.util.Set;
 
 /** One CPU and its local APIC: registers, priorities, pins, modes. */
-class LocalApicTest {
+class LocalApicTest extends DeviceContract<LocalApic.State> {
     private final ApicRig rig = new ApicRig(1);
     private final LocalApic apic = rig.apic(0);
 
     private static final int SELF = 1 << 18;
+
+    /** All MSRs of the controller, 8 bytes apart; one that faults reads as "faults". */
+    private record Msrs(LocalApic apic) implements IoHandler {
+        private static final int SIZE = 0x102 * 8;
+        private static final long FAULTS = 0xFA17_FA17_FA17_FA17L;
+
+        private static int index(long offset) {
+            int number = (int) (offset >> 3);
+            return switch (number) {
+                case 0x100 -> IA32_APIC_BASE;
+                case 0x101 -> IA32_TSC_DEADLINE;
+                default -> 0x800 + number;
+            };
+        }
+
+        @Override
+        public long read(long offset, int size) {
+            return apic.readable(index(offset)) ? apic.readMsr(index(offset)) : FAULTS;
+        }
+
+        @Override
+        public void write(long offset, int size, long value) {
+            if (!apic.writeMsr(index(offset), value)) {
+                assertThat(index(offset)).isNotEqualTo(IA32_TSC_DEADLINE);
+            }
+        }
+    }
+
+    @Override
+    protected Rig<LocalApic.State> newRig() {
+        ApicRig one = new ApicRig(1);
+        LocalApic device = one.apic(0);
+        TakingCpu cpu = new TakingCpu(one);
+        device.connect(cpu);
+        return new Rig<>(device, one.clock, cpu)
+                .region(new Region.Io(device.registers(), 0x400, AccessWidths.DWORD, device.lock()))
+                .region(
+                        new Region.Io(
+                                new Msrs(device), Msrs.SIZE, new AccessWidths(8, 8), device.lock()))
+                .stimulus(random -> device.lint0().set(random.nextBoolean()))
+                .stimulus(random -> device.lint1().set(random.nextBoolean()))
+                .stimulus(_ -> cpu.take())
+                .stimulus(_ -> one.write(0, EOI, 0))
+                .stimulus(random -> device.setTaskPriority(random.nextInt(16)))
+                .stimulus(random -> device.tscOffset(random.nextInt(1 << 20)))
+                .stimulus(_ -> one.enabled())
+                .stimulus(random -> {
+                    boolean known = random.nextBoolean();
+                    one.bus.send(0xFEE0_0000L, known ? 0x40 : random.nextInt());
+                })
+                .stimulus(random -> {
+                    long[] modes = {0xFEE0_0900L, 0xFEE0_0D00L, 0xFEE0_0100L};
+                    long base = modes[random.nextInt(modes.length)];
+                    cpu.note(device.writeMsr(IA32_APIC_BASE, base) ? "mode" : "#GP");
+                })
+                .favourites(0x1FF, 0x11FF, 0x40, 0x2_0041, 0x4_0042, 0x700, 0x8043, 0xB, 1000);
+    }
+
+    @Override
+    protected LocalApic.State randomState(LocalApic.State reset, Random random) {
+        List<Integer> lvt = new ArrayList<>();
+        for (int register = 0x32; register <= 0x37; register++) {
+            int bits = ApicRegisters.lvtBits(register) | (register == 0x35 ? 1 << 14 : 0);
+            lvt.add(random.nextInt() & bits);
+        }
+        long[] modes = {0, 0x800, 0x800, 0xC00};
+        return new LocalApic.State(
+                (random.nextLong() & (1L << 46) - 0x1000) | modes[random.nextInt(modes.length)],
+                random.nextInt(256) << 24,
+                random.nextInt(256),
+                random.nextInt(256) << 24,
+                random.nextInt() | 0x0FFF_FFFF,
+                random.nextInt() & 0x13FF,
+                vectors(random),
+                vectors(random),
+                vectors(random),
+                random.nextLong() & 0xFFFF_FFFF_000C_CFFFL,
+                random.nextInt() & 0xE0,
+                random.nextInt() & 0xE0,
+                lvt,
+                new ApicTimerState(
+                        random.nextInt() >>> random.nextInt(32),
+                        random.nextInt() & 0xB,
+                        random.nextInt() >>> random.nextInt(32),
+                        random.nextLong(1L << 62) >>> random.nextInt(62),
+                        random.nextLong() >>> random.nextInt(64),
+                        random.nextLong() >>> random.nextInt(64)),
+                random.nextBoolean(),
+                random.nextBoolean(),
+                random.nextBoolean());
+    }
+
+    private static Longs vectors(Random random) {
+        long one = 1L << random.nextInt(16, 64);
+        return Longs.of(one | 0x8000_0000L, 0, random.nextInt(3), random.nextLong() & 1L << 63);
+    }
 
     private void raise(int vector) {
         rig.write(0, ICR_LOW, SELF | vector);
@@ -93,8 +198,11 @@ class LocalApicTest {
         assertThat(rig.read(0, PPR)).isEqualTo(0x5F);
         raise(0x5E);
         assertThat(apic.pending()).isFalse();
+        assertThat(apic.acknowledge()).as("too late to take it").isEqualTo(-1);
         raise(0x60);
         assertThat(rig.take(0)).isEqualTo(0x60);
+        rig.write(0, TPR, 0x63);
+        assertThat(rig.read(0, PPR)).as("TPR of the class in service").isEqualTo(0x63);
         rig.eoi(0);
         apic.setTaskPriority(4);
         assertThat(rig.read(0, TPR)).isEqualTo(0x40);

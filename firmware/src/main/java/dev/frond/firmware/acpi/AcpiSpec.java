@@ -10,8 +10,8 @@ import java.util.OptionalInt;
 import java.util.Set;
 
 /**
- * What a board has, as its ACPI tables tell it. Ports are I/O ports, GSIs are inputs of the I/O APICs
- * in one numbering.
+ * What a board has, as its ACPI tables tell it. Ports are I/O ports, GSIs are inputs of the I/O
+ * APICs in one numbering.
  *
  * @param apicIds the local APIC ID of each CPU; the index is the processor UID
  * @param localApic the physical address of the local APICs
@@ -27,7 +27,7 @@ public record AcpiSpec(
         List<Integer> apicIds,
         long localApic,
         List<IoApic> ioApics,
-        List<Override> overrides,
+        List<IrqOverride> overrides,
         boolean dual8259,
         PowerManagement pm,
         ResetRegister reset,
@@ -71,9 +71,12 @@ public record AcpiSpec(
         }
     }
 
-    /** ISA interrupt {@code irq} (0..15) that does not arrive as an ISA signal at the GSI of its number. */
-    public record Override(int irq, int gsi, Signal signal) {
-        public Override {
+    /**
+     * ISA interrupt {@code irq} (0..15) that does not arrive as an ISA signal at the GSI of its
+     * number.
+     */
+    public record IrqOverride(int irq, int gsi, Signal signal) {
+        public IrqOverride {
             checkRange("interrupt override IRQ", irq, 15);
             checkRange("interrupt override GSI", gsi, Integer.MAX_VALUE);
         }
@@ -126,7 +129,10 @@ public record AcpiSpec(
         }
     }
 
-    /** An MC146818 with its index port, its ISA interrupt, and its century byte's index (0 if it has none). */
+    /**
+     * An MC146818 with its index port, its ISA interrupt, and its century byte's index (0 if it has
+     * none).
+     */
     public record Rtc(int port, int irq, int century) {
         public Rtc {
             checkPort("RTC", port, 2);
@@ -152,11 +158,13 @@ public record AcpiSpec(
         virtioMmio = List.copyOf(virtioMmio);
         checkRange("local APIC address", localApic, 0xFFFF_FFFFL);
         if (apicIds.isEmpty() || apicIds.size() > MAX_CPUS) {
-            throw new IllegalArgumentException(apicIds.size() + " CPUs: accepted are 1 to " + MAX_CPUS);
+            throw new IllegalArgumentException(
+                    apicIds.size() + " CPUs: accepted are 1 to " + MAX_CPUS);
         }
         Set<Integer> distinct = new HashSet<>(apicIds);
         if (distinct.size() != apicIds.size() || apicIds.stream().anyMatch(id -> id < 0)) {
-            throw new IllegalArgumentException("APIC IDs " + apicIds + ": accepted are distinct ones from 0 on");
+            throw new IllegalArgumentException(
+                    "APIC IDs " + apicIds + ": accepted are distinct ones from 0 on");
         }
         checkCount("serial ports", serialPorts.size(), 4);
         checkCount("virtio-mmio transports", virtioMmio.size(), 256);
@@ -172,13 +180,19 @@ public record AcpiSpec(
     private static void checkPort(String what, int port, int count) {
         if (port < 0 || port > 0x1_0000 - count) {
             throw new IllegalArgumentException(
-                    what + " of " + count + " ports at " + port + ": accepted are ports 0 to 65535");
+                    what
+                            + " of "
+                            + count
+                            + " ports at "
+                            + port
+                            + ": accepted are ports 0 to 65535");
         }
     }
 
     private static void checkCount(String what, int count, int most) {
         if (count > most) {
-            throw new IllegalArgumentException(count + " " + what + ": accepted are at most " + most);
+            throw new IllegalArgumentException(
+                    count + " " + what + ": accepted are at most " + most);
         }
     }
 }

@@ -3,7 +3,9 @@
 
 package dev.frond.firmware.acpi;
 
+import dev.frond.machine.device.Bytes;
 import dev.frond.machine.memory.AddressSpace;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -45,14 +47,14 @@ public final class AcpiTables {
     private final int size;
 
     /** A table and where it goes. */
-    record Table(String signature, long address, byte[] bytes) {}
+    record Table(String signature, long address, Bytes bytes) {}
 
     /** The tables of {@code spec}. */
     public AcpiTables(AcpiSpec spec) {
         this.spec = spec;
         dsdt = table("DSDT", 2, dsdt(spec));
         madt = table("APIC", 5, madt(spec));
-        size = tables(0, 0).stream().mapToInt(t -> align(t.bytes.length)).sum();
+        size = tables(0, 0).stream().mapToInt(t -> align(t.bytes.length())).sum();
     }
 
     /** The bytes that {@link #install} uses from {@code base} on. */
@@ -62,15 +64,15 @@ public final class AcpiTables {
 
     /**
      * Writes the RSDP and the FACS to {@code rsdp}, a multiple of 64 below 4 GiB in memory that the
-     * guest is told not to use, and all other tables to {@code base}, also a multiple of 64 below
-     * 4 GiB, in memory that it is told to hold ACPI tables.
+     * guest is told not to use, and all other tables to {@code base}, also a multiple of 64 below 4
+     * GiB, in memory that it is told to hold ACPI tables.
      */
     public void install(AddressSpace memory, long rsdp, long base) {
         check("RSDP", rsdp, ROOT_SIZE);
         check("ACPI tables", base, size);
         List<Table> tables = tables(rsdp + FACS_OFFSET, base);
         for (Table table : tables) {
-            memory.writeBytes(table.address, table.bytes);
+            memory.writeBytes(table.address, table.bytes.toArray());
         }
         memory.writeBytes(rsdp + FACS_OFFSET, facs());
         memory.writeBytes(rsdp, rsdp(tables));
@@ -80,25 +82,26 @@ public final class AcpiTables {
     List<Table> tables(long facs, long base) {
         List<Table> tables = new ArrayList<>();
         long at = base;
-        tables.add(new Table("DSDT", at, dsdt));
+        tables.add(new Table("DSDT", at, Bytes.of(dsdt)));
         at += align(dsdt.length);
         List<Long> listed = new ArrayList<>();
         listed.add(at);
         byte[] fadt = table("FACP", 6, fadt(facs, base));
-        tables.add(new Table("FACP", at, fadt));
+        tables.add(new Table("FACP", at, Bytes.of(fadt)));
         at += align(fadt.length);
         listed.add(at);
-        tables.add(new Table("APIC", at, madt));
+        tables.add(new Table("APIC", at, Bytes.of(madt)));
         at += align(madt.length);
         byte[] rsdt = table("RSDT", 1, pointers(listed, 4));
-        tables.add(new Table("RSDT", at, rsdt));
+        tables.add(new Table("RSDT", at, Bytes.of(rsdt)));
         at += align(rsdt.length);
-        tables.add(new Table("XSDT", at, table("XSDT", 1, pointers(listed, 8))));
+        tables.add(new Table("XSDT", at, Bytes.of(table("XSDT", 1, pointers(listed, 8)))));
         return tables;
     }
 
     private static byte[] pointers(List<Long> addresses, int size) {
-        ByteBuffer body = littleEndian(addresses.size() * size);
+        ByteBuffer body =
+                ByteBuffer.allocate(addresses.size() * size).order(ByteOrder.LITTLE_ENDIAN);
         for (long address : addresses) {
             if (size == 4) {
                 body.putInt((int) address);
@@ -111,7 +114,7 @@ public final class AcpiTables {
 
     /** Section 5.2.5.3. */
     private static byte[] rsdp(List<Table> tables) {
-        ByteBuffer rsdp = littleEndian(36);
+        ByteBuffer rsdp = ByteBuffer.allocate(36).order(ByteOrder.LITTLE_ENDIAN);
         rsdp.put(ascii("RSD PTR ", 8)).put((byte) 0).put(ascii("FROND", 6)).put((byte) 2);
         rsdp.putInt((int) address(tables, "RSDT")).putInt(36).putLong(address(tables, "XSDT"));
         rsdp.put(8, checksum(rsdp.array(), 20));
@@ -121,7 +124,7 @@ public final class AcpiTables {
 
     /** Section 5.2.10. */
     private static byte[] facs() {
-        ByteBuffer facs = littleEndian(64);
+        ByteBuffer facs = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
         facs.put(ascii("FACS", 4)).putInt(64).put(32, (byte) 2);
         return facs.array();
     }
@@ -129,7 +132,7 @@ public final class AcpiTables {
     /** Section 5.2.9, without the header. */
     private byte[] fadt(long facs, long dsdtAddress) {
         AcpiSpec.PowerManagement pm = spec.pm();
-        ByteBuffer fadt = littleEndian(276);
+        ByteBuffer fadt = ByteBuffer.allocate(276).order(ByteOrder.LITTLE_ENDIAN);
         fadt.putInt(36, (int) facs).putInt(40, (int) dsdtAddress);
         fadt.putShort(46, (short) pm.sciIrq());
         fadt.putInt(56, pm.pm1aEvent()).putInt(64, pm.pm1aControl());
@@ -147,7 +150,12 @@ public final class AcpiTables {
         // PWR_BUTTON is clear: the power button is a bit of the fixed hardware.
         fadt.putInt(
                 112,
-                WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | RESET_REG_SUP | (pm.timer32() ? TMR_VAL_EXT : 0));
+                WBINVD
+                        | PROC_C1
+                        | SLP_BUTTON
+                        | FIX_RTC
+                        | RESET_REG_SUP
+                        | (pm.timer32() ? TMR_VAL_EXT : 0));
         putAddress(fadt, 116, spec.reset().port(), 8, 1);
         fadt.put(128, (byte) spec.reset().value());
         fadt.put(131, (byte) 3);
@@ -171,8 +179,14 @@ public final class AcpiTables {
     private static byte[] madt(AcpiSpec spec) {
         List<Integer> ids = spec.apicIds();
         ByteBuffer madt =
-                littleEndian(
-                        HEADER_SIZE + 8 + 16 * ids.size() + 12 * spec.ioApics().size() + 10 * spec.overrides().size() + 18);
+                ByteBuffer.allocate(
+                                HEADER_SIZE
+                                        + 8
+                                        + 16 * ids.size()
+                                        + 12 * spec.ioApics().size()
+                                        + 10 * spec.overrides().size()
+                                        + 18)
+                        .order(ByteOrder.LITTLE_ENDIAN);
         madt.position(HEADER_SIZE);
         madt.putInt((int) spec.localApic()).putInt(spec.dual8259() ? 1 : 0);
         boolean x2apic = false;
@@ -183,14 +197,19 @@ public final class AcpiTables {
                 madt.put((byte) 0).put((byte) 8).put((byte) uid).put((byte) id).putInt(1);
             } else {
                 x2apic = true;
-                madt.put((byte) 9).put((byte) 16).putShort((short) 0).putInt(id).putInt(1).putInt(uid);
+                madt.put((byte) 9)
+                        .put((byte) 16)
+                        .putShort((short) 0)
+                        .putInt(id)
+                        .putInt(1)
+                        .putInt(uid);
             }
         }
         for (AcpiSpec.IoApic ioApic : spec.ioApics()) {
             madt.put((byte) 1).put((byte) 12).put((byte) ioApic.id()).put((byte) 0);
             madt.putInt((int) ioApic.address()).putInt(ioApic.gsiBase());
         }
-        for (AcpiSpec.Override override : spec.overrides()) {
+        for (AcpiSpec.IrqOverride override : spec.overrides()) {
             madt.put((byte) 2).put((byte) 10).put((byte) 0).put((byte) override.irq());
             madt.putInt(override.gsi()).putShort((short) override.signal().mpsInti());
         }
@@ -228,39 +247,42 @@ public final class AcpiTables {
                     com -> {
                         com.name("_HID", Aml.eisaId("PNP0501"));
                         com.name("_UID", number);
-                        com.name("_CRS", Aml.resourceTemplate(Aml.io(port.port(), 8), Aml.irq(port.irq())));
+                        com.name(
+                                "_CRS",
+                                Aml.resourceTemplate(Aml.io(port.port(), 8), Aml.irq(port.irq())));
                     });
         }
         spec.rtc()
-                .ifPresent(
-                        clock ->
-                                sb.device(
-                                        "RTC",
-                                        rtc -> {
-                                            rtc.name("_HID", Aml.eisaId("PNP0B00"));
-                                            rtc.name(
-                                                    "_CRS",
-                                                    Aml.resourceTemplate(Aml.io(clock.port(), 2), Aml.irq(clock.irq())));
-                                        }));
+                .ifPresent(clock ->
+                        sb.device(
+                                "RTC",
+                                rtc -> {
+                                    rtc.name("_HID", Aml.eisaId("PNP0B00"));
+                                    rtc.name(
+                                            "_CRS",
+                                            Aml.resourceTemplate(
+                                                    Aml.io(clock.port(), 2), Aml.irq(clock.irq())));
+                                }));
         if (spec.keyboardController()) {
             sb.device(
                     "KBD",
                     kbd -> {
                         kbd.name("_HID", Aml.eisaId("PNP0303"));
-                        kbd.name("_CRS", Aml.resourceTemplate(Aml.io(0x60, 1), Aml.io(0x64, 1), Aml.irq(1)));
+                        kbd.name(
+                                "_CRS",
+                                Aml.resourceTemplate(Aml.io(0x60, 1), Aml.io(0x64, 1), Aml.irq(1)));
                     });
         }
         spec.fwCfg()
-                .ifPresent(
-                        port ->
-                                sb.device(
-                                        "FWCF",
-                                        fwCfg -> {
-                                            fwCfg.name("_HID", Aml.string("QEMU0002"));
-                                            // Present and working, but not for people to see.
-                                            fwCfg.name("_STA", Aml.integer(0xB));
-                                            fwCfg.name("_CRS", Aml.resourceTemplate(Aml.io(port, 12)));
-                                        }));
+                .ifPresent(port ->
+                        sb.device(
+                                "FWCF",
+                                fwCfg -> {
+                                    fwCfg.name("_HID", Aml.string("QEMU0002"));
+                                    // Present and working, but not for people to see.
+                                    fwCfg.name("_STA", Aml.integer(0xB));
+                                    fwCfg.name("_CRS", Aml.resourceTemplate(Aml.io(port, 12)));
+                                }));
         for (int i = 0; i < spec.virtioMmio().size(); i++) {
             AcpiSpec.VirtioMmio slot = spec.virtioMmio().get(i);
             byte[] number = Aml.integer(i);
@@ -280,7 +302,8 @@ public final class AcpiTables {
 
     /** The table of {@code body} behind a header (section 5.2.6). */
     private static byte[] table(String signature, int revision, byte[] body) {
-        ByteBuffer table = littleEndian(HEADER_SIZE + body.length);
+        ByteBuffer table =
+                ByteBuffer.allocate(HEADER_SIZE + body.length).order(ByteOrder.LITTLE_ENDIAN);
         table.put(ascii(signature, 4)).putInt(table.capacity()).put((byte) revision).put((byte) 0);
         table.put(ascii("FROND", 6)).put(ascii("FROND", 8)).putInt(1);
         table.put(ascii("FRND", 4)).putInt(1).put(body);
@@ -304,13 +327,20 @@ public final class AcpiTables {
     }
 
     private static long address(List<Table> tables, String signature) {
-        return tables.stream().filter(t -> t.signature.equals(signature)).findFirst().orElseThrow().address;
+        return tables.stream()
+                .filter(t -> t.signature.equals(signature))
+                .findFirst()
+                .orElseThrow()
+                .address;
     }
 
     private static void check(String what, long address, int length) {
         if (address % ALIGN != 0 || address < 0 || address > 0x1_0000_0000L - length) {
             throw new IllegalArgumentException(
-                    what + " at 0x" + Long.toHexString(address) + ": accepted are multiples of 64 below 4 GiB");
+                    what
+                            + " at 0x"
+                            + Long.toHexString(address)
+                            + ": accepted are multiples of 64 below 4 GiB");
         }
     }
 
@@ -320,9 +350,5 @@ public final class AcpiTables {
 
     private static byte[] ascii(String text, int length) {
         return java.util.Arrays.copyOf(text.getBytes(StandardCharsets.US_ASCII), length);
-    }
-
-    private static ByteBuffer littleEndian(int size) {
-        return ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
     }
 }

@@ -67,7 +67,9 @@ final class Aml {
         if (value >>> 16 == 0) {
             return prefixed(WORD_PREFIX, value, 2);
         }
-        return value >>> 32 == 0 ? prefixed(DWORD_PREFIX, value, 4) : prefixed(QWORD_PREFIX, value, 8);
+        return value >>> 32 == 0
+                ? prefixed(DWORD_PREFIX, value, 4)
+                : prefixed(QWORD_PREFIX, value, 8);
     }
 
     /** A string of ASCII characters other than 0. */
@@ -171,7 +173,8 @@ final class Aml {
                 return encoded;
             }
         }
-        throw new IllegalArgumentException("AML block of " + contents + " bytes: accepted are less than 2^28");
+        throw new IllegalArgumentException(
+                "AML block of " + contents + " bytes: accepted are less than 2^28");
     }
 
     /** A name segment of up to 4 characters, padded with underscores (20.2.2). */

@@ -9,6 +9,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.Region;
+
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
@@ -21,17 +28,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 class AcpiTablesTest {
     private static final long RSDP = 0xE0000;
     private static final long BASE = 0x20_0000;
 
-    private record Board(String name, AcpiSpec spec) {
+    record Board(String name, AcpiSpec spec) {
         @Override
         public String toString() {
             return name;
@@ -48,21 +50,26 @@ class AcpiTablesTest {
 
     @ParameterizedTest
     @MethodSource("boards")
-    void everyTableIsTakenApartAndCompiledAgainByIaslToTheSameBytes(Board board, @TempDir Path directory)
-            throws IOException, InterruptedException {
+    void everyTableIsTakenApartAndCompiledAgainByIaslToTheSameBytes(
+            Board board, @TempDir Path directory) throws IOException, InterruptedException {
         for (var table : installed(board.spec()).entrySet()) {
             String name = table.getKey().toLowerCase(java.util.Locale.ROOT).trim();
             Path aml = directory.resolve(name + ".dat");
             Files.write(aml, table.getValue());
             String taken = iasl(directory, "-d", aml.getFileName().toString());
-            assertThat(taken).as(name).doesNotContainIgnoringCase("warning").doesNotContainIgnoringCase("error");
+            assertThat(taken)
+                    .as(name)
+                    .doesNotContainIgnoringCase("warning")
+                    .doesNotContainIgnoringCase("error");
             String compiled = iasl(directory, "-sa", "-we", "-p", name + "-again", name + ".dsl");
             assertThat(compiled).as(name).doesNotContain("Warning ").doesNotContain("Remark ");
             if (name.equals("dsdt")) {
                 assertThat(compiled).contains("0 Errors, 0 Warnings, 0 Remarks");
             }
             byte[] again = Files.readAllBytes(directory.resolve(name + "-again.aml"));
-            assertThat(withoutCompiler(again)).as(name).isEqualTo(withoutCompiler(table.getValue()));
+            assertThat(withoutCompiler(again))
+                    .as(name)
+                    .isEqualTo(withoutCompiler(table.getValue()));
         }
     }
 
@@ -71,17 +78,16 @@ class AcpiTablesTest {
     void everyTableIsReachedFromTheRsdpAndSumsToZero(Board board) {
         Map<String, byte[]> tables = installed(board.spec());
         assertThat(tables.keySet()).contains("RSDT", "XSDT", "FACP", "APIC", "DSDT", "FACS");
-        tables.forEach(
-                (name, bytes) -> {
-                    if (!name.equals("FACS")) {
-                        assertThat(sum(bytes)).as(name).isZero();
-                    }
-                });
+        tables.forEach((name, bytes) -> {
+            if (!name.equals("FACS")) {
+                assertThat(sum(bytes)).as(name).isZero();
+            }
+        });
     }
 
     @Test
     void theFadtSaysWhatTheBoardHas() {
-        ByteBuffer fadt = littleEndian(installed(Boards.microvm(1)).get("FACP"));
+        ByteBuffer fadt = littleEndian(find(installed(Boards.microvm(1)), "FACP"));
         assertThat(fadt.get(8)).isEqualTo((byte) 6);
         assertThat(fadt.limit()).isEqualTo(276);
         assertThat(fadt.getInt(36) % 64).isZero();
@@ -92,7 +98,9 @@ class AcpiTablesTest {
         assertThat(fadt.getInt(76)).isEqualTo(0x608);
         assertThat(fadt.getInt(80)).isEqualTo(0x620);
         assertThat(fadt.get(108)).isEqualTo((byte) 0x32);
-        assertThat(fadt.getShort(109)).as("legacy devices, 8042, no VGA, RTC").isEqualTo((short) 0b111);
+        assertThat(fadt.getShort(109))
+                .as("legacy devices, 8042, no VGA, RTC")
+                .isEqualTo((short) 0b111);
         assertThat(fadt.getInt(112) & 1 << 20).as("not hardware-reduced").isZero();
         assertThat(fadt.getInt(112) & 1 << 4).as("power button in fixed hardware").isZero();
         assertThat(fadt.getInt(112) & 1 << 10).as("reset register").isNotZero();
@@ -100,7 +108,7 @@ class AcpiTablesTest {
         assertThat(fadt.getLong(120)).isEqualTo(0xCF9);
         assertThat(fadt.get(128)).isEqualTo((byte) 6);
 
-        ByteBuffer bare = littleEndian(installed(Boards.bare()).get("FACP"));
+        ByteBuffer bare = littleEndian(find(installed(Boards.bare()), "FACP"));
         assertThat(bare.getShort(109)).as("VGA, no RTC").isEqualTo((short) (1 << 5));
         assertThat(bare.getInt(112) & 1 << 8).as("24-bit timer").isZero();
     }
@@ -112,8 +120,10 @@ class AcpiTablesTest {
         List<ByteBuffer> x2apic = ofType(entries, 9);
         assertThat(local).hasSize(255);
         assertThat(x2apic).hasSize(45);
-        assertThat(IntStream.range(0, 255).allMatch(i -> (local.get(i).get(3) & 0xFF) == i)).isTrue();
-        assertThat(IntStream.range(0, 45).allMatch(i -> x2apic.get(i).getInt(4) == 255 + i)).isTrue();
+        assertThat(IntStream.range(0, 255).allMatch(i -> (local.get(i).get(3) & 0xFF) == i))
+                .isTrue();
+        assertThat(IntStream.range(0, 45).allMatch(i -> x2apic.get(i).getInt(4) == 255 + i))
+                .isTrue();
         assertThat(ofType(entries, 10)).as("LINT1 of x2APICs").hasSize(1);
     }
 
@@ -137,17 +147,20 @@ class AcpiTablesTest {
 
     @Test
     void theDsdtNamesEveryDevice(@TempDir Path directory) throws IOException, InterruptedException {
-        Files.write(directory.resolve("dsdt.dat"), installed(Boards.microvm(2)).get("DSDT"));
+        Files.write(directory.resolve("dsdt.dat"), find(installed(Boards.microvm(2)), "DSDT"));
         iasl(directory, "-d", "dsdt.dat");
         String dsl = Files.readString(directory.resolve("dsdt.dsl")).replaceAll("\\s+", " ");
         assertThat(dsl)
                 .contains("Name (_S5, Package (0x04)", "{ 0x05, 0x05, Zero, Zero })")
                 .contains("Device (C000)", "Device (C001)")
                 .doesNotContain("Device (C002)")
-                .contains("EisaId (\"PNP0501\")", "0x03F8, // Range Minimum", "EisaId (\"PNP0B00\")")
+                .contains(
+                        "EisaId (\"PNP0501\")", "0x03F8, // Range Minimum", "EisaId (\"PNP0B00\")")
                 .contains("EisaId (\"PNP0303\")", "\"QEMU0002\"", "\"LNRO0005\"")
                 .contains("0xFEB00E00, // Address Base", "0x00000200, // Address Length")
-                .contains("Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive, ,, ) { 0x00000017, }");
+                .contains(
+                        "Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive, ,, ) {"
+                                + " 0x00000017, }");
     }
 
     @Test
@@ -193,11 +206,15 @@ class AcpiTablesTest {
             String signature = new String(memory.readBytes(address, 4), StandardCharsets.US_ASCII);
             tables.put(signature, table(memory, address, signature));
         }
-        ByteBuffer fadt = littleEndian(tables.get("FACP"));
+        ByteBuffer fadt = littleEndian(find(tables, "FACP"));
         assertThat(fadt.getInt(40) & 0xFFFF_FFFFL).isEqualTo(fadt.getLong(140));
         tables.put("DSDT", table(memory, fadt.getLong(140), "DSDT"));
         tables.put("FACS", table(memory, fadt.getInt(36), "FACS"));
         return tables;
+    }
+
+    private static byte[] find(Map<String, byte[]> tables, String signature) {
+        return java.util.Objects.requireNonNull(tables.get(signature), signature);
     }
 
     private static byte[] table(AddressSpace memory, long address, String signature) {
@@ -207,7 +224,7 @@ class AcpiTablesTest {
     }
 
     private static List<ByteBuffer> madtEntries(AcpiSpec spec) {
-        ByteBuffer madt = littleEndian(installed(spec).get("APIC"));
+        ByteBuffer madt = littleEndian(find(installed(spec), "APIC"));
         assertThat(madt.getInt(36)).isEqualTo(0xFEE0_0000);
         assertThat(madt.getInt(40)).isEqualTo(1);
         List<ByteBuffer> entries = new ArrayList<>();
@@ -231,12 +248,17 @@ class AcpiTablesTest {
         return copy;
     }
 
-    private static String iasl(Path directory, String... arguments) throws IOException, InterruptedException {
+    private static String iasl(Path directory, String... arguments)
+            throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of("iasl"));
         command.addAll(List.of(arguments));
         Process process;
         try {
-            process = new ProcessBuilder(command).directory(directory.toFile()).redirectErrorStream(true).start();
+            process =
+                    new ProcessBuilder(command)
+                            .directory(directory.toFile())
+                            .redirectErrorStream(true)
+                            .start();
         } catch (IOException e) {
             Assumptions.abort("needs iasl of the package acpica-tools: " + e.getMessage());
             throw e;

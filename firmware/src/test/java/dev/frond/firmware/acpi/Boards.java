@@ -19,8 +19,8 @@ public final class Boards {
                 0xFEE0_0000L,
                 List.of(new AcpiSpec.IoApic(0, 0xFEC0_0000L, 0)),
                 List.of(
-                        new AcpiSpec.Override(0, 2, AcpiSpec.Signal.CONFORMS),
-                        new AcpiSpec.Override(9, 9, AcpiSpec.Signal.LEVEL_HIGH)),
+                        new AcpiSpec.IrqOverride(0, 2, AcpiSpec.Signal.CONFORMS),
+                        new AcpiSpec.IrqOverride(9, 9, AcpiSpec.Signal.LEVEL_HIGH)),
                 true,
                 new AcpiSpec.PowerManagement(9, 0x600, 0x604, 0x608, true, 0x620, 4, 5),
                 new AcpiSpec.ResetRegister(0xCF9, 6),
@@ -30,7 +30,8 @@ public final class Boards {
                 false,
                 OptionalInt.of(0x510),
                 IntStream.range(0, 8)
-                        .mapToObj(n -> new AcpiSpec.VirtioMmio(0xFEB0_0000L + n * 0x200L, 0x200, 16 + n))
+                        .mapToObj(n ->
+                                new AcpiSpec.VirtioMmio(0xFEB0_0000L + n * 0x200L, 0x200, 16 + n))
                         .toList());
     }
 

@@ -79,22 +79,15 @@ public record Cpuid(CpuModel model, int id, int cpus) {
     }
 
     private Leaf features(int leaf, int subleaf) {
-        int eax = 0;
-        int ebx = 0;
-        int ecx = 0;
-        int edx = 0;
+        // Most leaves have no subleaves: ECX is ignored there.
+        int wanted = leaf == 7 || leaf == 0xD ? subleaf : 0;
+        int[] registers = new int[4];
         for (CpuFeature feature : model.features()) {
-            if (feature.leaf() == leaf && feature.subleaf() == subleaf) {
-                int bit = 1 << feature.bit();
-                switch (feature.register()) {
-                    case EAX -> eax |= bit;
-                    case EBX -> ebx |= bit;
-                    case ECX -> ecx |= bit;
-                    case EDX -> edx |= bit;
-                }
+            if (feature.leaf() == leaf && feature.subleaf() == wanted) {
+                registers[feature.register().ordinal()] |= 1 << feature.bit();
             }
         }
-        return new Leaf(eax, ebx, ecx, edx);
+        return new Leaf(registers[0], registers[1], registers[2], registers[3]);
     }
 
     private Leaf vendor(int eax) {

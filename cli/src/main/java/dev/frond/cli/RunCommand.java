@@ -1,0 +1,334 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cli;
+
+import dev.frond.host.HostException;
+import dev.frond.host.Terminal;
+import dev.frond.machine.vcpu.CpuModel;
+import dev.frond.vmm.guest.Guest;
+import dev.frond.vmm.guest.GuestCatalog;
+import dev.frond.vmm.guest.GuestException;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+
+/** {@code frond run}: boots a guest and connects the terminal to its serial line. */
+@Command(
+        name = "run",
+        description = "Boots a guest and connects this terminal to its serial line.",
+        customSynopsis = "frond run [OPTION]... [GUEST]",
+        sortOptions = false)
+final class RunCommand implements Callable<Integer> {
+    private static final long MIB = 1 << 20;
+    static final long LEAST_MEMORY = 4 * MIB;
+    static final long MOST_MEMORY = 1L << 40;
+    static final int MOST_CPUS = 64;
+
+    /** The microvm board has eight virtio slots; one is the entropy source. */
+    static final int MOST_DISKS = 7;
+
+    private static final String DEFAULT_GUEST = "debian-tiny";
+
+    /** What a Linux kernel is told when the user says nothing. */
+    private static final String LINUX_CONSOLE = "console=ttyS0";
+
+    /** Tells the guest that no terminal is at the far end. */
+    private static final String NO_TERMINAL = "TERM=dumb";
+
+    private final MachineRunner runner;
+    private final Supplier<GuestCatalog> catalog;
+
+    @Parameters(
+            arity = "0..1",
+            paramLabel = "GUEST",
+            description = "a guest of 'frond guest list'; debian-tiny if neither it nor --kernel is given")
+    private @Nullable String guest;
+
+    @Option(names = "--kernel", paramLabel = "F", description = "boot this bzImage, PVH or Multiboot ELF file")
+    private @Nullable String kernel;
+
+    @Option(names = "--initrd", paramLabel = "F", description = "its initramfs, or its Multiboot module")
+    private @Nullable String initrd;
+
+    @Option(
+            names = "--append",
+            paramLabel = "S",
+            description =
+                    "kernel command line; added to a GUEST's own. A bzImage without it gets " + LINUX_CONSOLE)
+    private @Nullable String append;
+
+    @Option(names = "--memory", paramLabel = "SIZE", defaultValue = "512M", description = "default: 512M")
+    private String memory = "";
+
+    @Option(names = "--cpus", paramLabel = "N", defaultValue = "1", description = "default: 1")
+    private String cpus = "";
+
+    @Option(
+            names = "--cpu",
+            paramLabel = "MODEL",
+            defaultValue = "x86-64-v2",
+            description = "x86-64-v1, x86-64-v2 (default) or x86-64-v3")
+    private String cpu = "";
+
+    @Option(
+            names = "--engine",
+            paramLabel = "NAME",
+            defaultValue = "auto",
+            description = "what executes the guest: auto (default) or interpreter")
+    private String engine = "";
+
+    @Option(
+            names = "--disk",
+            paramLabel = "F[,ro]",
+            description = "a raw disk image; may be repeated. With ,ro it is not written")
+    private List<String> disks = new ArrayList<>();
+
+    @Option(
+            names = "--serial",
+            paramLabel = "TO",
+            defaultValue = "stdio",
+            description = "the first serial line: stdio (default), file:F or none")
+    private String serial = "";
+
+    @Option(names = "--board", paramLabel = "NAME", defaultValue = "microvm", description = "microvm (default)")
+    private String board = "";
+
+    @Option(
+            names = "--debug-exit",
+            description = "a write of v to port 0xF4 ends the run with status (v << 1) | 1")
+    private boolean debugExit;
+
+    @Option(names = "--no-reboot", description = "a reset by the guest ends the run with status 0")
+    private boolean noReboot;
+
+    @Option(names = "--timeout", paramLabel = "D", description = "end the run after this time: 500ms, 30s, 5m, 1h")
+    private @Nullable String timeout;
+
+    @Option(names = "--stats", description = "at the end print instructions, MIPS, time and exits")
+    private boolean stats;
+
+    RunCommand(MachineRunner runner, Supplier<GuestCatalog> catalog) {
+        this.runner = runner;
+        this.catalog = catalog;
+    }
+
+    @Override
+    public Integer call() throws CliException {
+        Checked checked = check();
+        Boot boot = boot(checked.serial);
+        RunSpec spec =
+                new RunSpec(
+                        boot.kernel,
+                        boot.initrd,
+                        boot.commandLine,
+                        checked.memory,
+                        checked.cpus,
+                        checked.cpu,
+                        checked.engine,
+                        RunSpec.Board.MICROVM,
+                        checked.disks,
+                        debugExit,
+                        !noReboot);
+        return new Session(runner, System.err)
+                .run(spec, session -> console(checked.serial, session), checked.timeout, stats);
+    }
+
+    /** Everything that can be checked before a guest is obtained. */
+    private record Checked(
+            long memory,
+            int cpus,
+            CpuModel cpu,
+            RunSpec.Engine engine,
+            List<RunSpec.Disk> disks,
+            Serial serial,
+            Optional<Duration> timeout) {}
+
+    private record Boot(Path kernel, Optional<Path> initrd, String commandLine) {}
+
+    /** The far end of the serial line, as named on the command line. */
+    private sealed interface Serial {
+        record Stdio() implements Serial {}
+
+        record ToFile(Path file) implements Serial {}
+
+        record None() implements Serial {}
+    }
+
+    private Checked check() throws CliException {
+        if (guest != null && kernel != null) {
+            throw new CliException(
+                    ExitStatus.USAGE, "GUEST and --kernel exclude each other: '" + guest + "', '" + kernel + "'");
+        }
+        if (guest != null && !catalog.get().names().contains(guest)) {
+            throw CliException.badValue("GUEST", guest, String.join(", ", catalog.get().names()));
+        }
+        if (initrd != null && kernel == null) {
+            throw new CliException(ExitStatus.USAGE, "--initrd: '" + initrd + "' needs --kernel");
+        }
+        if (!board.equals("microvm")) {
+            throw CliException.badValue("--board", board, "microvm");
+        }
+        Checked checked =
+                new Checked(memory(), cpus(), cpu(), engine(), disks(), serial(), timeout());
+        if (kernel != null) {
+            InputFiles.readable("--kernel", kernel);
+        }
+        if (initrd != null) {
+            InputFiles.readable("--initrd", initrd);
+        }
+        return checked;
+    }
+
+    private long memory() throws CliException {
+        String accepted =
+                Quantities.SIZE_SYNTAX + ", from 4M to 1T, a multiple of 1M (512M, 2G)";
+        OptionalLong size = Quantities.size(memory);
+        if (size.isEmpty()
+                || size.getAsLong() < LEAST_MEMORY
+                || size.getAsLong() > MOST_MEMORY
+                || size.getAsLong() % MIB != 0) {
+            throw CliException.badValue("--memory", memory, accepted);
+        }
+        return size.getAsLong();
+    }
+
+    private int cpus() throws CliException {
+        if (cpus.matches("[0-9]{1,4}")) {
+            int number = Integer.parseInt(cpus);
+            if (number >= 1 && number <= MOST_CPUS) {
+                return number;
+            }
+        }
+        throw CliException.badValue("--cpus", cpus, "a whole number from 1 to " + MOST_CPUS);
+    }
+
+    private CpuModel cpu() throws CliException {
+        Optional<CpuModel> model = CpuModel.named(cpu);
+        if (model.isEmpty()) {
+            throw CliException.badValue(
+                    "--cpu", cpu, CpuModel.all().stream().map(CpuModel::name).collect(Collectors.joining(", ")));
+        }
+        return model.get();
+    }
+
+    private RunSpec.Engine engine() throws CliException {
+        for (RunSpec.Engine each : RunSpec.Engine.values()) {
+            if (each.name().toLowerCase(Locale.ROOT).equals(engine)) {
+                return each;
+            }
+        }
+        throw CliException.badValue("--engine", engine, "auto, interpreter");
+    }
+
+    private List<RunSpec.Disk> disks() throws CliException {
+        if (disks.size() > MOST_DISKS) {
+            throw new CliException(
+                    ExitStatus.USAGE,
+                    "--disk: " + disks.size() + " disks; accepted: up to " + MOST_DISKS + " on the board microvm");
+        }
+        List<RunSpec.Disk> checked = new ArrayList<>();
+        for (String each : disks) {
+            RunSpec.Disk disk = InputFiles.disk("--disk", each);
+            for (RunSpec.Disk other : checked) {
+                InputFiles.distinct("--disk", disk, other);
+            }
+            checked.add(disk);
+        }
+        return checked;
+    }
+
+    private Serial serial() throws CliException {
+        if (serial.equals("stdio")) {
+            return new Serial.Stdio();
+        }
+        if (serial.equals("none")) {
+            return new Serial.None();
+        }
+        if (serial.startsWith("file:") && serial.length() > "file:".length()) {
+            return new Serial.ToFile(InputFiles.writable("--serial", serial.substring("file:".length())));
+        }
+        throw CliException.badValue("--serial", serial, "stdio, file:F, none");
+    }
+
+    private Optional<Duration> timeout() throws CliException {
+        if (timeout == null) {
+            return Optional.empty();
+        }
+        OptionalLong nanos = Quantities.nanos(timeout);
+        if (nanos.isEmpty() || nanos.getAsLong() == 0) {
+            throw CliException.badValue("--timeout", timeout, Quantities.DURATION_SYNTAX + ", more than 0 (30s, 5m)");
+        }
+        return Optional.of(Duration.ofNanos(nanos.getAsLong()));
+    }
+
+    private Boot boot(Serial serial) throws CliException {
+        if (kernel != null) {
+            Path file = Path.of(kernel);
+            String ownLine = append != null ? append : InputFiles.isLinux(file) ? LINUX_CONSOLE : "";
+            return new Boot(file, Optional.ofNullable(initrd).map(Path::of), ownLine);
+        }
+        try (TransferProgress progress = TransferProgress.onStandardError()) {
+            Guest found = catalog.get().obtain(guest != null ? guest : DEFAULT_GUEST, progress);
+            StringBuilder line = new StringBuilder(found.commandLine());
+            if (!(serial instanceof Serial.Stdio) || !Terminal.isTerminal(0)) {
+                line.append(' ').append(NO_TERMINAL);
+            }
+            if (append != null) {
+                line.append(' ').append(append);
+            }
+            return new Boot(found.kernel(), Optional.of(found.initrd()), line.toString());
+        } catch (GuestException e) {
+            throw new CliException(ExitStatus.NO_GUEST, String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    private static Console console(Serial serial, Session session) throws CliException {
+        return switch (serial) {
+            case Serial.None() -> Console.NONE;
+            case Serial.ToFile(Path file) -> {
+                try {
+                    yield new FileConsole(file, e -> session.fileFailed(file.toString(), e));
+                } catch (IOException e) {
+                    throw new CliException(
+                            ExitStatus.NO_INPUT, "--serial: " + file + ": " + Failures.reason(e), e);
+                }
+            }
+            case Serial.Stdio() -> {
+                try {
+                    Optional<Terminal> terminal = Optional.empty();
+                    if (Terminal.isTerminal(0)) {
+                        System.err.println("Ctrl-A h: help, Ctrl-A x: quit");
+                        terminal = Optional.of(Terminal.raw(0));
+                    }
+                    yield new StdioConsole(
+                            new FileInputStream(FileDescriptor.in),
+                            new FileOutputStream(FileDescriptor.out),
+                            terminal,
+                            session::command,
+                            session::outputFailed);
+                } catch (HostException e) {
+                    throw new CliException(ExitStatus.FAILURE, "the terminal: " + e.getMessage(), e);
+                }
+            }
+        };
+    }
+}
