@@ -64,6 +64,7 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
         static final State RESET = new State(true);
     }
 
+    static final long SIZE_MAX = 1L << 1;
     static final long SEG_MAX = 1L << 2;
     static final long RO = 1L << 5;
     static final long BLK_SIZE = 1L << 6;
@@ -88,12 +89,24 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     static final int SECTOR = 512;
     static final int ID_BYTES = 20;
     static final int WRITEBACK_OFFSET = 32;
-    static final int MAX_SEGMENTS = 16;
+    static final int MAX_DISCARD_SEGMENTS = 16;
+    static final int MAX_WRITE_ZEROES_SEGMENTS = 1;
     static final int MAX_DISCARD_SECTORS = 1 << 21;
-    static final int MAX_WRITE_ZEROES_SECTORS = 1 << 17;
+    static final int MAX_WRITE_ZEROES_SECTORS = 1 << 15;
 
     private static final int TYPE = 2;
     private static final int QUEUE_SIZE = 256;
+
+    /** A chain has two descriptors for header and status besides the data. */
+    private static final int MAX_DATA_SEGMENTS = QUEUE_SIZE - 2;
+
+    private static final int MAX_SEGMENT_BYTES = 1 << 20;
+
+    /**
+     * The most data of one request; a queue full of larger ones could hold up a pause for hours.
+     */
+    static final long MAX_REQUEST_BYTES = (long) MAX_DATA_SEGMENTS * MAX_SEGMENT_BYTES;
+
     private static final int HEADER_BYTES = 16;
     private static final int SEGMENT_BYTES = 16;
     private static final int CONFIG_BYTES = 60;
@@ -126,7 +139,8 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
 
     @Override
     public long features() {
-        return SEG_MAX
+        return SIZE_MAX
+                | SEG_MAX
                 | BLK_SIZE
                 | FLUSH
                 | TOPOLOGY
@@ -145,9 +159,7 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     public Bytes config() {
         ByteBuffer config = ByteBuffer.allocate(CONFIG_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         config.putLong(capacity);
-        // size_max is not offered; a chain has two descriptors for header and status besides the
-        // data.
-        config.putInt(0).putInt(QUEUE_SIZE - 2);
+        config.putInt(MAX_SEGMENT_BYTES).putInt(MAX_DATA_SEGMENTS);
         // geometry is not offered
         config.putInt(0);
         config.putInt(SECTOR);
@@ -155,8 +167,8 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
         // a time.
         config.put((byte) 3).put((byte) 0).putShort((short) 8).putInt(0);
         config.put((byte) (writeback ? 1 : 0)).put((byte) 0).putShort((short) spec.queues());
-        config.putInt(MAX_DISCARD_SECTORS).putInt(MAX_SEGMENTS).putInt(8);
-        config.putInt(MAX_WRITE_ZEROES_SECTORS).putInt(MAX_SEGMENTS);
+        config.putInt(MAX_DISCARD_SECTORS).putInt(MAX_DISCARD_SEGMENTS).putInt(8);
+        config.putInt(MAX_WRITE_ZEROES_SECTORS).putInt(MAX_WRITE_ZEROES_SEGMENTS);
         return Bytes.of(config.array());
     }
 
@@ -268,7 +280,7 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     }
 
     private int read(long sector, Buffers in) throws IOException {
-        if (!isInside(sector, in.size())) {
+        if (in.size() > MAX_REQUEST_BYTES || !isInside(sector, in.size())) {
             return S_IOERR;
         }
         long offset = sector * SECTOR;
@@ -280,7 +292,9 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     }
 
     private int write(long sector, Buffers out, boolean durable) throws IOException {
-        if (backend.isReadOnly() || !isInside(sector, out.size())) {
+        if (backend.isReadOnly()
+                || out.size() > MAX_REQUEST_BYTES
+                || !isInside(sector, out.size())) {
             return S_IOERR;
         }
         long offset = sector * SECTOR;
@@ -306,15 +320,17 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
     private record Segment(long sector, long sectors) {}
 
     private int segments(int type, Buffers out, boolean durable) throws IOException {
+        boolean zero = type == T_WRITE_ZEROES;
+        int most = zero ? MAX_WRITE_ZEROES_SEGMENTS : MAX_DISCARD_SEGMENTS;
         if (out.size() == 0
                 || out.size() % SEGMENT_BYTES != 0
-                || out.size() / SEGMENT_BYTES > MAX_SEGMENTS) {
+                || out.size() / SEGMENT_BYTES > most) {
             return S_IOERR;
         }
         MemorySegment table = MemorySegment.ofArray(new byte[(int) out.size()]);
         out.copyTo(table);
-        int knownFlags = type == T_WRITE_ZEROES ? FLAG_UNMAP : 0;
-        int max = type == T_WRITE_ZEROES ? MAX_WRITE_ZEROES_SECTORS : MAX_DISCARD_SECTORS;
+        int knownFlags = zero ? FLAG_UNMAP : 0;
+        int max = zero ? MAX_WRITE_ZEROES_SECTORS : MAX_DISCARD_SECTORS;
         List<Segment> segments = new ArrayList<>();
         for (long at = 0; at < table.byteSize(); at += SEGMENT_BYTES) {
             if ((table.get(VirtQueue.LE32, at + 12) & ~knownFlags) != 0) {
@@ -331,7 +347,7 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
             segments.add(segment);
         }
         for (Segment segment : segments) {
-            if (type == T_WRITE_ZEROES) {
+            if (zero) {
                 backend.writeZeroes(segment.sector() * SECTOR, segment.sectors() * SECTOR);
             } else {
                 backend.discard(segment.sector() * SECTOR, segment.sectors() * SECTOR);

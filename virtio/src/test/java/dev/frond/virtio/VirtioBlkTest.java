@@ -9,6 +9,7 @@ import static dev.frond.virtio.DriverQueue.Element.out;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.frond.machine.backend.BlockBackend;
 import dev.frond.machine.device.Device;
 import dev.frond.testkit.DeviceContract;
 import dev.frond.testkit.ManualClock;
@@ -21,8 +22,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -157,6 +161,7 @@ class VirtioBlkTest extends DeviceContract<VirtioBlkTest.Disk> {
     void theConfigurationDescribesTheDisk() {
         assertThat(guest.read(8)).isEqualTo(2);
         assertThat(guest.config(0, 4) | guest.config(4, 4) << 32).isEqualTo(SECTORS);
+        assertThat(guest.config(8, 4)).as("size_max").isEqualTo(1 << 20);
         assertThat(guest.config(12, 4)).as("seg_max").isEqualTo(254);
         assertThat(guest.config(20, 4)).as("blk_size").isEqualTo(512);
         assertThat(guest.config(24, 1)).as("physical_block_exp").isEqualTo(3);
@@ -165,14 +170,14 @@ class VirtioBlkTest extends DeviceContract<VirtioBlkTest.Disk> {
         assertThat(guest.config(36, 4)).as("max_discard_sectors").isEqualTo(1 << 21);
         assertThat(guest.config(40, 4)).as("max_discard_seg").isEqualTo(16);
         assertThat(guest.config(44, 4)).as("discard_sector_alignment").isEqualTo(8);
-        assertThat(guest.config(48, 4)).as("max_write_zeroes_sectors").isEqualTo(1 << 17);
-        assertThat(guest.config(52, 4)).as("max_write_zeroes_seg").isEqualTo(16);
+        assertThat(guest.config(48, 4)).as("max_write_zeroes_sectors").isEqualTo(1 << 15);
+        assertThat(guest.config(52, 4)).as("max_write_zeroes_seg").isEqualTo(1);
         assertThat(guest.config(56, 4)).as("write_zeroes_may_unmap").isZero();
     }
 
     @Test
     void theFeaturesFollowTheDisk() {
-        long always = 1L << 2 | 1L << 6 | 1L << 9 | 1L << 10 | 1L << 11;
+        long always = 1L << 1 | 1L << 2 | 1L << 6 | 1L << 9 | 1L << 10 | 1L << 11;
         assertThat(guest.offered() & 0xFF_FFFF).isEqualTo(always | 1L << 13 | 1L << 14);
         Guest readOnly =
                 new Guest(new VirtioBlk(new VirtioBlk.Spec("", 1), new TestDisk(512, true)));
@@ -427,7 +432,7 @@ class VirtioBlkTest extends DeviceContract<VirtioBlkTest.Disk> {
         assertThat(request(guest, queue, 13, 0, out(DATA, 16))).isEqualTo(UNSUPP);
         segment(0, 0, 8, 0);
         segment(1, 0, 8, 0x8000_0000);
-        assertThat(request(guest, queue, 13, 0, out(DATA, 32))).isEqualTo(UNSUPP);
+        assertThat(request(guest, queue, 11, 0, out(DATA, 32))).isEqualTo(UNSUPP);
         assertThat(disk.log).as("nothing was done").isEmpty();
     }
 
@@ -438,13 +443,74 @@ class VirtioBlkTest extends DeviceContract<VirtioBlkTest.Disk> {
         segment(1, 1020, 8, 0);
         assertThat(request(guest, queue, 11, 0, out(DATA, 32))).isEqualTo(IOERR);
         segment(1, -1, 2, 0);
-        assertThat(request(guest, queue, 13, 0, out(DATA, 32))).isEqualTo(IOERR);
+        assertThat(request(guest, queue, 11, 0, out(DATA, 32))).isEqualTo(IOERR);
         segment(1, 0, -1, 0);
-        assertThat(request(guest, queue, 13, 0, out(DATA, 32))).isEqualTo(IOERR);
+        assertThat(request(guest, queue, 11, 0, out(DATA, 32))).isEqualTo(IOERR);
+        segment(1, 8, 8, 0);
+        assertThat(request(guest, queue, 13, 0, out(DATA, 32))).as("two").isEqualTo(IOERR);
+        for (long[] range : new long[][] {{1020, 8}, {-1, 2}, {0, -1}, {0, 1 << 16}}) {
+            segment(0, range[0], (int) range[1], 0);
+            assertThat(request(guest, queue, 13, 0, out(DATA, 16))).isEqualTo(IOERR);
+        }
         assertThat(request(guest, queue, 11, 0, out(DATA, 17))).isEqualTo(IOERR);
         assertThat(request(guest, queue, 11, 0)).isEqualTo(IOERR);
         assertThat(request(guest, queue, 11, 0, out(DATA + 0x1000, 17 * 16))).isEqualTo(IOERR);
         assertThat(disk.log).as("nothing was done").isEmpty();
+    }
+
+    @Test
+    void aRequestBeyondTheLargestSizeFails() throws InterruptedException {
+        BlankDisk blank = new BlankDisk();
+        Guest large = new Guest(new VirtioBlk(new VirtioBlk.Spec("", 1), blank));
+        DriverQueue queue = start(large);
+        var data = new DriverQueue.Element[254];
+        Arrays.fill(data, in(DATA, 1 << 20));
+        assertThat(request(large, queue, 0, 0, data)).isEqualTo(OK);
+        assertThat(blank.bytes).isEqualTo(254L << 20);
+        data[0] = in(DATA, (1 << 20) + 512);
+        assertThat(request(large, queue, 0, 0, data)).isEqualTo(IOERR);
+        assertThat(blank.bytes).isEqualTo(254L << 20);
+    }
+
+    /** A terabyte that only counts what is read. */
+    private static final class BlankDisk implements BlockBackend {
+        private volatile long bytes;
+
+        @Override
+        public long size() {
+            return 1L << 40;
+        }
+
+        @Override
+        public boolean isReadOnly() {
+            return true;
+        }
+
+        @Override
+        public void read(long offset, MemorySegment target) {
+            bytes = offset + target.byteSize();
+        }
+
+        @Override
+        public void write(long offset, MemorySegment source) throws IOException {
+            throw new IOException("read-only");
+        }
+
+        @Override
+        public void flush() {}
+
+        @Override
+        public void discard(long offset, long length) throws IOException {
+            throw new IOException("read-only");
+        }
+
+        @Override
+        public void writeZeroes(long offset, long length) throws IOException {
+            throw new IOException("read-only");
+        }
+
+        @Override
+        public void close() {}
     }
 
     @Test

@@ -395,8 +395,8 @@ class VirtioMmioTest extends DeviceContract<VirtioMmio.State> {
         assertThatThrownBy(() -> readOnly.mmio.load(other.mmio.save()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage(
-                        "virtio-mmio: driverFeatures is 0x130006e44: accepted are bits of"
-                                + " 0x130000e64, which the device offers");
+                        "virtio-mmio: driverFeatures is 0x130006e46: accepted are bits of"
+                                + " 0x130000e66, which the device offers");
     }
 
     @Test
