@@ -214,8 +214,8 @@ public final class Microvm {
                 LOCAL_APIC,
                 List.of(new AcpiSpec.IoApic(0, IO_APIC, 0)),
                 List.of(
-                        new AcpiSpec.Override(0, 2, AcpiSpec.Signal.CONFORMS),
-                        new AcpiSpec.Override(SCI, SCI, AcpiSpec.Signal.LEVEL_HIGH)),
+                        new AcpiSpec.IrqOverride(0, 2, AcpiSpec.Signal.CONFORMS),
+                        new AcpiSpec.IrqOverride(SCI, SCI, AcpiSpec.Signal.LEVEL_HIGH)),
                 true,
                 new AcpiSpec.PowerManagement(
                         SCI, PM + AcpiPm.PM1A_EVT, PM + AcpiPm.PM1A_CNT, PM + AcpiPm.PM_TMR, true, PM + AcpiPm.GPE0, 4, S5),

@@ -25,11 +25,15 @@ public record DirectBoot(
         AcpiTables acpi,
         Optional<SmbiosTables> smbios)
         implements BootLoader {
+    /** Without SMBIOS tables. */
+    public DirectBoot(KernelImage kernel, BootArguments arguments, MemoryMap map, AcpiTables acpi) {
+        this(kernel, arguments, map, acpi, Optional.empty());
+    }
+
     /** The kernel on a PC with {@code memory} bytes of RAM laid out by {@link MemoryMap#pc}. */
     public static DirectBoot pc(
             KernelImage kernel, BootArguments arguments, long memory, AcpiTables acpi) {
-        MemoryMap map = MemoryMap.pc(memory, acpi.size());
-        return new DirectBoot(kernel, arguments, map, acpi, Optional.empty());
+        return new DirectBoot(kernel, arguments, MemoryMap.pc(memory, acpi.size()), acpi);
     }
 
     /** The same with {@code tables}. */
