@@ -11,4 +11,5 @@ module dev.frond.firmware {
 
     exports dev.frond.firmware;
     exports dev.frond.firmware.acpi;
+    exports dev.frond.firmware.smbios;
 }

@@ -27,6 +27,9 @@ public record MemoryMap(List<Range> ranges) {
     /** Where a guest without other advice searches the RSDP, up to 1 MiB (ACPI 6.3, 5.2.5.1). */
     public static final long BIOS_AREA = 0xE0000;
 
+    /** Where a guest without other advice searches the SMBIOS entry point (DSP0134 3.0, 5.2.2). */
+    public static final long SMBIOS = 0xF0000;
+
     /** The end of the BIOS area. */
     public static final long ONE_MIB = 0x10_0000;
 

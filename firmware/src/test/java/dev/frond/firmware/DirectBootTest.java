@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.frond.firmware.acpi.AcpiTables;
 import dev.frond.firmware.acpi.Boards;
+import dev.frond.firmware.smbios.SmbiosSpec;
+import dev.frond.firmware.smbios.SmbiosTables;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.CpuState;
 
@@ -14,6 +16,7 @@ import org.junit.jupiter.api.Test;
 
 import java.io.ByteArrayOutputStream;
 import java.util.List;
+import java.util.UUID;
 
 class DirectBootTest {
     private static final long MEMORY = 8 * Images.MIB;
@@ -50,6 +53,15 @@ class DirectBootTest {
         memory.ram(0, MEMORY).orElseThrow().fill((byte) 0x5A);
         assertThat(boot.boot(memory, powerOn)).isEqualTo(first);
         assertThat(written(boot)).isEqualTo(before);
+    }
+
+    @Test
+    void theSmbiosEntryPointIsWhereGuestsSearchIt() throws BootException {
+        SmbiosSpec spec = new SmbiosSpec("microvm", "0.1", new UUID(0, 0), 1, "cpu", MEMORY, 0);
+        boot(new AcpiTables(Boards.bare()))
+                .withSmbios(new SmbiosTables(spec))
+                .boot(memory, powerOn);
+        assertThat(memory.readBytes(0xF0000, 5)).asString().isEqualTo("_SM3_");
     }
 
     /** GDT, page tables, boot_params, RSDP and FACS, and the last ACPI table. */
