@@ -20,6 +20,7 @@ import java.util.function.LongSupplier;
 final class TransferProgress implements GuestProgress, AutoCloseable {
     private static final int NARROWEST_BAR = 10;
     private static final int WIDEST_BAR = 40;
+    private static final String LONGEST_NUMBERS = " 100 %  999.9 MB of 999.9 MB  999.9 MB/s";
     private static final int REDRAW_MILLIS = 100;
 
     private final PrintStream out;
@@ -101,7 +102,8 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
                         Quantities.bytes(total),
                         rate(bytes, taken));
         int width = columns.orElse(80) - 1;
-        int bar = Math.min(WIDEST_BAR, width - left.length() - right.length() - 2);
+        // The bar keeps its width whatever the numbers are.
+        int bar = Math.min(WIDEST_BAR, width - left.length() - LONGEST_NUMBERS.length() - 2);
         String line =
                 bar >= NARROWEST_BAR
                         ? left + "[" + "#".repeat((int) (part * bar)) + " ".repeat(bar - (int) (part * bar)) + "]" + right
