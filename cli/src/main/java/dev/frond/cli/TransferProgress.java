@@ -14,8 +14,8 @@ import java.util.OptionalInt;
 import java.util.function.LongSupplier;
 
 /**
- * Shows how the work on a guest goes on: on a terminal one line that is drawn again and again, with a bar, bytes
- * and rate; elsewhere a line at the start and one at the end.
+ * Shows how the work on a guest goes on: on a terminal one line that is drawn again and again, with
+ * a bar, bytes and rate; elsewhere a line at the start and one at the end.
  */
 final class TransferProgress implements GuestProgress, AutoCloseable {
     private static final int NARROWEST_BAR = 10;
@@ -76,9 +76,11 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
                 draw(what, total, total, taken);
                 endLine();
             } else {
-                out.println("Downloaded " + Quantities.bytes(total) + " in " + Quantities.time(taken));
+                out.println(
+                        "Downloaded " + Quantities.bytes(total) + " in " + Quantities.time(taken));
             }
-        } else if (columns.isPresent() && now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
+        } else if (columns.isPresent()
+                && now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
             drawn = now;
             draw(what, bytes, total, Duration.ofNanos(now - start));
         }
@@ -106,7 +108,12 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
         int bar = Math.min(WIDEST_BAR, width - left.length() - LONGEST_NUMBERS.length() - 2);
         String line =
                 bar >= NARROWEST_BAR
-                        ? left + "[" + "#".repeat((int) (part * bar)) + " ".repeat(bar - (int) (part * bar)) + "]" + right
+                        ? left
+                                + "["
+                                + "#".repeat((int) (part * bar))
+                                + " ".repeat(bar - (int) (part * bar))
+                                + "]"
+                                + right
                         : left.strip() + right;
         // Erase to the end of the line: the line before may have been longer.
         out.print("\r" + line.substring(0, Math.min(line.length(), Math.max(width, 0))) + "\033[K");

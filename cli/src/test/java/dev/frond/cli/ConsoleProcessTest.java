@@ -23,7 +23,10 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
-/** The whole command in a process of its own, on real pipes and on a real terminal, which script(1) provides. */
+/**
+ * The whole command in a process of its own, on real pipes and on a real terminal, which script(1)
+ * provides.
+ */
 class ConsoleProcessTest {
     private static final Duration PATIENCE = Duration.ofMinutes(1);
 
@@ -196,7 +199,9 @@ class ConsoleProcessTest {
         List<String> command = java();
         command.addAll(arguments);
         Process process =
-                new ProcessBuilder(command).redirectError(directory.resolve("err").toFile()).start();
+                new ProcessBuilder(command)
+                        .redirectError(directory.resolve("err").toFile())
+                        .start();
         processes.add(process);
         return new Dialog(process);
     }
@@ -232,23 +237,24 @@ class ConsoleProcessTest {
         void expect(String text) throws Exception {
             InputStream in = process.getInputStream();
             byte[] chunk = new byte[4096];
-            await(
-                    () -> {
-                        while (in.available() > 0) {
-                            int n = in.read(chunk, 0, Math.min(chunk.length, in.available()));
-                            output.append(new String(chunk, 0, n, StandardCharsets.ISO_8859_1));
-                        }
-                        int at = output.indexOf(text);
-                        if (at < 0) {
-                            return false;
-                        }
-                        output.delete(0, at + text.length());
-                        return true;
-                    });
+            await(() -> {
+                while (in.available() > 0) {
+                    int n = in.read(chunk, 0, Math.min(chunk.length, in.available()));
+                    output.append(new String(chunk, 0, n, StandardCharsets.ISO_8859_1));
+                }
+                int at = output.indexOf(text);
+                if (at < 0) {
+                    return false;
+                }
+                output.delete(0, at + text.length());
+                return true;
+            });
         }
 
         void assertStatus(int status) throws Exception {
-            assertThat(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)).as("ended").isTrue();
+            assertThat(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS))
+                    .as("ended")
+                    .isTrue();
             assertThat(process.exitValue()).isEqualTo(status);
         }
 
@@ -281,7 +287,9 @@ class ConsoleProcessTest {
                             """
                                     .formatted(
                                             files,
-                                            command.stream().map(each -> "'" + each + "'").collect(Collectors.joining(" "))));
+                                            command.stream()
+                                                    .map(each -> "'" + each + "'")
+                                                    .collect(Collectors.joining(" "))));
             Process process =
                     new ProcessBuilder("/usr/bin/script", "-qec", "sh " + shell, "/dev/null")
                             .redirectErrorStream(true)
@@ -296,22 +304,26 @@ class ConsoleProcessTest {
 
         boolean isRaw() throws Exception {
             Process stty =
-                    new ProcessBuilder("stty", "-a", "-F", Files.readString(files.resolve("tty")).strip())
+                    new ProcessBuilder(
+                                    "stty",
+                                    "-a",
+                                    "-F",
+                                    Files.readString(files.resolve("tty")).strip())
                             .redirectErrorStream(true)
                             .start();
-            String settings = new String(stty.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            String settings =
+                    new String(stty.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             assertThat(stty.waitFor()).as(settings).isZero();
             return settings.contains("-icanon");
         }
 
         void assertRestored(int status) throws Exception {
             InputStream in = dialog.process.getInputStream();
-            await(
-                    () -> {
-                        // script waits for a reader.
-                        in.skipNBytes(in.available());
-                        return !dialog.process.isAlive();
-                    });
+            await(() -> {
+                // script waits for a reader.
+                in.skipNBytes(in.available());
+                return !dialog.process.isAlive();
+            });
             assertThat(files.resolve("status")).hasContent(Integer.toString(status));
             assertThat(files.resolve("before")).content().contains(" icanon");
             assertThat(files.resolve("after")).hasSameTextualContentAs(files.resolve("before"));
@@ -319,7 +331,8 @@ class ConsoleProcessTest {
     }
 
     private static void kill(String signal, long pid) throws Exception {
-        Process kill = new ProcessBuilder("kill", "-" + signal, Long.toString(pid)).inheritIO().start();
+        Process kill =
+                new ProcessBuilder("kill", "-" + signal, Long.toString(pid)).inheritIO().start();
         assertThat(kill.waitFor()).isZero();
     }
 

@@ -8,7 +8,9 @@ import dev.frond.vmm.guest.GuestCatalog;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 
-/** {@code frond} with a {@link FakeMachine}; its stop never ends if the first argument is "stuck". */
+/**
+ * {@code frond} with a {@link FakeMachine}; its stop never ends if the first argument is "stuck".
+ */
 final class ConsoleProgram {
     private ConsoleProgram() {}
 

@@ -20,7 +20,8 @@ class EscapeKeysTest {
     @Test
     void ordinaryKeysGoToTheGuestCtrlCAndCtrlZToo() {
         type("ls\r\003\032\0\377");
-        assertThat(guest.toByteArray()).isEqualTo("ls\r\003\032\0\377".getBytes(StandardCharsets.ISO_8859_1));
+        assertThat(guest.toByteArray())
+                .isEqualTo("ls\r\003\032\0\377".getBytes(StandardCharsets.ISO_8859_1));
         assertThat(frond).isEmpty();
     }
 

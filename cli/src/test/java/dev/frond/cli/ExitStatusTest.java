@@ -17,7 +17,10 @@ class ExitStatusTest {
 
     @Test
     void onlyThoseOfSignalsMeetThoseOfTheDebugExit() {
-        assertThat(Stream.of(ExitStatus.values()).map(ExitStatus::number).filter(number -> number % 2 == 1))
+        assertThat(
+                        Stream.of(ExitStatus.values())
+                                .map(ExitStatus::number)
+                                .filter(number -> number % 2 == 1))
                 .containsExactly(129, 141, 143);
     }
 

@@ -17,9 +17,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 
 /**
- * A machine whose guest is a few lines of Java: it prints "ready", echoes each line that comes in, and obeys the
- * lines "poweroff", "reset", "crash", "fail", "debug N" and "flood". Its one CPU is a thread that really waits in
- * the serial line's backend; stop joins it.
+ * A machine whose guest is a few lines of Java: it prints "ready", echoes each line that comes in,
+ * and obeys the lines "poweroff", "reset", "crash", "fail", "debug N" and "flood". Its one CPU is a
+ * thread that really waits in the serial line's backend; stop joins it.
  */
 final class FakeMachine implements MachineRunner {
     /** What was asked of it, in order. */
@@ -57,7 +57,8 @@ final class FakeMachine implements MachineRunner {
             this.serial = serial;
             this.ended = ended;
             serial.connect(value -> fifo.offer(value));
-            // A command line is the first input, so that guests without a keyboard can be told what to do.
+            // A command line is the first input, so that guests without a keyboard can be told what
+            // to do.
             this.cpu = Thread.ofPlatform().daemon(true).start(() -> run(spec.commandLine()));
         }
 
@@ -89,7 +90,8 @@ final class FakeMachine implements MachineRunner {
             switch (line) {
                 case "poweroff" -> ended.accept(new Outcome.PoweredOff());
                 case "reset" -> ended.accept(new Outcome.Reset());
-                case "crash" -> ended.accept(new Outcome.TripleFault("CPU 0 at 0xffff800000001234"));
+                case "crash" ->
+                        ended.accept(new Outcome.TripleFault("CPU 0 at 0xffff800000001234"));
                 case "fail" -> ended.accept(new Outcome.Failed("the host is out of memory"));
                 case "flood" -> {
                     while (!stopping) {
@@ -108,7 +110,10 @@ final class FakeMachine implements MachineRunner {
                         return true;
                     }
                     StringBuilder visible = new StringBuilder();
-                    line.chars().forEach(c -> visible.append(c < ' ' ? "^" + (char) (c + '@') : "" + (char) c));
+                    line.chars()
+                            .forEach(c ->
+                                    visible.append(
+                                            c < ' ' ? "^" + (char) (c + '@') : "" + (char) c));
                     print("got <" + visible + ">\r\n");
                     return false;
                 }
@@ -140,7 +145,10 @@ final class FakeMachine implements MachineRunner {
         @Override
         public RunStats stats() {
             return new RunStats(
-                    3_000_000, Duration.ofMillis(1500), Duration.ofSeconds(1), Map.of("io", bytes.get(), "halt", 2L));
+                    3_000_000,
+                    Duration.ofMillis(1500),
+                    Duration.ofSeconds(1),
+                    Map.of("io", bytes.get(), "halt", 2L));
         }
     }
 }

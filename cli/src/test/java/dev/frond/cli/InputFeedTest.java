@@ -48,12 +48,11 @@ class InputFeedTest {
         int total = 20_000;
         Thread writer =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    for (int i = 0; i < total; i++) {
-                                        feed.put(i * 7);
-                                    }
-                                });
+                        .start(() -> {
+                            for (int i = 0; i < total; i++) {
+                                feed.put(i * 7);
+                            }
+                        });
         while (fifo.drain() < total) {
             feed.ready();
             Thread.onSpinWait();

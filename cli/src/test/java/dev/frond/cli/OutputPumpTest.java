@@ -95,13 +95,12 @@ class OutputPumpTest {
         int total = 4 * OutputPump.CAPACITY;
         Thread writer =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    for (int i = 0; i < total; i++) {
-                                        pump.put(i);
-                                        put.incrementAndGet();
-                                    }
-                                });
+                        .start(() -> {
+                            for (int i = 0; i < total; i++) {
+                                pump.put(i);
+                                put.incrementAndGet();
+                            }
+                        });
         while (writer.getState() != Thread.State.WAITING) {
             Thread.sleep(1);
         }
@@ -119,12 +118,11 @@ class OutputPumpTest {
         OutputPump pump = new OutputPump("test", gate, failures::add);
         Thread writer =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    for (int i = 0; i < 4 * OutputPump.CAPACITY; i++) {
-                                        pump.put(i);
-                                    }
-                                });
+                        .start(() -> {
+                            for (int i = 0; i < 4 * OutputPump.CAPACITY; i++) {
+                                pump.put(i);
+                            }
+                        });
         assertThat(gate.reached.await(1, TimeUnit.MINUTES)).isTrue();
         pump.release();
         writer.join();
@@ -149,6 +147,8 @@ class OutputPumpTest {
             pump.put(i);
         }
         assertThat(pump.close(PATIENCE)).isTrue();
-        assertThat(failures).singleElement().satisfies(e -> assertThat(e).hasMessage("Broken pipe"));
+        assertThat(failures)
+                .singleElement()
+                .satisfies(e -> assertThat(e).hasMessage("Broken pipe"));
     }
 }

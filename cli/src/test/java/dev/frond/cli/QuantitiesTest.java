@@ -14,19 +14,47 @@ import java.time.Duration;
 
 class QuantitiesTest {
     @ParameterizedTest
-    @CsvSource({"1K, 1024", "512M, 536870912", "2G, 2147483648", "2g, 2147483648", "1T, 1099511627776", "3GiB, 3221225472", "7MB, 7340032"})
+    @CsvSource({
+        "1K, 1024",
+        "512M, 536870912",
+        "2G, 2147483648",
+        "2g, 2147483648",
+        "1T, 1099511627776",
+        "3GiB, 3221225472",
+        "7MB, 7340032"
+    })
     void sizesArePowersOf1024(String text, long bytes) {
         assertThat(Quantities.size(text)).hasValue(bytes);
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "512", "M", "-1M", "1.5G", "1 G", "1X", "0x10M", "9999999999999999M", "99999999999999T", "1Mi", "١M"})
+    @ValueSource(
+            strings = {
+                "",
+                "512",
+                "M",
+                "-1M",
+                "1.5G",
+                "1 G",
+                "1X",
+                "0x10M",
+                "9999999999999999M",
+                "99999999999999T",
+                "1Mi",
+                "١M"
+            })
     void whatIsNoSizeIsNone(String text) {
         assertThat(Quantities.size(text)).isEmpty();
     }
 
     @ParameterizedTest
-    @CsvSource({"500ms, 500000000", "30s, 30000000000", "5m, 300000000000", "1h, 3600000000000", "0s, 0"})
+    @CsvSource({
+        "500ms, 500000000",
+        "30s, 30000000000",
+        "5m, 300000000000",
+        "1h, 3600000000000",
+        "0s, 0"
+    })
     void durationsAreNanoseconds(String text, long nanos) {
         assertThat(Quantities.nanos(text)).hasValue(nanos);
     }

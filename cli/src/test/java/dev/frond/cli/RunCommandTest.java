@@ -25,7 +25,8 @@ import java.util.Optional;
 
 class RunCommandTest {
     private static final String SIZES =
-            "accepted: a whole number with K, M, G or T, from 4M to 1T, a multiple of 1M (512M, 2G)";
+            "accepted: a whole number with K, M, G or T, from 4M to 1T, a multiple of 1M (512M,"
+                + " 2G)";
 
     @TempDir Path directory;
     private final FakeMachine machine = new FakeMachine();
@@ -42,20 +43,19 @@ class RunCommandTest {
         assertThat(run("--append", "poweroff")).isZero();
         assertThat(machine.specs)
                 .singleElement()
-                .satisfies(
-                        spec -> {
-                            assertThat(spec.kernel()).isEqualTo(kernel);
-                            assertThat(spec.initrd()).isEmpty();
-                            assertThat(spec.commandLine()).isEqualTo("poweroff");
-                            assertThat(spec.memory()).isEqualTo(512L << 20);
-                            assertThat(spec.cpus()).isEqualTo(1);
-                            assertThat(spec.cpu()).isEqualTo(CpuModel.X86_64_V2);
-                            assertThat(spec.engine()).isEqualTo(RunSpec.Engine.AUTO);
-                            assertThat(spec.board()).isEqualTo(RunSpec.Board.MICROVM);
-                            assertThat(spec.disks()).isEmpty();
-                            assertThat(spec.debugExit()).isFalse();
-                            assertThat(spec.reboot()).isTrue();
-                        });
+                .satisfies(spec -> {
+                    assertThat(spec.kernel()).isEqualTo(kernel);
+                    assertThat(spec.initrd()).isEmpty();
+                    assertThat(spec.commandLine()).isEqualTo("poweroff");
+                    assertThat(spec.memory()).isEqualTo(512L << 20);
+                    assertThat(spec.cpus()).isEqualTo(1);
+                    assertThat(spec.cpu()).isEqualTo(CpuModel.X86_64_V2);
+                    assertThat(spec.engine()).isEqualTo(RunSpec.Engine.AUTO);
+                    assertThat(spec.board()).isEqualTo(RunSpec.Board.MICROVM);
+                    assertThat(spec.disks()).isEmpty();
+                    assertThat(spec.debugExit()).isFalse();
+                    assertThat(spec.reboot()).isTrue();
+                });
         assertThat(frond.err()).isEmpty();
     }
 
@@ -90,7 +90,9 @@ class RunCommandTest {
                                 CpuModel.X86_64_V3,
                                 RunSpec.Engine.INTERPRETER,
                                 RunSpec.Board.MICROVM,
-                                List.of(new RunSpec.Disk(disk, false), new RunSpec.Disk(other, true)),
+                                List.of(
+                                        new RunSpec.Disk(disk, false),
+                                        new RunSpec.Disk(other, true)),
                                 true,
                                 false));
     }
@@ -103,11 +105,14 @@ class RunCommandTest {
         assertThat(run("--timeout=1ms")).isEqualTo(124);
         Files.write(kernel, new byte[0x205]);
         assertThat(run("--timeout=1ms")).isEqualTo(124);
-        assertThat(machine.specs).extracting(RunSpec::commandLine).containsExactly("console=ttyS0", "");
+        assertThat(machine.specs)
+                .extracting(RunSpec::commandLine)
+                .containsExactly("console=ttyS0", "");
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "512", "lots", "-1M", "0M", "3M", "2T", "4097K", "99999999999T", "1.5G"})
+    @ValueSource(
+            strings = {"", "512", "lots", "-1M", "0M", "3M", "2T", "4097K", "99999999999T", "1.5G"})
     void aBadMemorySizeIsRefused(String value) {
         assertRefused("--memory", value, SIZES);
     }
@@ -154,7 +159,8 @@ class RunCommandTest {
     @Test
     void aGuestThatIsNotKnownIsRefusedWithTheKnownOnes() {
         assertThat(frond.execute("run", "debain")).isEqualTo(64);
-        assertThat(frond.err()).isEqualTo("frond: GUEST: 'debain' is not accepted; accepted: debian-tiny, host\n");
+        assertThat(frond.err())
+                .isEqualTo("frond: GUEST: 'debain' is not accepted; accepted: debian-tiny, host\n");
         assertThat(frond.execute("guest", "get", "debain")).isEqualTo(64);
         assertThat(frond.execute("guest", "rm", "debain")).isEqualTo(64);
         assertThat(frond.execute("guest")).isEqualTo(64);
@@ -205,14 +211,18 @@ class RunCommandTest {
         Path disk = Files.write(directory.resolve("disk"), new byte[512]);
         Files.setPosixFilePermissions(disk, PosixFilePermissions.fromString("r--r--r--"));
         assumeThat(Files.isWritable(disk)).as("root may write everything").isFalse();
-        assertFile("--disk", disk, "not writable; with " + disk + ",ro the guest gets it read-only");
+        assertFile(
+                "--disk", disk, "not writable; with " + disk + ",ro the guest gets it read-only");
         assertThat(run("--append=poweroff", "--disk=" + disk + ",ro")).isZero();
     }
 
     @Test
     void aDiskOfAPartOfASectorIsNoDisk() throws IOException {
         Path disk = Files.write(directory.resolve("disk"), new byte[1000]);
-        assertFile("--disk", disk, "is no raw disk image: its size of 1000 bytes is not a multiple of 512");
+        assertFile(
+                "--disk",
+                disk,
+                "is no raw disk image: its size of 1000 bytes is not a multiple of 512");
     }
 
     @Test
@@ -220,8 +230,13 @@ class RunCommandTest {
         Path disk = Files.write(directory.resolve("disk"), new byte[512]);
         Path link = Files.createSymbolicLink(directory.resolve("link"), disk);
         assertThat(run("--disk=" + disk, "--disk=" + link + ",ro")).isEqualTo(66);
-        assertThat(frond.err()).isEqualTo("frond: --disk: " + link + ": given twice; accepted: once, or each time with ,ro\n");
-        assertThat(run("--append=poweroff", "--disk=" + disk + ",ro", "--disk=" + link + ",ro")).isZero();
+        assertThat(frond.err())
+                .isEqualTo(
+                        "frond: --disk: "
+                                + link
+                                + ": given twice; accepted: once, or each time with ,ro\n");
+        assertThat(run("--append=poweroff", "--disk=" + disk + ",ro", "--disk=" + link + ",ro"))
+                .isZero();
     }
 
     @Test
@@ -233,7 +248,8 @@ class RunCommandTest {
         assertThat(run(arguments.toArray(String[]::new))).isZero();
         arguments.add("--disk=" + Files.write(directory.resolve("disk7"), new byte[512]));
         assertThat(run(arguments.toArray(String[]::new))).isEqualTo(64);
-        assertThat(frond.err()).isEqualTo("frond: --disk: 8 disks; accepted: up to 7 on the board microvm\n");
+        assertThat(frond.err())
+                .isEqualTo("frond: --disk: 8 disks; accepted: up to 7 on the board microvm\n");
     }
 
     @Test
@@ -241,25 +257,38 @@ class RunCommandTest {
         assertThat(frond.execute("run", "--serial=file:" + directory)).isEqualTo(66);
         assertThat(frond.err()).isEqualTo("frond: --serial: " + directory + ": is a directory\n");
         assertThat(frond.execute("run", "--serial=file:" + directory + "/no/where")).isEqualTo(66);
-        assertThat(frond.err()).isEqualTo("frond: --serial: " + directory + "/no/where: no such directory\n");
+        assertThat(frond.err())
+                .isEqualTo("frond: --serial: " + directory + "/no/where: no such directory\n");
     }
 
     @Test
     void theSerialFileGetsWhatTheGuestSays() throws IOException {
         Path file = Files.writeString(directory.resolve("log"), "what was there before");
-        assertThat(frond.execute("run", "--kernel=" + kernel, "--serial=file:" + file, "--append=long")).isZero();
-        assertThat(Files.readAllLines(file)).hasSize(100_001).startsWith("ready").endsWith("line 99999");
+        assertThat(
+                        frond.execute(
+                                "run",
+                                "--kernel=" + kernel,
+                                "--serial=file:" + file,
+                                "--append=long"))
+                .isZero();
+        assertThat(Files.readAllLines(file))
+                .hasSize(100_001)
+                .startsWith("ready")
+                .endsWith("line 99999");
     }
 
     private int run(String... arguments) {
-        List<String> command = new ArrayList<>(List.of("run", "--kernel=" + kernel, "--serial=none"));
+        List<String> command =
+                new ArrayList<>(List.of("run", "--kernel=" + kernel, "--serial=none"));
         command.addAll(List.of(arguments));
         return frond.execute(command.toArray(String[]::new));
     }
 
     private void assertRefused(String option, String value, String accepted) {
         assertThat(frond.execute("run", option + "=" + value)).isEqualTo(64);
-        assertThat(frond.err()).isEqualTo("frond: %s: '%s' is not accepted; %s\n".formatted(option, value, accepted));
+        assertThat(frond.err())
+                .isEqualTo(
+                        "frond: %s: '%s' is not accepted; %s\n".formatted(option, value, accepted));
         assertThat(machine.specs).isEmpty();
     }
 

@@ -31,7 +31,9 @@ class SessionTest {
     @Test
     void aPowerOffEndsWithZeroAndTheWholeOutput() throws Exception {
         assertThat(run("long")).isZero();
-        assertThat(out.toString(StandardCharsets.UTF_8)).startsWith("ready\r\nline 0\n").endsWith("line 99999\n");
+        assertThat(out.toString(StandardCharsets.UTF_8))
+                .startsWith("ready\r\nline 0\n")
+                .endsWith("line 99999\n");
         assertThat(machine.events).containsExactly("start", "stop", "flushed");
         assertThat(errors()).isEmpty();
     }
@@ -51,7 +53,8 @@ class SessionTest {
     @Test
     void aTripleFaultEndsWithItsStatusAndALine() throws Exception {
         assertThat(run("crash")).isEqualTo(72);
-        assertThat(errors()).isEqualTo("frond: the guest crashed: triple fault, CPU 0 at 0xffff800000001234\n");
+        assertThat(errors())
+                .isEqualTo("frond: the guest crashed: triple fault, CPU 0 at 0xffff800000001234\n");
     }
 
     @Test
@@ -62,7 +65,13 @@ class SessionTest {
 
     @Test
     void theTimeoutEndsAGuestThatDoesNot() throws Exception {
-        assertThat(run("", InputStream.nullInputStream(), out, Optional.of(Duration.ofMillis(50)), false))
+        assertThat(
+                        run(
+                                "",
+                                InputStream.nullInputStream(),
+                                out,
+                                Optional.of(Duration.ofMillis(50)),
+                                false))
                 .isEqualTo(124);
         assertThat(machine.events).containsExactly("start", "stop", "flushed");
         assertThat(errors()).isEqualTo("frond: stopped after 50 ms (--timeout)\n");
@@ -91,7 +100,8 @@ class SessionTest {
                         throw new IOException("Broken pipe");
                     }
                 };
-        assertThat(run("flood", InputStream.nullInputStream(), broken, Optional.empty(), false)).isEqualTo(141);
+        assertThat(run("flood", InputStream.nullInputStream(), broken, Optional.empty(), false))
+                .isEqualTo(141);
         assertThat(machine.events).containsExactly("start", "stop", "flushed");
         assertThat(errors()).isEmpty();
     }
@@ -103,7 +113,8 @@ class SessionTest {
         keyboard.write("one\ntwo\npoweroff\n".getBytes(StandardCharsets.UTF_8));
         keyboard.close();
         assertThat(run("", in, out, Optional.empty(), false)).isZero();
-        assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("ready\r\ngot <one>\r\ngot <two>\r\n");
+        assertThat(out.toString(StandardCharsets.UTF_8))
+                .isEqualTo("ready\r\ngot <one>\r\ngot <two>\r\n");
     }
 
     @Test
@@ -117,7 +128,8 @@ class SessionTest {
 
     @Test
     void statsAreShownAtTheEnd() throws Exception {
-        assertThat(run("poweroff", InputStream.nullInputStream(), out, Optional.empty(), true)).isZero();
+        assertThat(run("poweroff", InputStream.nullInputStream(), out, Optional.empty(), true))
+                .isZero();
         assertThat(errors())
                 .isEqualTo(
                         """
@@ -157,10 +169,9 @@ class SessionTest {
                     throw new CliException(ExitStatus.NO_INPUT, "--kernel: x: not a kernel");
                 };
         assertThatExceptionOfType(CliException.class)
-                .isThrownBy(
-                        () ->
-                                new Session(refusing, new PrintStream(err))
-                                        .run(spec(""), _ -> console, Optional.empty(), false))
+                .isThrownBy(() ->
+                        new Session(refusing, new PrintStream(err))
+                                .run(spec(""), _ -> console, Optional.empty(), false))
                 .withMessage("--kernel: x: not a kernel");
         assertThat(closed[0]).isTrue();
     }
@@ -170,14 +181,22 @@ class SessionTest {
     }
 
     private int run(
-            String commandLine, InputStream in, OutputStream out, Optional<Duration> timeout, boolean stats)
+            String commandLine,
+            InputStream in,
+            OutputStream out,
+            Optional<Duration> timeout,
+            boolean stats)
             throws CliException {
         return new Session(machine, new PrintStream(err, true, StandardCharsets.UTF_8))
                 .run(
                         spec(commandLine),
                         session ->
                                 new StdioConsole(
-                                        in, out, Optional.empty(), session::command, session::outputFailed),
+                                        in,
+                                        out,
+                                        Optional.empty(),
+                                        session::command,
+                                        session::outputFailed),
                         timeout,
                         stats);
     }

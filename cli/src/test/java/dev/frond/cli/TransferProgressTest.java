@@ -39,11 +39,16 @@ class TransferProgressTest {
         assertThat(drawn)
                 .containsExactly(
                         "Looking up packages",
-                        "Downloading 2 packages [                                        ]   0 %  0 B of 40.0 MB\033[K",
-                        "Downloading 2 packages [##########                              ]  25 %  10.0 MB of 40.0 MB  10.0 MB/s\033[K",
-                        "Downloading 2 packages [####################                    ]  50 %  20.0 MB of 40.0 MB  10.0 MB/s\033[K",
-                        "Downloading 2 packages [##############################          ]  75 %  30.0 MB of 40.0 MB  10.0 MB/s\033[K",
-                        "Downloading 2 packages [########################################] 100 %  40.0 MB of 40.0 MB  10.0 MB/s\033[K",
+                        "Downloading 2 packages [                                        ]   0 %  0"
+                            + " B of 40.0 MB\033[K",
+                        "Downloading 2 packages [##########                              ]  25 % "
+                            + " 10.0 MB of 40.0 MB  10.0 MB/s\033[K",
+                        "Downloading 2 packages [####################                    ]  50 % "
+                            + " 20.0 MB of 40.0 MB  10.0 MB/s\033[K",
+                        "Downloading 2 packages [##############################          ]  75 % "
+                            + " 30.0 MB of 40.0 MB  10.0 MB/s\033[K",
+                        "Downloading 2 packages [########################################] 100 % "
+                            + " 40.0 MB of 40.0 MB  10.0 MB/s\033[K",
                         "Building",
                         "");
     }
@@ -84,7 +89,8 @@ class TransferProgressTest {
     }
 
     private TransferProgress progress(OptionalInt columns) {
-        return new TransferProgress(new PrintStream(bytes, true, StandardCharsets.UTF_8), columns, time::get);
+        return new TransferProgress(
+                new PrintStream(bytes, true, StandardCharsets.UTF_8), columns, time::get);
     }
 
     private String text() {
