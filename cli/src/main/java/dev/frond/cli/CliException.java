@@ -24,7 +24,8 @@ final class CliException extends Exception {
     /** A value of an option that is not accepted. */
     static CliException badValue(String option, String value, String accepted) {
         return new CliException(
-                ExitStatus.USAGE, "%s: '%s' is not accepted; accepted: %s".formatted(option, value, accepted));
+                ExitStatus.USAGE,
+                "%s: '%s' is not accepted; accepted: %s".formatted(option, value, accepted));
     }
 
     ExitStatus status() {

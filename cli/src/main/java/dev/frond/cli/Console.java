@@ -9,10 +9,15 @@ import java.time.Duration;
 
 /** The user's end of the guest's serial line. */
 interface Console extends CharBackend {
-    /** From now on the guest never waits for whoever reads the output: what does not fit is lost. */
+    /**
+     * From now on the guest never waits for whoever reads the output: what does not fit is lost.
+     */
     void release();
 
-    /** Delivers what the guest has sent, for at most this time, and gives the terminal or the file back. */
+    /**
+     * Delivers what the guest has sent, for at most this time, and gives the terminal or the file
+     * back.
+     */
     void close(Duration patience);
 
     /** Nobody at the other end. */

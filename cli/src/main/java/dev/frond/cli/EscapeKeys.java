@@ -21,7 +21,8 @@ final class EscapeKeys {
             Ctrl-A h   this help
             Ctrl-A x   end the machine at once
             Ctrl-A s   show what it has done so far
-            Ctrl-A Ctrl-A   send Ctrl-A to the guest""";
+            Ctrl-A Ctrl-A   send Ctrl-A to the guest\
+            """;
 
     private static final int CTRL_A = 1;
 
@@ -34,7 +35,10 @@ final class EscapeKeys {
         this.frond = frond;
     }
 
-    /** Takes one byte from the terminal. A key that means nothing after Ctrl-A goes to the guest with it. */
+    /**
+     * Takes one byte from the terminal. A key that means nothing after Ctrl-A goes to the guest
+     * with it.
+     */
     void accept(int value) {
         if (!escaped) {
             escaped = value == CTRL_A;

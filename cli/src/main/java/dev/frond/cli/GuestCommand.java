@@ -30,7 +30,8 @@ final class GuestCommand implements Runnable {
     @Override
     public void run() {
         throw new ParameterException(
-                spec.commandLine(), "guest: a command is missing; accepted: list, get GUEST, rm GUEST");
+                spec.commandLine(),
+                "guest: a command is missing; accepted: list, get GUEST, rm GUEST");
     }
 
     private void checkName(String guest) throws CliException {
@@ -48,7 +49,9 @@ final class GuestCommand implements Runnable {
                 out.println(listing.name() + "  " + listing.description());
                 out.println(
                         cached.isPresent()
-                                ? "    in the cache: " + cached.get().version() + ", "
+                                ? "    in the cache: "
+                                        + cached.get().version()
+                                        + ", "
                                         + Quantities.bytes(cached.get().size())
                                 : "    not in the cache");
             }
@@ -60,13 +63,16 @@ final class GuestCommand implements Runnable {
     }
 
     @Command(name = "get", description = "Obtains a guest, or brings it up to date.")
-    int get(@Parameters(paramLabel = "GUEST", description = "a guest of 'frond guest list'") String guest)
+    int get(
+            @Parameters(paramLabel = "GUEST", description = "a guest of 'frond guest list'")
+                    String guest)
             throws CliException {
         checkName(guest);
         try (TransferProgress progress = TransferProgress.onStandardError()) {
             Guest found = catalog.get().get(guest, progress);
             PrintWriter out = spec.commandLine().getOut();
-            out.println(found.name() + " " + found.version() + ", " + Quantities.bytes(found.size()));
+            out.println(
+                    found.name() + " " + found.version() + ", " + Quantities.bytes(found.size()));
             out.flush();
             return ExitStatus.SUCCESS.number();
         } catch (GuestException e) {
@@ -75,12 +81,15 @@ final class GuestCommand implements Runnable {
     }
 
     @Command(name = "rm", description = "Deletes a guest from the cache.")
-    int rm(@Parameters(paramLabel = "GUEST", description = "a guest of 'frond guest list'") String guest)
+    int rm(
+            @Parameters(paramLabel = "GUEST", description = "a guest of 'frond guest list'")
+                    String guest)
             throws CliException {
         checkName(guest);
         try {
             PrintWriter out = spec.commandLine().getOut();
-            out.println(catalog.get().rm(guest) ? guest + " deleted" : guest + " was not in the cache");
+            out.println(
+                    catalog.get().rm(guest) ? guest + " deleted" : guest + " was not in the cache");
             out.flush();
             return ExitStatus.SUCCESS.number();
         } catch (GuestException e) {

@@ -8,7 +8,10 @@ import dev.frond.machine.backend.CharBackend.Receiver;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** Carries bytes to a device as fast as it takes them, through a buffer of fixed size, on a thread of its own. */
+/**
+ * Carries bytes to a device as fast as it takes them, through a buffer of fixed size, on a thread
+ * of its own.
+ */
 final class InputFeed {
     static final int CAPACITY = 1 << 14;
 
@@ -38,7 +41,9 @@ final class InputFeed {
         }
     }
 
-    /** Takes one byte if there is room for it, as a terminal's own buffer does; whether there was. */
+    /**
+     * Takes one byte if there is room for it, as a terminal's own buffer does; whether there was.
+     */
     boolean offer(int value) {
         lock.lock();
         try {

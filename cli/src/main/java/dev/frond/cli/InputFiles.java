@@ -10,7 +10,10 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
 
-/** Checks files that the user names, before anything starts. Each failure names the option and the file. */
+/**
+ * Checks files that the user names, before anything starts. Each failure names the option and the
+ * file.
+ */
 final class InputFiles {
     private static final int SECTOR = 512;
 
@@ -52,7 +55,8 @@ final class InputFiles {
         }
         Path file = readable(option, name);
         if (!readOnly && !Files.isWritable(file)) {
-            throw bad(option, name, "not writable; with " + name + ",ro the guest gets it read-only");
+            throw bad(
+                    option, name, "not writable; with " + name + ",ro the guest gets it read-only");
         }
         try {
             long size = Files.size(file);
@@ -60,7 +64,8 @@ final class InputFiles {
                 throw bad(
                         option,
                         name,
-                        "is no raw disk image: its size of %d bytes is not a multiple of %d".formatted(size, SECTOR));
+                        "is no raw disk image: its size of %d bytes is not a multiple of %d"
+                                .formatted(size, SECTOR));
             }
         } catch (IOException e) {
             throw bad(option, name, Failures.reason(e));
@@ -71,8 +76,12 @@ final class InputFiles {
     /** Refuses one file as two disks of which one is written. */
     static void distinct(String option, RunSpec.Disk disk, RunSpec.Disk other) throws CliException {
         try {
-            if (!(disk.readOnly() && other.readOnly()) && Files.isSameFile(disk.file(), other.file())) {
-                throw bad(option, disk.file().toString(), "given twice; accepted: once, or each time with ,ro");
+            if (!(disk.readOnly() && other.readOnly())
+                    && Files.isSameFile(disk.file(), other.file())) {
+                throw bad(
+                        option,
+                        disk.file().toString(),
+                        "given twice; accepted: once, or each time with ,ro");
             }
         } catch (IOException e) {
             throw bad(option, disk.file().toString(), Failures.reason(e));
@@ -101,7 +110,12 @@ final class InputFiles {
             byte[] start = in.readNBytes(LINUX_MAGIC_AT + LINUX_MAGIC.length);
             return start.length == LINUX_MAGIC_AT + LINUX_MAGIC.length
                     && Arrays.equals(
-                            start, LINUX_MAGIC_AT, start.length, LINUX_MAGIC, 0, LINUX_MAGIC.length);
+                            start,
+                            LINUX_MAGIC_AT,
+                            start.length,
+                            LINUX_MAGIC,
+                            0,
+                            LINUX_MAGIC.length);
         } catch (IOException e) {
             throw bad("--kernel", file.toString(), Failures.reason(e));
         }

@@ -21,8 +21,8 @@ interface MachineRunner {
     /** A machine that was started; its parts are the caller's to release. */
     interface Running {
         /**
-         * Stops the machine if it still runs, makes everything that it wrote durable, and lets go of its disks.
-         * Returns when that is done; again it does nothing.
+         * Stops the machine if it still runs, makes everything that it wrote durable, and lets go
+         * of its disks. Returns when that is done; again it does nothing.
          *
          * @throws CliException if something that the guest wrote could not be made durable
          */

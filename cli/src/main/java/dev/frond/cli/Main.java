@@ -34,9 +34,14 @@ import java.util.function.Supplier;
             "  frond guest list                 guests that can be run by name"
         },
         commandListHeading = "%nCommands ('frond help COMMAND' explains one):%n",
-        footer = {"", "In a running machine Ctrl-A h helps and Ctrl-A x quits; exit or poweroff ends it."})
+        footer = {
+            "",
+            "In a running machine Ctrl-A h helps and Ctrl-A x quits; exit or poweroff ends it."
+        })
 public final class Main implements Callable<Integer> {
-    /** Set by someone who looks for a mistake in Frond: internal errors come with their stack trace. */
+    /**
+     * Set by someone who looks for a mistake in Frond: internal errors come with their stack trace.
+     */
     private static final String TRACE = "FROND_TRACE";
 
     @Spec private CommandSpec spec;
@@ -53,7 +58,10 @@ public final class Main implements Callable<Integer> {
     /** The command line of Frond, ready to execute. */
     static CommandLine commandLine(MachineRunner runner, Supplier<GuestCatalog> catalog) {
         CommandLine run = new CommandLine(new RunCommand(runner, catalog));
-        run.getCommandSpec().usageMessage().exitCodeListHeading("%nExit status:%n").exitCodeList(statuses());
+        run.getCommandSpec()
+                .usageMessage()
+                .exitCodeListHeading("%nExit status:%n")
+                .exitCodeList(statuses());
         CommandLine frond =
                 new CommandLine(new Main())
                         .addSubcommand(run)
@@ -70,7 +78,10 @@ public final class Main implements Callable<Integer> {
         commandLine
                 .getCommandSpec()
                 .addOption(
-                        OptionSpec.builder("-h", "--help").usageHelp(true).description("this help").build());
+                        OptionSpec.builder("-h", "--help")
+                                .usageHelp(true)
+                                .description("this help")
+                                .build());
         commandLine.getSubcommands().values().forEach(Main::addHelp);
     }
 
@@ -88,9 +99,15 @@ public final class Main implements Callable<Integer> {
         StringBuilder message = new StringBuilder(oneLine(String.valueOf(e.getMessage())));
         if (e instanceof UnmatchedArgumentException unmatched) {
             List<String> near = unmatched.getSuggestions();
-            message.append(near.isEmpty() ? "" : "; did you mean " + String.join(" or ", near) + "?");
+            message.append(
+                    near.isEmpty() ? "" : "; did you mean " + String.join(" or ", near) + "?");
         }
-        print(commandLine, message + " ('" + commandLine.getCommandSpec().qualifiedName() + " --help' explains)");
+        print(
+                commandLine,
+                message
+                        + " ('"
+                        + commandLine.getCommandSpec().qualifiedName()
+                        + " --help' explains)");
         return ExitStatus.USAGE.number();
     }
 
@@ -103,7 +120,10 @@ public final class Main implements Callable<Integer> {
         print(
                 commandLine,
                 "internal error: %s%s; %s=1 shows more"
-                        .formatted(oneLine(e.toString()), trace.length > 0 ? " at " + trace[0] : "", TRACE));
+                        .formatted(
+                                oneLine(e.toString()),
+                                trace.length > 0 ? " at " + trace[0] : "",
+                                TRACE));
         if (System.getenv(TRACE) != null) {
             e.printStackTrace(commandLine.getErr());
             commandLine.getErr().flush();

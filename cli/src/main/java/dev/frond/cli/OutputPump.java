@@ -12,9 +12,10 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
- * Carries bytes from a device to a stream on a thread of its own, through a buffer of fixed size: whoever puts
- * bytes in faster than the stream takes them waits. A byte after a pause goes out at once; a busy writer's bytes
- * go out together, so that there are at most a few hundred writes per second.
+ * Carries bytes from a device to a stream on a thread of its own, through a buffer of fixed size:
+ * whoever puts bytes in faster than the stream takes them waits. A byte after a pause goes out at
+ * once; a busy writer's bytes go out together, so that there are at most a few hundred writes per
+ * second.
  */
 final class OutputPump {
     static final int CAPACITY = 1 << 16;
@@ -78,7 +79,10 @@ final class OutputPump {
         }
     }
 
-    /** Writes out what is there and ends; whether that was done within this time. Again it only waits. */
+    /**
+     * Writes out what is there and ends; whether that was done within this time. Again it only
+     * waits.
+     */
     boolean close(Duration patience) {
         lock.lock();
         try {

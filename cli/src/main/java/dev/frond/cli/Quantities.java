@@ -14,12 +14,16 @@ final class Quantities {
     static final String SIZE_SYNTAX = "a whole number with K, M, G or T";
     static final String DURATION_SYNTAX = "a whole number with ms, s, m or h";
 
-    private static final Pattern SIZE = Pattern.compile("([0-9]{1,15})([KMGT])(i?B)?", Pattern.CASE_INSENSITIVE);
+    private static final Pattern SIZE =
+            Pattern.compile("([0-9]{1,15})([KMGT])(i?B)?", Pattern.CASE_INSENSITIVE);
     private static final Pattern DURATION = Pattern.compile("([0-9]{1,12})(ms|s|m|h)");
 
     private Quantities() {}
 
-    /** Bytes; K, M, G and T are powers of 1024. Empty if the text is no size or too large for a long. */
+    /**
+     * Bytes; K, M, G and T are powers of 1024. Empty if the text is no size or too large for a
+     * long.
+     */
     static OptionalLong size(String text) {
         Matcher matcher = SIZE.matcher(text);
         if (!matcher.matches()) {
@@ -27,7 +31,9 @@ final class Quantities {
         }
         long number = Long.parseLong(matcher.group(1));
         int shift = 10 * (1 + "KMGT".indexOf(Character.toUpperCase(matcher.group(2).charAt(0))));
-        return number > Long.MAX_VALUE >> shift ? OptionalLong.empty() : OptionalLong.of(number << shift);
+        return number > Long.MAX_VALUE >> shift
+                ? OptionalLong.empty()
+                : OptionalLong.of(number << shift);
     }
 
     /** Nanoseconds. Empty if the text is no duration or longer than 292 years. */
@@ -44,7 +50,9 @@ final class Quantities {
                     default -> 3_600_000_000_000L;
                 };
         long number = Long.parseLong(matcher.group(1));
-        return number > Long.MAX_VALUE / unit ? OptionalLong.empty() : OptionalLong.of(number * unit);
+        return number > Long.MAX_VALUE / unit
+                ? OptionalLong.empty()
+                : OptionalLong.of(number * unit);
     }
 
     /** For people, in decimal units: "27.6 MB". */

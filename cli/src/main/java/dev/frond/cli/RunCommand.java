@@ -60,23 +60,36 @@ final class RunCommand implements Callable<Integer> {
     @Parameters(
             arity = "0..1",
             paramLabel = "GUEST",
-            description = "a guest of 'frond guest list'; debian-tiny if neither it nor --kernel is given")
+            description =
+                    "a guest of 'frond guest list'; debian-tiny if neither it nor --kernel is"
+                        + " given")
     private @Nullable String guest;
 
-    @Option(names = "--kernel", paramLabel = "F", description = "boot this bzImage, PVH or Multiboot ELF file")
+    @Option(
+            names = "--kernel",
+            paramLabel = "F",
+            description = "boot this bzImage, PVH or Multiboot ELF file")
     private @Nullable String kernel;
 
-    @Option(names = "--initrd", paramLabel = "F", description = "its initramfs, or its Multiboot module")
+    @Option(
+            names = "--initrd",
+            paramLabel = "F",
+            description = "its initramfs, or its Multiboot module")
     private @Nullable String initrd;
 
     @Option(
             names = "--append",
             paramLabel = "S",
             description =
-                    "kernel command line; added to a GUEST's own. A bzImage without it gets " + LINUX_CONSOLE)
+                    "kernel command line; added to a GUEST's own. A bzImage without it gets "
+                            + LINUX_CONSOLE)
     private @Nullable String append;
 
-    @Option(names = "--memory", paramLabel = "SIZE", defaultValue = "512M", description = "default: 512M")
+    @Option(
+            names = "--memory",
+            paramLabel = "SIZE",
+            defaultValue = "512M",
+            description = "default: 512M")
     private String memory = "";
 
     @Option(names = "--cpus", paramLabel = "N", defaultValue = "1", description = "default: 1")
@@ -109,7 +122,11 @@ final class RunCommand implements Callable<Integer> {
             description = "the first serial line: stdio (default), file:F or none")
     private String serial = "";
 
-    @Option(names = "--board", paramLabel = "NAME", defaultValue = "microvm", description = "microvm (default)")
+    @Option(
+            names = "--board",
+            paramLabel = "NAME",
+            defaultValue = "microvm",
+            description = "microvm (default)")
     private String board = "";
 
     @Option(
@@ -120,7 +137,10 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--no-reboot", description = "a reset by the guest ends the run with status 0")
     private boolean noReboot;
 
-    @Option(names = "--timeout", paramLabel = "D", description = "end the run after this time: 500ms, 30s, 5m, 1h")
+    @Option(
+            names = "--timeout",
+            paramLabel = "D",
+            description = "end the run after this time: 500ms, 30s, 5m, 1h")
     private @Nullable String timeout;
 
     @Option(names = "--stats", description = "at the end print instructions, MIPS, time and exits")
@@ -176,7 +196,8 @@ final class RunCommand implements Callable<Integer> {
     private Checked check() throws CliException {
         if (guest != null && kernel != null) {
             throw new CliException(
-                    ExitStatus.USAGE, "GUEST and --kernel exclude each other: '" + guest + "', '" + kernel + "'");
+                    ExitStatus.USAGE,
+                    "GUEST and --kernel exclude each other: '" + guest + "', '" + kernel + "'");
         }
         if (guest != null && !catalog.get().names().contains(guest)) {
             throw CliException.badValue("GUEST", guest, String.join(", ", catalog.get().names()));
@@ -199,8 +220,7 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private long memory() throws CliException {
-        String accepted =
-                Quantities.SIZE_SYNTAX + ", from 4M to 1T, a multiple of 1M (512M, 2G)";
+        String accepted = Quantities.SIZE_SYNTAX + ", from 4M to 1T, a multiple of 1M (512M, 2G)";
         OptionalLong size = Quantities.size(memory);
         if (size.isEmpty()
                 || size.getAsLong() < LEAST_MEMORY
@@ -225,7 +245,9 @@ final class RunCommand implements Callable<Integer> {
         Optional<CpuModel> model = CpuModel.named(cpu);
         if (model.isEmpty()) {
             throw CliException.badValue(
-                    "--cpu", cpu, CpuModel.all().stream().map(CpuModel::name).collect(Collectors.joining(", ")));
+                    "--cpu",
+                    cpu,
+                    CpuModel.all().stream().map(CpuModel::name).collect(Collectors.joining(", ")));
         }
         return model.get();
     }
@@ -243,7 +265,11 @@ final class RunCommand implements Callable<Integer> {
         if (disks.size() > MOST_DISKS) {
             throw new CliException(
                     ExitStatus.USAGE,
-                    "--disk: " + disks.size() + " disks; accepted: up to " + MOST_DISKS + " on the board microvm");
+                    "--disk: "
+                            + disks.size()
+                            + " disks; accepted: up to "
+                            + MOST_DISKS
+                            + " on the board microvm");
         }
         List<RunSpec.Disk> checked = new ArrayList<>();
         for (String each : disks) {
@@ -264,7 +290,8 @@ final class RunCommand implements Callable<Integer> {
             return new Serial.None();
         }
         if (serial.startsWith("file:") && serial.length() > "file:".length()) {
-            return new Serial.ToFile(InputFiles.writable("--serial", serial.substring("file:".length())));
+            return new Serial.ToFile(
+                    InputFiles.writable("--serial", serial.substring("file:".length())));
         }
         throw CliException.badValue("--serial", serial, "stdio, file:F, none");
     }
@@ -275,7 +302,8 @@ final class RunCommand implements Callable<Integer> {
         }
         OptionalLong nanos = Quantities.nanos(timeout);
         if (nanos.isEmpty() || nanos.getAsLong() == 0) {
-            throw CliException.badValue("--timeout", timeout, Quantities.DURATION_SYNTAX + ", more than 0 (30s, 5m)");
+            throw CliException.badValue(
+                    "--timeout", timeout, Quantities.DURATION_SYNTAX + ", more than 0 (30s, 5m)");
         }
         return Optional.of(Duration.ofNanos(nanos.getAsLong()));
     }
@@ -283,7 +311,8 @@ final class RunCommand implements Callable<Integer> {
     private Boot boot(Serial serial) throws CliException {
         if (kernel != null) {
             Path file = Path.of(kernel);
-            String ownLine = append != null ? append : InputFiles.isLinux(file) ? LINUX_CONSOLE : "";
+            String ownLine =
+                    append != null ? append : InputFiles.isLinux(file) ? LINUX_CONSOLE : "";
             return new Boot(file, Optional.ofNullable(initrd).map(Path::of), ownLine);
         }
         try (TransferProgress progress = TransferProgress.onStandardError()) {
@@ -309,7 +338,9 @@ final class RunCommand implements Callable<Integer> {
                     yield new FileConsole(file, e -> session.fileFailed(file.toString(), e));
                 } catch (IOException e) {
                     throw new CliException(
-                            ExitStatus.NO_INPUT, "--serial: " + file + ": " + Failures.reason(e), e);
+                            ExitStatus.NO_INPUT,
+                            "--serial: " + file + ": " + Failures.reason(e),
+                            e);
                 }
             }
             case Serial.Stdio() -> {
@@ -326,7 +357,8 @@ final class RunCommand implements Callable<Integer> {
                             session::command,
                             session::outputFailed);
                 } catch (HostException e) {
-                    throw new CliException(ExitStatus.FAILURE, "the terminal: " + e.getMessage(), e);
+                    throw new CliException(
+                            ExitStatus.FAILURE, "the terminal: " + e.getMessage(), e);
                 }
             }
         };

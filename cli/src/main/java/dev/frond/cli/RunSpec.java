@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The machine that the user asked for, checked: every file is there and of the right kind, every number within
- * its limits.
+ * The machine that the user asked for, checked: every file is there and of the right kind, every
+ * number within its limits.
  *
  * @param kernel a bzImage, a PVH ELF file or a Multiboot ELF file
  * @param initrd the initramfs, or the Multiboot module

@@ -15,7 +15,8 @@ import java.util.TreeMap;
  *
  * @param instructions executed by all CPUs; 0 where the engine cannot tell
  * @param elapsed since the start, as the user's clock goes
- * @param busy how long all CPUs together executed guest code, the time in HLT left out; zero if unknown
+ * @param busy how long all CPUs together executed guest code, the time in HLT left out; zero if
+ *     unknown
  * @param exits how often a CPU left guest code, by reason
  */
 record RunStats(long instructions, Duration elapsed, Duration busy, Map<String, Long> exits) {
@@ -28,7 +29,10 @@ record RunStats(long instructions, Duration elapsed, Duration busy, Map<String, 
         List<String> lines = new ArrayList<>();
         if (instructions > 0) {
             double seconds = (busy.isZero() ? elapsed : busy).toNanos() / 1e9;
-            String mips = seconds > 0 ? String.format(Locale.ROOT, "%.1f", instructions / seconds / 1e6) : "-";
+            String mips =
+                    seconds > 0
+                            ? String.format(Locale.ROOT, "%.1f", instructions / seconds / 1e6)
+                            : "-";
             lines.add(String.format(Locale.ROOT, "instructions  %,d", instructions));
             lines.add("MIPS          " + mips);
         }
@@ -38,15 +42,19 @@ record RunStats(long instructions, Duration elapsed, Duration busy, Map<String, 
                         + (busy.isZero() ? "" : ", CPUs busy " + Quantities.time(busy)));
         lines.add(
                 String.format(
-                        Locale.ROOT, "exits         %,d", exits.values().stream().mapToLong(Long::longValue).sum()));
+                        Locale.ROOT,
+                        "exits         %,d",
+                        exits.values().stream().mapToLong(Long::longValue).sum()));
         new TreeMap<>(exits)
                 .entrySet().stream()
                         .sorted(Map.Entry.<String, Long>comparingByValue().reversed())
-                        .forEach(
-                                exit ->
-                                        lines.add(
-                                                String.format(
-                                                        Locale.ROOT, "  %-12s%,d", exit.getKey(), exit.getValue())));
+                        .forEach(exit ->
+                                lines.add(
+                                        String.format(
+                                                Locale.ROOT,
+                                                "  %-12s%,d",
+                                                exit.getKey(),
+                                                exit.getValue())));
         return lines;
     }
 }

@@ -17,9 +17,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * One run of a machine in the user's terminal, from its start to the exit status: the first thing that happens
- * of guest's end, key, signal and timeout decides. Whatever it is, the machine is stopped, its disks are flushed
- * and the terminal is given back; a second signal does not wait for that.
+ * One run of a machine in the user's terminal, from its start to the exit status: the first thing
+ * that happens of guest's end, key, signal and timeout decides. Whatever it is, the machine is
+ * stopped, its disks are flushed and the terminal is given back; a second signal does not wait for
+ * that.
  */
 final class Session {
     /** What a reader of the output gets when the end is not the guest's own. */
@@ -82,11 +83,17 @@ final class Session {
 
     /** The serial line's file takes no more; the guest goes on without it. */
     void fileFailed(String file, IOException e) {
-        say("frond: --serial: " + file + ": " + Failures.reason(e) + "; the serial output from here on is lost");
+        say(
+                "frond: --serial: "
+                        + file
+                        + ": "
+                        + Failures.reason(e)
+                        + "; the serial output from here on is lost");
     }
 
     /** Runs the machine to its end and returns the exit status, 0 to 255. */
-    int run(RunSpec spec, ConsoleFactory consoles, Optional<Duration> timeout, boolean stats) throws CliException {
+    int run(RunSpec spec, ConsoleFactory consoles, Optional<Duration> timeout, boolean stats)
+            throws CliException {
         List<Signals.Registration> signals = new ArrayList<>();
         Duration patience = SHORT;
         try {
@@ -94,7 +101,10 @@ final class Session {
                 signals.add(Signals.handle(name, () -> signal(name)));
             }
             console = consoles.open(this);
-            machine = Optional.of(runner.start(spec, console, outcome -> ends.add(new End.Guest(outcome))));
+            machine =
+                    Optional.of(
+                            runner.start(
+                                    spec, console, outcome -> ends.add(new End.Guest(outcome))));
             End end = await(timeout);
             if (end instanceof End.Guest) {
                 patience = LONG;
@@ -153,7 +163,8 @@ final class Session {
                     switch (outcome) {
                         case MachineRunner.Outcome.PoweredOff() -> ExitStatus.SUCCESS.number();
                         case MachineRunner.Outcome.Reset() -> ExitStatus.SUCCESS.number();
-                        case MachineRunner.Outcome.DebugExit(long value) -> ExitStatus.ofDebugExit(value);
+                        case MachineRunner.Outcome.DebugExit(long value) ->
+                                ExitStatus.ofDebugExit(value);
                         case MachineRunner.Outcome.TripleFault(String where) -> {
                             say("frond: the guest crashed: triple fault, " + where);
                             yield ExitStatus.TRIPLE_FAULT.number();

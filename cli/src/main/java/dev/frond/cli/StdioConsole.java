@@ -15,9 +15,9 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
- * The guest's serial line on standard input and output. With a terminal every key goes to the guest, Ctrl-C too,
- * except Ctrl-A and the key after it. Without one it is a plain pipe both ways; the end of the input is no event
- * for the guest.
+ * The guest's serial line on standard input and output. With a terminal every key goes to the
+ * guest, Ctrl-C too, except Ctrl-A and the key after it. Without one it is a plain pipe both ways;
+ * the end of the input is no event for the guest.
  */
 final class StdioConsole implements Console {
     private static final int CHUNK = 4096;
@@ -32,7 +32,8 @@ final class StdioConsole implements Console {
      * A console on these streams.
      *
      * @param terminal the raw terminal that {@code in} reads from; empty for a pipe or a file
-     * @param commands is told of the keys that are meant for Frond, on the thread that reads the keyboard
+     * @param commands is told of the keys that are meant for Frond, on the thread that reads the
+     *     keyboard
      * @param outputFailed is told of the first error on {@code out}
      */
     StdioConsole(
@@ -69,7 +70,8 @@ final class StdioConsole implements Console {
 
     private void read(InputFeed feed) {
         byte[] chunk = new byte[CHUNK];
-        // Keys for Frond must work also while the guest takes no input, so a full buffer loses what is typed.
+        // Keys for Frond must work also while the guest takes no input, so a full buffer loses what
+        // is typed.
         EscapeKeys keys = new EscapeKeys(feed::offer, commands);
         try {
             for (int n = in.read(chunk); n >= 0; n = in.read(chunk)) {
@@ -83,7 +85,8 @@ final class StdioConsole implements Console {
                 }
             }
         } catch (IOException end) {
-            // A terminal that hangs up, or an input that fails, has nothing more to say; SIGHUP tells the rest.
+            // A terminal that hangs up, or an input that fails, has nothing more to say; SIGHUP
+            // tells the rest.
         }
     }
 

@@ -14,12 +14,13 @@ import java.util.OptionalInt;
 import java.util.function.LongSupplier;
 
 /**
- * Shows how the work on a guest goes on: on a terminal one line that is drawn again and again, with a bar, bytes
- * and rate; elsewhere a line at the start and one at the end.
+ * Shows how the work on a guest goes on: on a terminal one line that is drawn again and again, with
+ * a bar, bytes and rate; elsewhere a line at the start and one at the end.
  */
 final class TransferProgress implements GuestProgress, AutoCloseable {
     private static final int NARROWEST_BAR = 10;
     private static final int WIDEST_BAR = 40;
+    private static final String LONGEST_NUMBERS = " 100 %  999.9 MB of 999.9 MB  999.9 MB/s";
     private static final int REDRAW_MILLIS = 100;
 
     private final PrintStream out;
@@ -75,9 +76,11 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
                 draw(what, total, total, taken);
                 endLine();
             } else {
-                out.println("Downloaded " + Quantities.bytes(total) + " in " + Quantities.time(taken));
+                out.println(
+                        "Downloaded " + Quantities.bytes(total) + " in " + Quantities.time(taken));
             }
-        } else if (columns.isPresent() && now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
+        } else if (columns.isPresent()
+                && now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
             drawn = now;
             draw(what, bytes, total, Duration.ofNanos(now - start));
         }
@@ -101,10 +104,16 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
                         Quantities.bytes(total),
                         rate(bytes, taken));
         int width = columns.orElse(80) - 1;
-        int bar = Math.min(WIDEST_BAR, width - left.length() - right.length() - 2);
+        // The bar keeps its width whatever the numbers are.
+        int bar = Math.min(WIDEST_BAR, width - left.length() - LONGEST_NUMBERS.length() - 2);
         String line =
                 bar >= NARROWEST_BAR
-                        ? left + "[" + "#".repeat((int) (part * bar)) + " ".repeat(bar - (int) (part * bar)) + "]" + right
+                        ? left
+                                + "["
+                                + "#".repeat((int) (part * bar))
+                                + " ".repeat(bar - (int) (part * bar))
+                                + "]"
+                                + right
                         : left.strip() + right;
         // Erase to the end of the line: the line before may have been longer.
         out.print("\r" + line.substring(0, Math.min(line.length(), Math.max(width, 0))) + "\033[K");

@@ -9,6 +9,7 @@ import dev.frond.machine.vcpu.VcpuStats;
 import dev.frond.vmm.Vm;
 import dev.frond.vmm.VmException;
 import dev.frond.vmm.VmSpec;
+
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -20,7 +21,8 @@ import java.util.function.Consumer;
 /** Runs machines with the virtual machine monitor of the room vmm. */
 final class VmRunner implements MachineRunner {
     @Override
-    public Running start(RunSpec spec, CharBackend serial, Consumer<Outcome> ended) throws CliException {
+    public Running start(RunSpec spec, CharBackend serial, Consumer<Outcome> ended)
+            throws CliException {
         try {
             Vm vm = Vm.start(vmSpec(spec), serial);
             vm.end().thenAccept(end -> outcome(end).ifPresent(ended));
@@ -39,7 +41,9 @@ final class VmRunner implements MachineRunner {
                 spec.cpus(),
                 spec.cpu(),
                 spec.engine().name().toLowerCase(Locale.ROOT),
-                spec.disks().stream().map(disk -> new VmSpec.Disk(disk.file(), disk.readOnly())).toList(),
+                spec.disks().stream()
+                        .map(disk -> new VmSpec.Disk(disk.file(), disk.readOnly()))
+                        .toList(),
                 spec.debugExit(),
                 spec.reboot());
     }
@@ -53,7 +57,10 @@ final class VmRunner implements MachineRunner {
             case MachineEnd.TripleFault fault ->
                     Optional.of(
                             new Outcome.TripleFault(
-                                    "CPU " + fault.cpu() + " at 0x" + Long.toHexString(fault.rip())));
+                                    "CPU "
+                                            + fault.cpu()
+                                            + " at 0x"
+                                            + Long.toHexString(fault.rip())));
             case MachineEnd.Failed failed -> Optional.of(new Outcome.Failed(failed.reason()));
             case MachineEnd.Stopped _ -> Optional.empty();
         };
@@ -89,7 +96,10 @@ final class VmRunner implements MachineRunner {
                 stats.exits().forEach((reason, count) -> exits.merge(reason, count, Long::sum));
             }
             return new RunStats(
-                    instructions, Duration.ofNanos(System.nanoTime() - startedAt), Duration.ZERO, exits);
+                    instructions,
+                    Duration.ofNanos(System.nanoTime() - startedAt),
+                    Duration.ZERO,
+                    exits);
         }
     }
 }

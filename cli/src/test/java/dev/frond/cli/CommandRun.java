@@ -8,7 +8,10 @@ import dev.frond.vmm.guest.GuestCatalog;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 
-/** Executes commands of {@code frond} in this process, with a runner of the test, and keeps what they print. */
+/**
+ * Executes commands of {@code frond} in this process, with a runner of the test, and keeps what
+ * they print.
+ */
 final class CommandRun {
     private final MachineRunner runner;
     private StringWriter out = new StringWriter();
@@ -16,10 +19,9 @@ final class CommandRun {
 
     /** Without machines: a test that starts one fails. */
     CommandRun() {
-        this(
-                (spec, serial, ended) -> {
-                    throw new AssertionError("started " + spec);
-                });
+        this((spec, serial, ended) -> {
+            throw new AssertionError("started " + spec);
+        });
     }
 
     CommandRun(MachineRunner runner) {

@@ -26,7 +26,9 @@ class MainTest {
         assertThat(frond.out())
                 .contains("frond run  ", "--memory 2G", "--disk", "guest list", "Ctrl-A x")
                 .contains("  run  ", "  guest  ", "  version  ", "  help  ");
-        assertThat(frond.out().lines()).hasSizeLessThan(24).allSatisfy(line -> assertThat(line).hasSizeLessThan(81));
+        assertThat(frond.out().lines())
+                .hasSizeLessThan(24)
+                .allSatisfy(line -> assertThat(line).hasSizeLessThan(81));
         String byCommand = frond.out();
         assertThat(frond.execute("--help")).isZero();
         assertThat(frond.out()).isEqualTo(byCommand);
@@ -36,8 +38,22 @@ class MainTest {
     void helpOfRunNamesEveryOptionAndEveryStatus() {
         assertThat(frond.execute("help", "run")).isZero();
         assertThat(frond.out())
-                .contains("--kernel", "--initrd", "--append", "--memory", "--cpus", "--cpu=", "--engine", "--disk")
-                .contains("--serial", "--board", "--debug-exit", "--no-reboot", "--timeout", "--stats");
+                .contains(
+                        "--kernel",
+                        "--initrd",
+                        "--append",
+                        "--memory",
+                        "--cpus",
+                        "--cpu=",
+                        "--engine",
+                        "--disk")
+                .contains(
+                        "--serial",
+                        "--board",
+                        "--debug-exit",
+                        "--no-reboot",
+                        "--timeout",
+                        "--stats");
         for (ExitStatus status : ExitStatus.values()) {
             assertThat(frond.out()).containsPattern("(?m)^ +" + status.number() + " ");
         }
@@ -81,12 +97,13 @@ class MainTest {
     @Test
     void aMistakeOfFrondItselfIsOneLineWithoutATrace() {
         CommandRun broken =
-                new CommandRun(
-                        (spec, serial, ended) -> {
-                            throw new IllegalStateException("a bug\nwith two lines");
-                        });
+                new CommandRun((spec, serial, ended) -> {
+                    throw new IllegalStateException("a bug\nwith two lines");
+                });
         assertThat(broken.execute("run", "--serial=none", "--kernel", "/bin/sh")).isEqualTo(70);
         assertThat(broken.err())
-                .matches("frond: internal error: .*IllegalStateException: a bug with two lines at .*MainTest.*\n");
+                .matches(
+                        "frond: internal error: .*IllegalStateException: a bug with two lines at"
+                            + " .*MainTest.*\n");
     }
 }

@@ -17,9 +17,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
- * The host's apt: finds packages, downloads them into a directory and unpacks them there. Nothing is
- * installed and nothing of the system is changed, so that no root is needed; package lists that the system
- * lacks are fetched into a directory of our own.
+ * The host's apt: finds packages, downloads them into a directory and unpacks them there. Nothing
+ * is installed and nothing of the system is changed, so that no root is needed; package lists that
+ * the system lacks are fetched into a directory of our own.
  */
 final class Apt {
     /** The guest's architecture, whatever the host's is. */
@@ -78,8 +78,8 @@ final class Apt {
     }
 
     /**
-     * Fetches the package lists of the system's sources for ourselves; from now on these are asked. That some
-     * sources fail is no error as long as one answers.
+     * Fetches the package lists of the system's sources for ourselves; from now on these are asked.
+     * That some sources fail is no error as long as one answers.
      */
     void update(GuestProgress progress) throws GuestException {
         progress.step("Fetching package lists");
@@ -114,7 +114,8 @@ final class Apt {
         long total = packages.stream().mapToLong(AptPackage::size).sum();
         List<String> arguments = new ArrayList<>(List.of("-q", "download"));
         packages.forEach(each -> arguments.add(each.pinned()));
-        String what = packages.size() == 1 ? packages.getFirst().name() : packages.size() + " packages";
+        String what =
+                packages.size() == 1 ? packages.getFirst().name() : packages.size() + " packages";
         Result result;
         try {
             delete(directory);
@@ -124,7 +125,8 @@ final class Apt {
             Process process = start("apt-get", arguments, aptGet, directory, output);
             try (Child child = new Child(process)) {
                 while (!child.process.waitFor(POLL_MILLIS, TimeUnit.MILLISECONDS)) {
-                    progress.transferred(what, Math.min(sizeOf(directory), Math.max(0, total - 1)), total);
+                    progress.transferred(
+                            what, Math.min(sizeOf(directory), Math.max(0, total - 1)), total);
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -147,15 +149,21 @@ final class Apt {
 
     private static Path check(AptPackage expected, Path directory) throws GuestException {
         try {
-            // apt writes the colon of an epoch as %3a; the name up to the first underscore is the package's.
+            // apt writes the colon of an epoch as %3a; the name up to the first underscore is the
+            // package's.
             Path file;
             try (Stream<Path> files = Files.list(directory)) {
                 file =
-                        files.filter(each -> each.getFileName().toString().startsWith(expected.name() + "_"))
+                        files.filter(each ->
+                                        each.getFileName()
+                                                .toString()
+                                                .startsWith(expected.name() + "_"))
                                 .filter(each -> each.toString().endsWith(".deb"))
                                 .findFirst()
-                                .orElseThrow(
-                                        () -> new GuestException("apt-get downloaded no file for " + expected.name()));
+                                .orElseThrow(() ->
+                                        new GuestException(
+                                                "apt-get downloaded no file for "
+                                                        + expected.name()));
             }
             long size = Files.size(file);
             if (size != expected.size()) {
@@ -178,9 +186,13 @@ final class Apt {
     /** Unpacks the files of a package below {@code directory}. */
     void unpack(Path packageFile, Path directory) throws GuestException {
         Result result =
-                run("dpkg-deb", List.of("-x", packageFile.toString(), directory.toString()), dpkgDeb);
+                run(
+                        "dpkg-deb",
+                        List.of("-x", packageFile.toString(), directory.toString()),
+                        dpkgDeb);
         if (result.status != 0) {
-            throw new GuestException("cannot unpack " + packageFile.getFileName() + ": " + result.reasonOrStatus());
+            throw new GuestException(
+                    "cannot unpack " + packageFile.getFileName() + ": " + result.reasonOrStatus());
         }
     }
 
@@ -200,7 +212,8 @@ final class Apt {
         }
     }
 
-    private Process start(String name, List<String> arguments, Path program, Path directory, Path output)
+    private Process start(
+            String name, List<String> arguments, Path program, Path directory, Path output)
             throws IOException {
         List<String> command = new ArrayList<>();
         command.add(program.toString());
@@ -293,14 +306,16 @@ final class Apt {
 
     /** How a program ended, and everything that it said. */
     private record Result(int status, String output) {
-        /** The first error that apt or dpkg reports, or else the first warning, without its decoration. */
+        /**
+         * The first error that apt or dpkg reports, or else the first warning, without its
+         * decoration.
+         */
         Optional<String> reason() {
             return Stream.of("E: ", "tar: ", "dpkg-deb: error: ", "W: ")
-                    .flatMap(
-                            mark ->
-                                    output.lines()
-                                            .filter(line -> line.startsWith(mark))
-                                            .map(line -> line.substring(mark.length())))
+                    .flatMap(mark ->
+                            output.lines()
+                                    .filter(line -> line.startsWith(mark))
+                                    .map(line -> line.substring(mark.length())))
                     .map(line -> line.replaceAll("\\s+", " ").strip())
                     .findFirst();
         }

@@ -32,8 +32,8 @@ record AptPackage(String name, String version, List<String> depends, long size, 
     }
 
     /**
-     * The first record of what {@code apt-cache show} prints; empty if it lacks what a download needs, as the
-     * record of an installed package does that no repository has.
+     * The first record of what {@code apt-cache show} prints; empty if it lacks what a download
+     * needs, as the record of an installed package does that no repository has.
      */
     static Optional<AptPackage> parse(String text) {
         Map<String, String> fields = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
@@ -42,7 +42,8 @@ record AptPackage(String name, String version, List<String> depends, long size, 
                 break;
             }
             int colon = line.indexOf(':');
-            // A line that begins with a blank goes on with the field before; no field that is read here does.
+            // A line that begins with a blank goes on with the field before; no field that is read
+            // here does.
             if (colon > 0 && !Character.isWhitespace(line.charAt(0))) {
                 fields.put(line.substring(0, colon), line.substring(colon + 1).strip());
             }
@@ -59,7 +60,11 @@ record AptPackage(String name, String version, List<String> depends, long size, 
         }
         return Optional.of(
                 new AptPackage(
-                        name, version, dependencies(fields.getOrDefault("Depends", "")), Long.parseLong(size), sha256));
+                        name,
+                        version,
+                        dependencies(fields.getOrDefault("Depends", "")),
+                        Long.parseLong(size),
+                        sha256));
     }
 
     private static List<String> dependencies(String field) {

@@ -8,7 +8,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** The busybox program: one static binary that is every command, chosen by the name it is called by. */
+/**
+ * The busybox program: one static binary that is every command, chosen by the name it is called by.
+ */
 final class Busybox {
     /** The table begins with the names "[" and "[["; they are sorted. */
     private static final byte[] TABLE_START = {0, '[', 0, '[', '[', 0};
@@ -24,13 +26,19 @@ final class Busybox {
     }
 
     /**
-     * The commands that this binary is, in order, out of its own table of names; empty if it has none. Read,
-     * not asked by running it, because the host need not be able to run it.
+     * The commands that this binary is, in order, out of its own table of names; empty if it has
+     * none. Read, not asked by running it, because the host need not be able to run it.
      */
     static List<String> applets(byte[] program) {
         for (int at = 0; at <= program.length - TABLE_START.length; at++) {
             if (program[at] == 0
-                    && Arrays.equals(program, at, at + TABLE_START.length, TABLE_START, 0, TABLE_START.length)) {
+                    && Arrays.equals(
+                            program,
+                            at,
+                            at + TABLE_START.length,
+                            TABLE_START,
+                            0,
+                            TABLE_START.length)) {
                 List<String> names = names(program, at + 1);
                 if (names.size() >= FEWEST_APPLETS) {
                     return names;

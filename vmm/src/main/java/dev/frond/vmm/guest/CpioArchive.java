@@ -13,12 +13,12 @@ import java.util.HashSet;
 import java.util.Set;
 
 /**
- * Writes a cpio archive in the "newc" format (magic 070701), the one that Linux unpacks as its initramfs
- * (Documentation/driver-api/early-userspace/buffer-format.rst). Everything belongs to root and carries the
- * time 0, so that equal contents give equal bytes.
+ * Writes a cpio archive in the "newc" format (magic 070701), the one that Linux unpacks as its
+ * initramfs (Documentation/driver-api/early-userspace/buffer-format.rst). Everything belongs to
+ * root and carries the time 0, so that equal contents give equal bytes.
  *
- * <p>Paths are relative, separated by slashes. A directory goes in before what it holds: the kernel creates
- * nothing on its own. Breaking these rules throws {@link IllegalArgumentException}.
+ * <p>Paths are relative, separated by slashes. A directory goes in before what it holds: the kernel
+ * creates nothing on its own. Breaking these rules throws {@link IllegalArgumentException}.
  */
 public final class CpioArchive implements AutoCloseable {
     private static final int S_IFCHR = 0020000;
@@ -63,12 +63,18 @@ public final class CpioArchive implements AutoCloseable {
         pad(4);
     }
 
-    /** Adds a regular file with the contents of {@code source}, which may be as large as 4 GiB - 1. */
+    /**
+     * Adds a regular file with the contents of {@code source}, which may be as large as 4 GiB - 1.
+     */
     public void file(String path, int permissions, Path source) throws IOException {
         long size = Files.size(source);
         if (size > MAX_FILE_SIZE) {
             throw new IllegalArgumentException(
-                    source + " has " + size + " bytes; a cpio archive holds files up to " + MAX_FILE_SIZE);
+                    source
+                            + " has "
+                            + size
+                            + " bytes; a cpio archive holds files up to "
+                            + MAX_FILE_SIZE);
         }
         add(path, S_IFREG | permissions & PERMISSIONS, 1, size, 0, 0);
         try (InputStream in = Files.newInputStream(source)) {
@@ -90,7 +96,8 @@ public final class CpioArchive implements AutoCloseable {
     }
 
     /** Adds a character device with this number. */
-    public void characterDevice(String path, int permissions, int major, int minor) throws IOException {
+    public void characterDevice(String path, int permissions, int major, int minor)
+            throws IOException {
         add(path, S_IFCHR | permissions & PERMISSIONS, 1, 0, major, minor);
     }
 
@@ -107,7 +114,8 @@ public final class CpioArchive implements AutoCloseable {
         }
     }
 
-    private void add(String path, int mode, int links, long size, int major, int minor) throws IOException {
+    private void add(String path, int mode, int links, long size, int major, int minor)
+            throws IOException {
         if (path.isEmpty() || path.startsWith("/") || path.endsWith("/") || path.indexOf(0) >= 0) {
             throw new IllegalArgumentException("not a relative path: '" + path + "'");
         }
@@ -116,7 +124,8 @@ public final class CpioArchive implements AutoCloseable {
         }
         int slash = path.lastIndexOf('/');
         if (slash >= 0 && !directories.contains(path.substring(0, slash))) {
-            throw new IllegalArgumentException("the directory of " + path + " is not in the archive yet");
+            throw new IllegalArgumentException(
+                    "the directory of " + path + " is not in the archive yet");
         }
         if (!names.add(path)) {
             throw new IllegalArgumentException(path + " is in the archive already");
@@ -129,9 +138,14 @@ public final class CpioArchive implements AutoCloseable {
         byte[] name = path.getBytes(StandardCharsets.UTF_8);
         if (name.length >= MAX_NAME_SIZE) {
             throw new IllegalArgumentException(
-                    "a name of " + name.length + " bytes; up to " + (MAX_NAME_SIZE - 1) + " are accepted");
+                    "a name of "
+                            + name.length
+                            + " bytes; up to "
+                            + (MAX_NAME_SIZE - 1)
+                            + " are accepted");
         }
-        // c_ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
+        // c_ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize
+        // check
         long[] fields = {ino, mode, 0, 0, links, 0, size, 0, 0, major, minor, name.length + 1, 0};
         StringBuilder header = new StringBuilder(110).append("070701");
         for (long field : fields) {

@@ -12,12 +12,16 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** Debian's kernel for virtual machines and busybox, both out of the packages that the host's apt offers. */
+/**
+ * Debian's kernel for virtual machines and busybox, both out of the packages that the host's apt
+ * offers.
+ */
 final class DebianTiny implements GuestSource {
     static final String NAME = "debian-tiny";
 
     /** Meta packages that depend on the newest kernel: Debian's and Ubuntu's. */
-    private static final List<String> KERNELS = List.of("linux-image-cloud-amd64", "linux-image-virtual");
+    private static final List<String> KERNELS =
+            List.of("linux-image-cloud-amd64", "linux-image-virtual");
 
     private static final String BUSYBOX = "busybox-static";
 
@@ -26,7 +30,9 @@ final class DebianTiny implements GuestSource {
 
     private final String path;
 
-    /** With the apt that is found in {@code path}, directories separated as in the variable PATH. */
+    /**
+     * With the apt that is found in {@code path}, directories separated as in the variable PATH.
+     */
     DebianTiny(String path) {
         this.path = path;
     }
@@ -55,13 +61,13 @@ final class DebianTiny implements GuestSource {
     public Plan plan(Path work, GuestProgress progress) throws GuestException {
         Apt apt =
                 Apt.find(path, work)
-                        .orElseThrow(
-                                () ->
-                                        new GuestException(
-                                                NAME
-                                                        + " is made of Debian packages, but this system has no apt-get"
-                                                        + " and dpkg-deb; run a kernel of your own with"
-                                                        + " 'frond run --kernel FILE --initrd FILE'"));
+                        .orElseThrow(() ->
+                                new GuestException(
+                                        NAME
+                                                + " is made of Debian packages, but this system has"
+                                                + " no apt-get and dpkg-deb; run a kernel of your"
+                                                + " own with 'frond run --kernel FILE --initrd"
+                                                + " FILE'"));
         return plan(apt, work, progress);
     }
 
@@ -93,20 +99,23 @@ final class DebianTiny implements GuestSource {
             for (String kernel : KERNELS) {
                 Optional<AptPackage> image = dependency(apt, apt.candidate(kernel), IMAGE);
                 if (image.isPresent()) {
-                    List<AptPackage> modules = dependency(apt, image, MODULES).map(List::of).orElse(List.of());
+                    List<AptPackage> modules =
+                            dependency(apt, image, MODULES).map(List::of).orElse(List.of());
                     return Optional.of(new Parts(image.get(), modules, busybox.get()));
                 }
             }
             return Optional.empty();
         }
 
-        private static Optional<AptPackage> dependency(Apt apt, Optional<AptPackage> of, Pattern name)
-                throws GuestException {
+        private static Optional<AptPackage> dependency(
+                Apt apt, Optional<AptPackage> of, Pattern name) throws GuestException {
             if (of.isEmpty()) {
                 return Optional.empty();
             }
             Optional<String> found =
-                    of.get().depends().stream().filter(each -> name.matcher(each).matches()).findFirst();
+                    of.get().depends().stream()
+                            .filter(each -> name.matcher(each).matches())
+                            .findFirst();
             return found.isPresent() ? apt.candidate(found.get()) : Optional.empty();
         }
 
@@ -126,7 +135,8 @@ final class DebianTiny implements GuestSource {
         }
 
         @Override
-        public void make(Path kernel, Path initrd, GuestProgress progress) throws GuestException, IOException {
+        public void make(Path kernel, Path initrd, GuestProgress progress)
+                throws GuestException, IOException {
             List<Path> files;
             try {
                 files = apt.download(parts.all(), progress);
@@ -152,7 +162,8 @@ final class DebianTiny implements GuestSource {
             }
             byte[] busybox = Files.readAllBytes(busybox(root));
             if (!Busybox.isUsable(busybox)) {
-                throw new GuestException("the package " + BUSYBOX + " holds no static busybox for x86-64");
+                throw new GuestException(
+                        "the package " + BUSYBOX + " holds no static busybox for x86-64");
             }
             TinyInitramfs.write(initrd, NAME, release, KernelModules.in(modules), busybox);
             Files.move(root.resolve("boot/vmlinuz-" + release), kernel);

@@ -11,8 +11,9 @@ import java.util.Arrays;
 import java.util.Optional;
 
 /**
- * The little of a 64-bit little-endian ELF file (System V ABI, chapter 4) that building an initramfs asks for.
- * Anything that is not such a file, or that points outside of itself, has no sections and is not static.
+ * The little of a 64-bit little-endian ELF file (System V ABI, chapter 4) that building an
+ * initramfs asks for. Anything that is not such a file, or that points outside of itself, has no
+ * sections and is not static.
  */
 final class Elf64 {
     private static final int E_PHOFF = 32;
@@ -52,7 +53,9 @@ final class Elf64 {
                 }
             }
             return Optional.empty();
-        } catch (IndexOutOfBoundsException | BufferUnderflowException | ArithmeticException damaged) {
+        } catch (IndexOutOfBoundsException
+                | BufferUnderflowException
+                | ArithmeticException damaged) {
             return Optional.empty();
         }
     }

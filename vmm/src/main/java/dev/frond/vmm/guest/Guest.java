@@ -15,4 +15,5 @@ import java.nio.file.Path;
  * @param commandLine what the kernel is told when the user says nothing else
  * @param size what it takes in the cache, in bytes
  */
-public record Guest(String name, String version, Path kernel, Path initrd, String commandLine, long size) {}
+public record Guest(
+        String name, String version, Path kernel, Path initrd, String commandLine, long size) {}

@@ -25,9 +25,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
 
 /**
- * The guests on disk: {@code NAME/VERSION/} holds {@code vmlinuz}, {@code initrd.cpio} and
- * {@code manifest.properties} with the sizes and SHA-256 digests of both. A version appears by one rename of
- * a finished directory; whatever is unfinished has a name that begins with a dot.
+ * The guests on disk: {@code NAME/VERSION/} holds {@code vmlinuz}, {@code initrd.cpio} and {@code
+ * manifest.properties} with the sizes and SHA-256 digests of both. A version appears by one rename
+ * of a finished directory; whatever is unfinished has a name that begins with a dot.
  */
 final class GuestCache {
     static final String KERNEL = "vmlinuz";
@@ -46,7 +46,13 @@ final class GuestCache {
     }
 
     /** A version in the cache. */
-    record Entry(String name, String version, String recipe, Path directory, Map<String, String> digests, long size) {
+    record Entry(
+            String name,
+            String version,
+            String recipe,
+            Path directory,
+            Map<String, String> digests,
+            long size) {
         Path kernel() {
             return directory.resolve(KERNEL);
         }
@@ -81,7 +87,8 @@ final class GuestCache {
             threads.lock();
             boolean held = false;
             try {
-                channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+                channel =
+                        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
                 try {
                     FileLock free = channel.tryLock();
                     if (free == null) {
@@ -106,7 +113,9 @@ final class GuestCache {
         void sweep() throws IOException {
             List<Path> leftovers;
             try (Stream<Path> list = Files.list(root.resolve(name))) {
-                leftovers = list.filter(each -> each.getFileName().toString().startsWith(WORK)).toList();
+                leftovers =
+                        list.filter(each -> each.getFileName().toString().startsWith(WORK))
+                                .toList();
             }
             for (Path leftover : leftovers) {
                 Apt.delete(leftover);
@@ -137,7 +146,11 @@ final class GuestCache {
             StringBuilder text = new StringBuilder();
             manifest.stringPropertyNames().stream()
                     .sorted()
-                    .forEach(key -> text.append(key).append('=').append(manifest.getProperty(key)).append('\n'));
+                    .forEach(key ->
+                            text.append(key)
+                                    .append('=')
+                                    .append(manifest.getProperty(key))
+                                    .append('\n'));
             Files.writeString(made.resolve(MANIFEST), text);
             force(made.resolve(MANIFEST));
             Path target = root.resolve(name).resolve(version);
@@ -149,7 +162,8 @@ final class GuestCache {
                 }
             }
             return read(target)
-                    .orElseThrow(() -> new IOException(target + " is damaged right after it was written"));
+                    .orElseThrow(() ->
+                            new IOException(target + " is damaged right after it was written"));
         }
 
         /** Deletes every version; whether there was one. */
@@ -188,11 +202,15 @@ final class GuestCache {
         return new Lock(name, progress);
     }
 
-    /** The complete versions of that guest, the newest first. Files whose sizes are wrong are as good as missing. */
+    /**
+     * The complete versions of that guest, the newest first. Files whose sizes are wrong are as
+     * good as missing.
+     */
     List<Entry> find(String name) throws IOException {
         List<Path> directories;
         try (Stream<Path> list = Files.list(root.resolve(name))) {
-            directories = list.filter(each -> !each.getFileName().toString().startsWith(".")).toList();
+            directories =
+                    list.filter(each -> !each.getFileName().toString().startsWith(".")).toList();
         } catch (NoSuchFileException | NotDirectoryException none) {
             return List.of();
         }

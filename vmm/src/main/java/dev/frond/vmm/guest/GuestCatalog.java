@@ -12,9 +12,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The guests that can be run by name, and those of them that are in the user's cache. Several processes may
- * use one cache at once; a guest that is killed half-way, or that a full disk cuts off, is never taken for
- * whole.
+ * The guests that can be run by name, and those of them that are in the user's cache. Several
+ * processes may use one cache at once; a guest that is killed half-way, or that a full disk cuts
+ * off, is never taken for whole.
  */
 public final class GuestCatalog {
     /** A guest by name, there or not. */
@@ -48,7 +48,10 @@ public final class GuestCatalog {
         Path base =
                 xdg.isAbsolute()
                         ? xdg
-                        : Path.of(environment.getOrDefault("HOME", System.getProperty("user.home", ".")), ".cache");
+                        : Path.of(
+                                environment.getOrDefault(
+                                        "HOME", System.getProperty("user.home", ".")),
+                                ".cache");
         return base.resolve("frond").resolve("guests");
     }
 
@@ -63,7 +66,9 @@ public final class GuestCatalog {
             List<Listing> listings = new ArrayList<>();
             for (GuestSource source : sources) {
                 Optional<Guest> cached =
-                        cache.find(source.name()).stream().findFirst().map(entry -> guest(source, entry));
+                        cache.find(source.name()).stream()
+                                .findFirst()
+                                .map(entry -> guest(source, entry));
                 listings.add(new Listing(source.name(), source.description(), cached));
             }
             return List.copyOf(listings);
@@ -73,7 +78,8 @@ public final class GuestCatalog {
     }
 
     /**
-     * The guest of that name, ready to run: out of the cache if an intact one is there, else made now.
+     * The guest of that name, ready to run: out of the cache if an intact one is there, else made
+     * now.
      *
      * @throws GuestException also if there is no guest of that name
      */
@@ -128,7 +134,8 @@ public final class GuestCatalog {
         }
     }
 
-    private GuestCache.Entry make(GuestSource source, GuestCache.Lock lock, Path work, GuestProgress progress)
+    private GuestCache.Entry make(
+            GuestSource source, GuestCache.Lock lock, Path work, GuestProgress progress)
             throws GuestException, IOException {
         GuestSource.Plan plan = source.plan(work, progress);
         String recipe = TinyInitramfs.recipe();
@@ -162,15 +169,19 @@ public final class GuestCatalog {
         return sources.stream()
                 .filter(source -> source.name().equals(name))
                 .findFirst()
-                .orElseThrow(
-                        () ->
-                                new GuestException(
-                                        "there is no guest '%s'; accepted: %s"
-                                                .formatted(name, String.join(", ", names()))));
+                .orElseThrow(() ->
+                        new GuestException(
+                                "there is no guest '%s'; accepted: %s"
+                                        .formatted(name, String.join(", ", names()))));
     }
 
     private static Guest guest(GuestSource source, GuestCache.Entry entry) {
         return new Guest(
-                source.name(), entry.version(), entry.kernel(), entry.initrd(), source.commandLine(), entry.size());
+                source.name(),
+                entry.version(),
+                entry.kernel(),
+                entry.initrd(),
+                source.commandLine(),
+                entry.size());
     }
 }

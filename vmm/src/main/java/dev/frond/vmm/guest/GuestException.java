@@ -9,7 +9,10 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 
-/** A guest cannot be had. The message is one line for the user: what failed, on what, and what to do. */
+/**
+ * A guest cannot be had. The message is one line for the user: what failed, on what, and what to
+ * do.
+ */
 public final class GuestException extends Exception {
     @Serial private static final long serialVersionUID = 1;
 
@@ -22,13 +25,17 @@ public final class GuestException extends Exception {
         super(oneLine(message), cause);
     }
 
-    /** The failure of {@code what}, for example "cannot store debian-tiny", with the host's own reason. */
+    /**
+     * The failure of {@code what}, for example "cannot store debian-tiny", with the host's own
+     * reason.
+     */
     static GuestException of(String what, IOException cause) {
         return new GuestException(what + ": " + reason(cause), cause);
     }
 
     private static String reason(IOException e) {
-        String file = e instanceof FileSystemException f && f.getFile() != null ? f.getFile() + ": " : "";
+        String file =
+                e instanceof FileSystemException f && f.getFile() != null ? f.getFile() + ": " : "";
         return switch (e) {
             case NoSuchFileException _ -> file + "no such file or directory";
             case AccessDeniedException _ -> file + "permission denied";

@@ -5,11 +5,15 @@ package dev.frond.vmm.guest;
 
 /** Is told how the work on a guest goes on; called from one thread. */
 public interface GuestProgress {
-    /** A phase begins, or something happened that the user should know; one line without a full stop. */
+    /**
+     * A phase begins, or something happened that the user should know; one line without a full
+     * stop.
+     */
     void step(String what);
 
     /**
-     * A transfer goes on: told at its start with 0, a few times a second, and at its end with {@code total}.
+     * A transfer goes on: told at its start with 0, a few times a second, and at its end with
+     * {@code total}.
      *
      * @param what what is transferred, a few words
      * @param bytes how much has arrived

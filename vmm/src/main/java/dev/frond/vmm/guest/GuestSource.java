@@ -33,6 +33,7 @@ interface GuestSource {
         String version();
 
         /** Makes the kernel and the initramfs; both files do not exist yet. */
-        void make(Path kernel, Path initrd, GuestProgress progress) throws GuestException, IOException;
+        void make(Path kernel, Path initrd, GuestProgress progress)
+                throws GuestException, IOException;
     }
 }

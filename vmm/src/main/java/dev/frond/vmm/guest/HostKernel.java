@@ -15,7 +15,11 @@ final class HostKernel implements GuestSource {
     static final String NAME = "host";
 
     private static final List<String> BUSYBOX =
-            List.of("bin/busybox", "usr/bin/busybox", "bin/busybox.static", "usr/bin/busybox-static");
+            List.of(
+                    "bin/busybox",
+                    "usr/bin/busybox",
+                    "bin/busybox.static",
+                    "usr/bin/busybox-static");
 
     private final Path root;
 
@@ -49,11 +53,14 @@ final class HostKernel implements GuestSource {
         String release = release();
         Path kernel = root.resolve("boot/vmlinuz-" + release);
         if (!Files.isRegularFile(kernel)) {
-            throw new GuestException("the guest 'host' needs the host's kernel, but there is no file " + kernel);
+            throw new GuestException(
+                    "the guest 'host' needs the host's kernel, but there is no file " + kernel);
         }
         if (!Files.isReadable(kernel)) {
             throw new GuestException(
-                    kernel + ": permission denied; copy it with root's help and use --kernel, or use debian-tiny");
+                    kernel
+                            + ": permission denied; copy it with root's help and use --kernel, or"
+                            + " use debian-tiny");
         }
         Path busybox = busybox();
         try {
@@ -86,7 +93,9 @@ final class HostKernel implements GuestSource {
 
     private Path modules(String release) {
         Path modules = root.resolve("lib/modules").resolve(release);
-        return Files.isDirectory(modules) ? modules : root.resolve("usr/lib/modules").resolve(release);
+        return Files.isDirectory(modules)
+                ? modules
+                : root.resolve("usr/lib/modules").resolve(release);
     }
 
     private Path busybox() throws GuestException {
@@ -105,14 +114,16 @@ final class HostKernel implements GuestSource {
             }
         }
         throw new GuestException(
-                dynamic.map(file -> file + " is not a static busybox for x86-64").orElse("this host has no busybox")
+                dynamic.map(file -> file + " is not a static busybox for x86-64")
+                                .orElse("this host has no busybox")
                         + "; install the package busybox-static");
     }
 
     private record HostPlan(Path kernel, Path modules, Path busybox, String release, String version)
             implements Plan {
         @Override
-        public void make(Path kernelTarget, Path initrd, GuestProgress progress) throws IOException {
+        public void make(Path kernelTarget, Path initrd, GuestProgress progress)
+                throws IOException {
             progress.step("Building the guest's initramfs");
             TinyInitramfs.write(
                     initrd, NAME, release, KernelModules.in(modules), Files.readAllBytes(busybox));

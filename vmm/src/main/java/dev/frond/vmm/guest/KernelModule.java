@@ -12,7 +12,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A loadable module of a Linux kernel, described by its own section .modinfo (include/linux/module.h).
+ * A loadable module of a Linux kernel, described by its own section .modinfo
+ * (include/linux/module.h).
  *
  * @param name with underscores, as lsmod shows it
  * @param path below /lib/modules/RELEASE, as modules.dep names it
@@ -20,7 +21,8 @@ import java.util.Optional;
  * @param depends the names of the modules that it needs at once
  * @param aliases the patterns of the devices and services that it serves
  */
-record KernelModule(String name, String path, Path file, List<String> depends, List<String> aliases) {
+record KernelModule(
+        String name, String path, Path file, List<String> depends, List<String> aliases) {
     private static final String SUFFIX = ".ko";
 
     KernelModule {
@@ -28,7 +30,10 @@ record KernelModule(String name, String path, Path file, List<String> depends, L
         aliases = List.copyOf(aliases);
     }
 
-    /** The name of the module that a file of this name holds; empty if it holds none, or a compressed one. */
+    /**
+     * The name of the module that a file of this name holds; empty if it holds none, or a
+     * compressed one.
+     */
     static Optional<String> nameOf(Path file) {
         String name = String.valueOf(file.getFileName());
         return name.endsWith(SUFFIX)
@@ -45,7 +50,8 @@ record KernelModule(String name, String path, Path file, List<String> depends, L
         byte[] info =
                 new Elf64(Files.readAllBytes(file))
                         .section(".modinfo")
-                        .orElseThrow(() -> new IOException(file + " is not a kernel module for x86-64"));
+                        .orElseThrow(
+                                () -> new IOException(file + " is not a kernel module for x86-64"));
         List<String> depends = new ArrayList<>();
         List<String> aliases = new ArrayList<>();
         for (String entry : new String(info, StandardCharsets.UTF_8).split("\0", -1)) {

@@ -16,7 +16,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
-/** The loadable modules of one kernel: a directory /lib/modules/RELEASE, without what depmod adds. */
+/**
+ * The loadable modules of one kernel: a directory /lib/modules/RELEASE, without what depmod adds.
+ */
 final class KernelModules {
     private final Path root;
     private final Map<String, Path> files;
@@ -31,7 +33,8 @@ final class KernelModules {
         Map<String, Path> files = new TreeMap<>();
         if (Files.isDirectory(root)) {
             try (Stream<Path> walk = Files.walk(root)) {
-                for (Path file : (Iterable<Path>) walk.filter(Files::isRegularFile).sorted()::iterator) {
+                for (Path file :
+                        (Iterable<Path>) walk.filter(Files::isRegularFile).sorted()::iterator) {
                     KernelModule.nameOf(file).ifPresent(name -> files.putIfAbsent(name, file));
                 }
             }
@@ -40,8 +43,8 @@ final class KernelModules {
     }
 
     /**
-     * The modules of these names and all that they need, each after what it needs. A name that is not here
-     * is passed over: this kernel has the thing built in, or not at all.
+     * The modules of these names and all that they need, each after what it needs. A name that is
+     * not here is passed over: this kernel has the thing built in, or not at all.
      */
     List<KernelModule> closure(List<String> names) throws IOException {
         SequencedMap<String, KernelModule> chosen = new LinkedHashMap<>();
@@ -51,7 +54,8 @@ final class KernelModules {
         return List.copyOf(chosen.values());
     }
 
-    private void choose(String name, Map<String, KernelModule> chosen, List<String> path) throws IOException {
+    private void choose(String name, Map<String, KernelModule> chosen, List<String> path)
+            throws IOException {
         Path file = files.get(name);
         if (file == null || chosen.containsKey(name) || path.contains(name)) {
             return;
@@ -66,8 +70,8 @@ final class KernelModules {
     }
 
     /**
-     * The text of modules.dep (modules.dep(5)) for modules in the order of {@link #closure}: each with
-     * everything it needs; modprobe loads a line from its right end.
+     * The text of modules.dep (modules.dep(5)) for modules in the order of {@link #closure}: each
+     * with everything it needs; modprobe loads a line from its right end.
      */
     static String dependencies(List<KernelModule> modules) {
         Map<String, KernelModule> byName = new TreeMap<>();

@@ -15,12 +15,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A whole small Linux system in an initramfs: busybox, its init with a root shell on the console, and the
- * kernel's modules for the devices that a virtual machine has. Its configuration files are resources in the
- * directory {@code tiny} beside this class, with the same paths that they have in the guest.
+ * A whole small Linux system in an initramfs: busybox, its init with a root shell on the console,
+ * and the kernel's modules for the devices that a virtual machine has. Its configuration files are
+ * resources in the directory {@code tiny} beside this class, with the same paths that they have in
+ * the guest.
  */
 final class TinyInitramfs {
-    /** Modules that are loaded when the machine has the device, or when a program asks for the service. */
+    /**
+     * Modules that are loaded when the machine has the device, or when a program asks for the
+     * service.
+     */
     private static final List<String> MODULES =
             List.of(
                     "virtio_mmio",
@@ -43,7 +47,11 @@ final class TinyInitramfs {
                     "squashfs");
 
     private static final List<String> SCRIPTS =
-            List.of("etc/init.d/console", "etc/init.d/rcK", "etc/init.d/rcS", "usr/share/udhcpc/default.script");
+            List.of(
+                    "etc/init.d/console",
+                    "etc/init.d/rcK",
+                    "etc/init.d/rcS",
+                    "usr/share/udhcpc/default.script");
 
     private static final List<String> FILES =
             List.of(
@@ -66,7 +74,8 @@ final class TinyInitramfs {
      * @param modules that kernel's modules
      * @param busybox a program that {@link Busybox#isUsable} accepts
      */
-    static void write(Path target, String hostname, String release, KernelModules modules, byte[] busybox)
+    static void write(
+            Path target, String hostname, String release, KernelModules modules, byte[] busybox)
             throws IOException {
         try (CpioArchive archive =
                 new CpioArchive(new BufferedOutputStream(Files.newOutputStream(target), 1 << 16))) {
@@ -93,7 +102,9 @@ final class TinyInitramfs {
         }
     }
 
-    /** Changes when this class or a configuration file would make another archive of the same parts. */
+    /**
+     * Changes when this class or a configuration file would make another archive of the same parts.
+     */
     static String recipe() throws IOException {
         MessageDigest digest = Digests.sha256();
         digest.update(String.join("\n", MODULES).getBytes(StandardCharsets.UTF_8));
@@ -107,7 +118,8 @@ final class TinyInitramfs {
     }
 
     private static void directories(CpioArchive archive, String release) throws IOException {
-        for (String path : List.of("dev", "etc", "etc/init.d", "mnt", "opt", "proc", "run", "srv", "sys")) {
+        for (String path :
+                List.of("dev", "etc", "etc/init.d", "mnt", "opt", "proc", "run", "srv", "sys")) {
             archive.directory(path, 0755);
         }
         archive.directory("root", 0700);
@@ -136,10 +148,13 @@ final class TinyInitramfs {
         archive.symlink("var/run", "../run");
     }
 
-    private static void modules(CpioArchive archive, String root, List<KernelModule> modules) throws IOException {
+    private static void modules(CpioArchive archive, String root, List<KernelModule> modules)
+            throws IOException {
         List<String> made = new ArrayList<>();
         for (KernelModule module : modules) {
-            for (int slash = module.path().indexOf('/'); slash >= 0; slash = module.path().indexOf('/', slash + 1)) {
+            for (int slash = module.path().indexOf('/');
+                    slash >= 0;
+                    slash = module.path().indexOf('/', slash + 1)) {
                 String directory = module.path().substring(0, slash);
                 if (!made.contains(directory)) {
                     archive.directory(root + "/" + directory, 0755);

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * Named guests: what the user can run without bringing a kernel. {@link dev.frond.vmm.guest.GuestCatalog}
- * is the way in; a guest is a kernel and an initramfs in the user's cache, put there whole or not at all.
+ * Named guests: what the user can run without bringing a kernel. {@link
+ * dev.frond.vmm.guest.GuestCatalog} is the way in; a guest is a kernel and an initramfs in the
+ * user's cache, put there whole or not at all.
  */
 @NullMarked
 package dev.frond.vmm.guest;

@@ -27,13 +27,16 @@ class BusyboxTest {
 
         assertThat(applets)
                 .containsExactlyElementsOf(
-                        Programs.run(directory, Optional.empty(), List.of("busybox", "--list")).lines().toList());
+                        Programs.run(directory, Optional.empty(), List.of("busybox", "--list"))
+                                .lines()
+                                .toList());
     }
 
     @Test
     void aStaticProgramWithTheTableIsUsable() {
         assertThat(Busybox.isUsable(ElfFiles.busybox(ElfFiles.applets()))).isTrue();
-        assertThat(Busybox.applets(ElfFiles.busybox(ElfFiles.applets()))).isEqualTo(ElfFiles.applets());
+        assertThat(Busybox.applets(ElfFiles.busybox(ElfFiles.applets())))
+                .isEqualTo(ElfFiles.applets());
     }
 
     @Test
@@ -44,7 +47,9 @@ class BusyboxTest {
 
     @Test
     void aDynamicProgramIsNot() {
-        byte[] table = ("\0" + String.join("\0", ElfFiles.applets()) + "\0\0").getBytes(StandardCharsets.US_ASCII);
+        byte[] table =
+                ("\0" + String.join("\0", ElfFiles.applets()) + "\0\0")
+                        .getBytes(StandardCharsets.US_ASCII);
         assertThat(Busybox.isUsable(ElfFiles.program(true, table))).isTrue();
         assertThat(Busybox.isUsable(ElfFiles.program(false, table))).isFalse();
     }

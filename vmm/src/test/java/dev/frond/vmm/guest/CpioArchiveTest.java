@@ -47,9 +47,13 @@ class CpioArchiveTest {
         assertThat(out.resolve("etc/empty")).isEmptyFile();
         assertThat(out.resolve("secret/large")).hasBinaryContent(large);
         assertThat(Files.readSymbolicLink(out.resolve("link"))).hasToString("etc/motd");
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(out.resolve("secret"))))
+        assertThat(
+                        PosixFilePermissions.toString(
+                                Files.getPosixFilePermissions(out.resolve("secret"))))
                 .isEqualTo("rwx------");
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(out.resolve("secret/large"))))
+        assertThat(
+                        PosixFilePermissions.toString(
+                                Files.getPosixFilePermissions(out.resolve("secret/large"))))
                 .isEqualTo("rwxr-xr-x");
     }
 
@@ -66,28 +70,42 @@ class CpioArchiveTest {
 
         assertThat(listing.lines().map(line -> line.replaceAll("\\s+", " ")))
                 .satisfiesExactly(
-                        tmp -> assertThat(tmp).startsWith("drwxrwxrwt").contains("1970").endsWith(" tmp"),
+                        tmp ->
+                                assertThat(tmp)
+                                        .startsWith("drwxrwxrwt")
+                                        .contains("1970")
+                                        .endsWith(" tmp"),
                         dev -> assertThat(dev).startsWith("drwxr-xr-x").endsWith(" dev"),
-                        console -> assertThat(console).startsWith("crw-------").contains("5, 1").endsWith(" dev/console"));
+                        console ->
+                                assertThat(console)
+                                        .startsWith("crw-------")
+                                        .contains("5, 1")
+                                        .endsWith(" dev/console"));
     }
 
     @Test
     void aGzipStreamUnderneathGivesACompressedArchive() throws Exception {
         Path archive = directory.resolve("archive.cpio.gz");
-        try (CpioArchive cpio = new CpioArchive(new GZIPOutputStream(Files.newOutputStream(archive)))) {
+        try (CpioArchive cpio =
+                new CpioArchive(new GZIPOutputStream(Files.newOutputStream(archive)))) {
             cpio.file("one", 0644, new byte[10_000]);
         }
         assertThat(archive).satisfies(file -> assertThat(Files.size(file)).isLessThan(500));
 
         Path plain = directory.resolve("archive.cpio");
-        Files.write(plain, new java.util.zip.GZIPInputStream(Files.newInputStream(archive)).readAllBytes());
+        Files.write(
+                plain,
+                new java.util.zip.GZIPInputStream(Files.newInputStream(archive)).readAllBytes());
 
-        assertThat(Programs.run(directory, Optional.of(plain), command("-it"))).isEqualToIgnoringNewLines("one");
+        assertThat(Programs.run(directory, Optional.of(plain), command("-it")))
+                .isEqualToIgnoringNewLines("one");
     }
 
     @Test
     void equalContentsGiveEqualBytesInWholeBlocks() throws Exception {
-        assertThat(small()).isEqualTo(small()).satisfies(bytes -> assertThat(bytes.length % 512).isZero());
+        assertThat(small())
+                .isEqualTo(small())
+                .satisfies(bytes -> assertThat(bytes.length % 512).isZero());
     }
 
     @Test
@@ -99,8 +117,10 @@ class CpioArchiveTest {
             assertThatIllegalArgumentException().isThrownBy(() -> cpio.directory("/etc", 0755));
             assertThatIllegalArgumentException().isThrownBy(() -> cpio.directory("", 0755));
             assertThatIllegalArgumentException().isThrownBy(() -> cpio.directory("a\0b", 0755));
-            assertThatIllegalArgumentException().isThrownBy(() -> cpio.directory("TRAILER!!!", 0755));
-            assertThatIllegalArgumentException().isThrownBy(() -> cpio.directory("x".repeat(4096), 0755));
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> cpio.directory("TRAILER!!!", 0755));
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> cpio.directory("x".repeat(4096), 0755));
             cpio.directory("etc", 0755);
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> cpio.directory("etc", 0755))

@@ -16,7 +16,8 @@ final class ElfFiles {
     private static final int PROGRAM_HEADER = 56;
     private static final int PT_LOAD = 1;
     private static final int PT_INTERP = 3;
-    private static final byte[] NAMES = "\0.modinfo\0.shstrtab\0".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] NAMES =
+            "\0.modinfo\0.shstrtab\0".getBytes(StandardCharsets.US_ASCII);
 
     private ElfFiles() {}
 
@@ -27,7 +28,10 @@ final class ElfFiles {
         int sections = namesAt + NAMES.length;
         byte[] bytes = new byte[sections + 3 * SECTION_HEADER];
         ByteBuffer file = header(1, bytes);
-        file.putLong(40, sections).putShort(58, (short) SECTION_HEADER).putShort(60, (short) 3).putShort(62, (short) 2);
+        file.putLong(40, sections)
+                .putShort(58, (short) SECTION_HEADER)
+                .putShort(60, (short) 3)
+                .putShort(62, (short) 2);
         file.put(HEADER, info).put(namesAt, NAMES);
         section(file, sections + SECTION_HEADER, 1, HEADER, info.length);
         section(file, sections + 2 * SECTION_HEADER, 10, namesAt, NAMES.length);

@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * An apt-get and an apt-cache that serve packages out of a directory and fail on command. The packages are real
- * ones, built and unpacked by the host's dpkg-deb.
+ * An apt-get and an apt-cache that serve packages out of a directory and fail on command. The
+ * packages are real ones, built and unpacked by the host's dpkg-deb.
  */
 final class FakeApt {
     static final String RELEASE = "6.1.0-1-test";
@@ -81,13 +81,24 @@ final class FakeApt {
     /** Makes the packages that debian-tiny is made of and lists them. */
     void serve(String version) throws Exception {
         Path kernel = Files.createDirectories(root.resolve("tree-kernel"));
-        file(kernel, "boot/vmlinuz-" + RELEASE, ("kernel " + version).getBytes(StandardCharsets.UTF_8));
+        file(
+                kernel,
+                "boot/vmlinuz-" + RELEASE,
+                ("kernel " + version).getBytes(StandardCharsets.UTF_8));
         file(kernel, "lib/modules/" + RELEASE + "/kernel/virtio.ko", ElfFiles.module("depends="));
         Path busybox = Files.createDirectories(root.resolve("tree-busybox"));
         file(busybox, "bin/busybox", ElfFiles.busybox(ElfFiles.applets()));
         Path meta = Files.createDirectories(root.resolve("tree-meta"));
-        list("linux-image-cloud-amd64", version, "linux-image-" + RELEASE + " (= " + version + ")", meta);
-        list("linux-image-" + RELEASE, version, "kmod, initramfs-tools | linux-initramfs-tool", kernel);
+        list(
+                "linux-image-cloud-amd64",
+                version,
+                "linux-image-" + RELEASE + " (= " + version + ")",
+                meta);
+        list(
+                "linux-image-" + RELEASE,
+                version,
+                "kmod, initramfs-tools | linux-initramfs-tool",
+                kernel);
         list("busybox-static", "1:1.35", "", busybox);
     }
 
@@ -125,7 +136,9 @@ final class FakeApt {
                 """
                         .formatted(name, version)
                         .getBytes(StandardCharsets.UTF_8));
-        Path file = root.resolve("pool").resolve(name + "_" + version.replace(":", "%3a") + "_amd64.deb");
+        Path file =
+                root.resolve("pool")
+                        .resolve(name + "_" + version.replace(":", "%3a") + "_amd64.deb");
         Programs.run(
                 root,
                 Optional.empty(),
@@ -144,7 +157,13 @@ final class FakeApt {
                 Package: %s
                 Version: 0-older
                 """
-                        .formatted(name, version, depends, Files.size(file), Digests.sha256(file), name));
+                        .formatted(
+                                name,
+                                version,
+                                depends,
+                                Files.size(file),
+                                Digests.sha256(file),
+                                name));
     }
 
     private static void file(Path tree, String path, byte[] contents) throws IOException {

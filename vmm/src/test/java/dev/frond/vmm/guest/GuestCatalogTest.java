@@ -52,7 +52,8 @@ class GuestCatalogTest {
         assertThat(made.kernel()).hasContent("kernel 6.1-1");
         assertThat(made.initrd()).isNotEmptyFile();
         assertThat(made.commandLine()).isEqualTo("console=ttyS0");
-        assertThat(made.size()).isBetween(Files.size(made.initrd()), Files.size(made.initrd()) + 1000);
+        assertThat(made.size())
+                .isBetween(Files.size(made.initrd()), Files.size(made.initrd()) + 1000);
     }
 
     @Test
@@ -132,8 +133,10 @@ class GuestCatalogTest {
     void withoutTheNetworkTheGuestOfAnEarlierFrondServes() throws Exception {
         Guest made = catalog.obtain(NAME, GuestProgress.SILENT);
         Path manifest = made.kernel().resolveSibling("manifest.properties");
-        Files.writeString(manifest, Files.readString(manifest).replaceAll("(recipe|version)=.*", "$1=older"));
-        apt.fail("download", "echo \"E: Failed to fetch http://x Could not resolve 'x'\"; exit 100");
+        Files.writeString(
+                manifest, Files.readString(manifest).replaceAll("(recipe|version)=.*", "$1=older"));
+        apt.fail(
+                "download", "echo \"E: Failed to fetch http://x Could not resolve 'x'\"; exit 100");
         Path version = cache().resolve(NAME).resolve(made.version());
         Files.move(version, version.resolveSibling("older"));
 
@@ -168,21 +171,24 @@ class GuestCatalogTest {
         apt.edit("busybox-static", "SHA256: ......", "SHA256: 000000");
         assertFailure()
                 .withMessageMatching(
-                        "busybox-static_.*\\.deb has the SHA-256 digest [0-9a-f]{64} where apt's metadata says"
-                                + " 000000[0-9a-f]{58}; nothing was kept");
+                        "busybox-static_.*\\.deb has the SHA-256 digest [0-9a-f]{64} where apt's"
+                            + " metadata says 000000[0-9a-f]{58}; nothing was kept");
         assertThat(names(cache().resolve(NAME))).containsExactly(".lock");
     }
 
     @Test
     void aPackageWithAWrongSizeIsNamed() throws Exception {
         apt.edit("busybox-static", "Size: .*", "Size: 5");
-        assertFailure().withMessageMatching("busybox-static_.* has [0-9]+ bytes where apt's metadata says 5; .*");
+        assertFailure()
+                .withMessageMatching(
+                        "busybox-static_.* has [0-9]+ bytes where apt's metadata says 5; .*");
     }
 
     @Test
     void aDownloadThatEndsInSilenceIsNoSuccess() throws Exception {
         apt.fail("download", "exit 0");
-        assertFailure().withMessage("apt-get downloaded no file for linux-image-" + FakeApt.RELEASE);
+        assertFailure()
+                .withMessage("apt-get downloaded no file for linux-image-" + FakeApt.RELEASE);
         apt.fail("download", "exit 3");
         assertFailure().withMessage("cannot download 2 packages: status 3");
     }
@@ -201,8 +207,13 @@ class GuestCatalogTest {
     @Test
     void listsThatCannotBeFetchedAreReported() throws Exception {
         AptTree.clear(apt.root.resolve("lists"));
-        apt.fail("update", "echo 'W: Failed to fetch http://x/InRelease  Could not connect'; exit 0");
-        assertFailure().withMessage("cannot fetch package lists: Failed to fetch http://x/InRelease Could not connect");
+        apt.fail(
+                "update",
+                "echo 'W: Failed to fetch http://x/InRelease  Could not connect'; exit 0");
+        assertFailure()
+                .withMessage(
+                        "cannot fetch package lists: Failed to fetch http://x/InRelease Could not"
+                            + " connect");
     }
 
     @Test
@@ -211,8 +222,8 @@ class GuestCatalogTest {
         Files.createDirectory(apt.root.resolve("newer"));
         assertFailure()
                 .withMessage(
-                        "no package source of this system offers linux-image-cloud-amd64 and busybox-static for"
-                                + " amd64 (see /etc/apt/sources.list)");
+                        "no package source of this system offers linux-image-cloud-amd64 and"
+                            + " busybox-static for amd64 (see /etc/apt/sources.list)");
     }
 
     @Test
@@ -220,7 +231,8 @@ class GuestCatalogTest {
         AptTree.copy(apt.root.resolve("lists"), apt.root.resolve("newer"));
         apt.fail(
                 "download",
-                "[ -n \"$lists\" ] || { echo 'E: Failed to fetch http://x  404  Not Found [IP: 1.2.3.4 80]'; exit 100; }");
+                "[ -n \"$lists\" ] || { echo 'E: Failed to fetch http://x  404  Not Found [IP:"
+                    + " 1.2.3.4 80]'; exit 100; }");
 
         assertThat(catalog.obtain(NAME, GuestProgress.SILENT).kernel()).hasContent("kernel 6.1-1");
 
@@ -233,10 +245,14 @@ class GuestCatalogTest {
         Files.delete(apt.root.resolve("pool/busybox-static_1%3a1.35_amd64.deb"));
         Path tree = apt.root.resolve("tree-busybox");
         Path file = apt.root.resolve("pool/busybox-static_1_amd64.deb");
-        Programs.run(directory, Optional.empty(), List.of("dpkg-deb", "-b", tree.toString(), file.toString()));
+        Programs.run(
+                directory,
+                Optional.empty(),
+                List.of("dpkg-deb", "-b", tree.toString(), file.toString()));
         apt.edit("busybox-static", "Size: .*", "Size: " + Files.size(file));
         apt.edit("busybox-static", "SHA256: .*", "SHA256: " + Digests.sha256(file));
-        assertFailure().withMessage("the package busybox-static holds no static busybox for x86-64");
+        assertFailure()
+                .withMessage("the package busybox-static holds no static busybox for x86-64");
     }
 
     @Test
@@ -271,7 +287,8 @@ class GuestCatalogTest {
     @Test
     void aCacheThatCannotBeWrittenIsNamed() throws Exception {
         Files.createFile(directory.resolve("cache"));
-        assertFailure().withMessageStartingWith("cannot store debian-tiny: " + directory.resolve("cache"));
+        assertFailure()
+                .withMessageStartingWith("cannot store debian-tiny: " + directory.resolve("cache"));
     }
 
     @Test
@@ -299,7 +316,8 @@ class GuestCatalogTest {
     void aProcessThatIsKilledHalfWayLeavesNothingThatIsTakenForWhole() throws Exception {
         apt.fail(
                 "download",
-                "head -c 100 \"$root/pool/busybox-static_\"*.deb >busybox-static_1_amd64.deb; echo $$ >$root/half; exec sleep 60");
+                "head -c 100 \"$root/pool/busybox-static_\"*.deb >busybox-static_1_amd64.deb; echo"
+                    + " $$ >$root/half; exec sleep 60");
         Process killed = process();
         await(() -> Files.exists(apt.root.resolve("half")));
         killed.destroyForcibly().waitFor();
@@ -319,7 +337,8 @@ class GuestCatalogTest {
     void aProcessThatIsAskedToEndTakesAptWithIt() throws Exception {
         apt.fail("download", "echo $$ >$root/half; exec sleep 60");
         Process asked = process();
-        await(() -> Files.exists(apt.root.resolve("half")) && Files.size(apt.root.resolve("half")) > 0);
+        await(() ->
+                Files.exists(apt.root.resolve("half")) && Files.size(apt.root.resolve("half")) > 0);
         long child = Long.parseLong(Files.readString(apt.root.resolve("half")).strip());
         asked.destroy();
         asked.waitFor();
@@ -332,7 +351,8 @@ class GuestCatalogTest {
                 .isEqualTo(Path.of("/x/frond/guests"));
         assertThat(GuestCatalog.directory(Map.of("XDG_CACHE_HOME", "x", "HOME", "/h")))
                 .isEqualTo(Path.of("/h/.cache/frond/guests"));
-        assertThat(GuestCatalog.directory(Map.of("HOME", "/h"))).isEqualTo(Path.of("/h/.cache/frond/guests"));
+        assertThat(GuestCatalog.directory(Map.of("HOME", "/h")))
+                .isEqualTo(Path.of("/h/.cache/frond/guests"));
     }
 
     private ThrowableAssertAlternative<GuestException> assertFailure() {

@@ -11,6 +11,7 @@ final class GuestProgram {
     private GuestProgram() {}
 
     public static void main(String[] args) throws Exception {
-        new GuestCatalog(Path.of(args[0]), List.of(new DebianTiny(args[1]))).get("debian-tiny", GuestProgress.SILENT);
+        new GuestCatalog(Path.of(args[0]), List.of(new DebianTiny(args[1])))
+                .get("debian-tiny", GuestProgress.SILENT);
     }
 }

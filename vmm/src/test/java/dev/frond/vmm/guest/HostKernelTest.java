@@ -41,19 +41,26 @@ class HostKernelTest {
     void aNewerKernelIsTakenAtOnce() throws Exception {
         catalog().obtain("host", GuestProgress.SILENT);
         file("boot/vmlinuz-6.9-host", "a newer kernel".getBytes(StandardCharsets.UTF_8));
-        assertThat(catalog().obtain("host", GuestProgress.SILENT).kernel()).hasContent("a newer kernel");
+        assertThat(catalog().obtain("host", GuestProgress.SILENT).kernel())
+                .hasContent("a newer kernel");
     }
 
     @Test
     void aHostWithoutAKernelFileIsReported() throws Exception {
         Files.delete(root().resolve("boot/vmlinuz-6.9-host"));
-        assertFailure("the guest 'host' needs the host's kernel, but there is no file " + root() + "/boot/vmlinuz-6.9-host");
+        assertFailure(
+                "the guest 'host' needs the host's kernel, but there is no file "
+                        + root()
+                        + "/boot/vmlinuz-6.9-host");
     }
 
     @Test
     void aHostWithoutAStaticBusyboxIsReported() throws Exception {
         Files.delete(root().resolve("usr/bin/busybox"));
-        assertFailure(root() + "/bin/busybox is not a static busybox for x86-64; install the package busybox-static");
+        assertFailure(
+                root()
+                        + "/bin/busybox is not a static busybox for x86-64; install the package"
+                        + " busybox-static");
         Files.delete(root().resolve("bin/busybox"));
         assertFailure("this host has no busybox; install the package busybox-static");
     }

@@ -26,9 +26,12 @@ class KernelModulesTest {
         module("drivers/virtio.ko", "depends=");
         module("drivers/other.ko", "depends=");
 
-        List<KernelModule> closure = KernelModules.in(root).closure(List.of("virtio_blk", "built_in"));
+        List<KernelModule> closure =
+                KernelModules.in(root).closure(List.of("virtio_blk", "built_in"));
 
-        assertThat(closure).extracting(KernelModule::name).containsExactly("virtio", "virtio_ring", "virtio_blk");
+        assertThat(closure)
+                .extracting(KernelModule::name)
+                .containsExactly("virtio", "virtio_ring", "virtio_blk");
         assertThat(KernelModules.dependencies(closure))
                 .isEqualTo(
                         """

@@ -28,7 +28,8 @@ class TinyInitramfsTest {
         Path modules = Files.createDirectories(directory.resolve("modules/kernel/drivers/virtio"));
         Files.write(modules.resolve("virtio.ko"), ElfFiles.module("depends="));
         Files.write(
-                modules.resolve("virtio_mmio.ko"), ElfFiles.module("depends=virtio", "alias=acpi*:LNRO0005:*"));
+                modules.resolve("virtio_mmio.ko"),
+                ElfFiles.module("depends=virtio", "alias=acpi*:LNRO0005:*"));
         archive = directory.resolve("initrd.cpio");
         TinyInitramfs.write(
                 archive,
@@ -41,7 +42,13 @@ class TinyInitramfsTest {
     @Test
     void itHasWhatTheKernelAndInitOpenFirst() throws Exception {
         assertThat(cpio("-it").lines())
-                .contains("init", "dev/console", "usr/bin/busybox", "usr/bin/init", "etc/inittab", "etc/init.d/rcS");
+                .contains(
+                        "init",
+                        "dev/console",
+                        "usr/bin/busybox",
+                        "usr/bin/init",
+                        "etc/inittab",
+                        "etc/init.d/rcS");
     }
 
     @Test
@@ -54,7 +61,8 @@ class TinyInitramfsTest {
                         kernel/drivers/virtio/virtio.ko:
                         kernel/drivers/virtio/virtio_mmio.ko: kernel/drivers/virtio/virtio.ko
                         """);
-        assertThat(root.resolve("modules.alias")).hasContent("alias acpi*:LNRO0005:* virtio_mmio\n");
+        assertThat(root.resolve("modules.alias"))
+                .hasContent("alias acpi*:LNRO0005:* virtio_mmio\n");
         assertThat(root.resolve("kernel/drivers/virtio/virtio_mmio.ko")).exists();
     }
 
@@ -70,7 +78,9 @@ class TinyInitramfsTest {
         List<Path> scripts = new ArrayList<>();
         try (Stream<Path> files = Files.walk(directory)) {
             for (Path file : (Iterable<Path>) files.filter(Files::isRegularFile)::iterator) {
-                if (Files.size(file) < 100_000 && new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1).startsWith("#!")) {
+                if (Files.size(file) < 100_000
+                        && new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1)
+                                .startsWith("#!")) {
                     scripts.add(file);
                 }
             }
