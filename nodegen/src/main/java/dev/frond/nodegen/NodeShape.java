@@ -125,7 +125,7 @@ final class NodeShape {
                         case "long[]" -> "v";
                         default ->
                                 !Entry.isContext(parameter)
-                                        ? cast(parameter.type()) + values.get(value++)
+                                        ? cast(parameter.type(), values.get(value)) + values.get(value++)
                                         : switch (parameter.name()) {
                                             case "size" -> String.valueOf(size);
                                             case "d" -> "d";
@@ -136,8 +136,8 @@ final class NodeShape {
         return out.append(')').toString();
     }
 
-    private static String cast(String type) {
-        return type.equals("int") ? "(int) " : "";
+    private static String cast(String type, String value) {
+        return type.equals("int") && value.matches("\\(?(v|cpu\\.(r|x87|load64)).*") ? "(int) " : "";
     }
 
     String source() {
