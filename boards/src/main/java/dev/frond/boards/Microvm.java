@@ -39,6 +39,7 @@ import dev.frond.virtio.VirtioBlk;
 import dev.frond.virtio.VirtioDevice;
 import dev.frond.virtio.VirtioMmio;
 import dev.frond.virtio.VirtioRng;
+
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
@@ -47,9 +48,9 @@ import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
 /**
- * The board microvm: a PC without PCI, video and firmware, for kernels that are started directly. Serial
- * line, timers, interrupt controllers, real-time clock and power management stand where a PC has them;
- * everything else is virtio-mmio.
+ * The board microvm: a PC without PCI, video and firmware, for kernels that are started directly.
+ * Serial line, timers, interrupt controllers, real-time clock and power management stand where a PC
+ * has them; everything else is virtio-mmio.
  */
 public final class Microvm {
     /** The board's name. */
@@ -86,14 +87,16 @@ public final class Microvm {
      * @param cpu what the CPUs offer, within what the engine can
      * @param debugExit whether the debug-exit port is there
      */
-    public record Spec(int cpus, CpuModel cpu, CharBackend serial, List<Disk> disks, boolean debugExit) {
+    public record Spec(
+            int cpus, CpuModel cpu, CharBackend serial, List<Disk> disks, boolean debugExit) {
         public Spec {
             disks = List.copyOf(disks);
             if (cpus < 1 || cpus > MAX_CPUS) {
                 throw new IllegalArgumentException(cpus + " CPUs: accepted are 1 to " + MAX_CPUS);
             }
             if (disks.size() > MAX_DISKS) {
-                throw new IllegalArgumentException(disks.size() + " disks: accepted are up to " + MAX_DISKS);
+                throw new IllegalArgumentException(
+                        disks.size() + " disks: accepted are up to " + MAX_DISKS);
             }
         }
     }
@@ -137,8 +140,11 @@ public final class Microvm {
         List<LocalApic> apics = new ArrayList<>();
         for (int id = 0; id < spec.cpus(); id++) {
             Cpuid cpuid = new Cpuid(spec.cpu().within(engine.features()), id, spec.cpus());
-            LocalApic apic = machine.add("apic" + id, new LocalApic(bus, cpuid, clock, pic::acknowledge));
-            Vcpu vcpu = engine.createVcpu(id, cpuid, new Accelerator.Wiring(memory, ports, clock, apic));
+            LocalApic apic =
+                    machine.add("apic" + id, new LocalApic(bus, cpuid, clock, pic::acknowledge));
+            Vcpu vcpu =
+                    engine.createVcpu(
+                            id, cpuid, new Accelerator.Wiring(memory, ports, clock, apic));
             apic.connect(vcpu);
             apics.add(apic);
             machine.add(vcpu);
@@ -150,13 +156,24 @@ public final class Microvm {
         I8254Pit pit = machine.add("pit", new I8254Pit(clock, both(pic.irq(0), ioApic.pin(2))));
         pit.map(ports);
         Uart16550 uart =
-                machine.add("uart0", new Uart16550(Uart16550.Spec.PC, clock, isa(pic, ioApic, COM1_IRQ), spec.serial()));
+                machine.add(
+                        "uart0",
+                        new Uart16550(
+                                Uart16550.Spec.PC,
+                                clock,
+                                isa(pic, ioApic, COM1_IRQ),
+                                spec.serial()));
         ports.map(COM1, uart.registers());
         Mc146818Rtc rtc = machine.add("rtc", new Mc146818Rtc(clock, isa(pic, ioApic, RTC_IRQ)));
         rtc.map(ports);
-        I8042 i8042 = machine.add("i8042", new I8042(isa(pic, ioApic, 1), isa(pic, ioApic, 12), machine));
+        I8042 i8042 =
+                machine.add("i8042", new I8042(isa(pic, ioApic, 1), isa(pic, ioApic, 12), machine));
         i8042.map(ports);
-        AcpiPm pm = machine.add("pm", new AcpiPm(new AcpiPm.Spec(S5, true), clock, isa(pic, ioApic, SCI), machine));
+        AcpiPm pm =
+                machine.add(
+                        "pm",
+                        new AcpiPm(
+                                new AcpiPm.Spec(S5, true), clock, isa(pic, ioApic, SCI), machine));
         ports.map(PM, new Region.Io(pm, AcpiPm.SIZE, AccessWidths.UP_TO_DWORD, pm.lock()));
         ResetControl reset = machine.add("reset", new ResetControl(machine));
         ports.map(RESET, new Region.Io(reset, 1, AccessWidths.BYTE, reset.lock()));
@@ -176,14 +193,15 @@ public final class Microvm {
         AcpiTables acpi = new AcpiTables(acpi(slots));
         MemoryMap map = MemoryMap.pc(ram.size(), acpi.size());
         FwCfg fwCfg =
-                machine.add("fwcfg", new FwCfg(FwCfgItems.ofMachine(spec.cpus(), ram.size(), map), memory));
+                machine.add(
+                        "fwcfg",
+                        new FwCfg(FwCfgItems.ofMachine(spec.cpus(), ram.size(), map), memory));
         ports.map(FW_CFG, fwCfg.region());
         DirectBoot boot = new DirectBoot(kernel, arguments, map, acpi);
-        machine.firmware(
-                (space, powerOn) -> {
-                    apics.getFirst().programVirtualWire();
-                    return boot.boot(space, powerOn);
-                });
+        machine.firmware((space, powerOn) -> {
+            apics.getFirst().programVirtualWire();
+            return boot.boot(space, powerOn);
+        });
         return machine;
     }
 
@@ -218,7 +236,14 @@ public final class Microvm {
                         new AcpiSpec.IrqOverride(SCI, SCI, AcpiSpec.Signal.LEVEL_HIGH)),
                 true,
                 new AcpiSpec.PowerManagement(
-                        SCI, PM + AcpiPm.PM1A_EVT, PM + AcpiPm.PM1A_CNT, PM + AcpiPm.PM_TMR, true, PM + AcpiPm.GPE0, 4, S5),
+                        SCI,
+                        PM + AcpiPm.PM1A_EVT,
+                        PM + AcpiPm.PM1A_CNT,
+                        PM + AcpiPm.PM_TMR,
+                        true,
+                        PM + AcpiPm.GPE0,
+                        4,
+                        S5),
                 new AcpiSpec.ResetRegister(RESET, ResetControl.RESET_VALUE),
                 List.of(new AcpiSpec.SerialPort(COM1, COM1_IRQ)),
                 Optional.of(new AcpiSpec.Rtc(RTC, RTC_IRQ, RTC_CENTURY)),

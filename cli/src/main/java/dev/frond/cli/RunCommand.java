@@ -62,7 +62,7 @@ final class RunCommand implements Callable<Integer> {
             paramLabel = "GUEST",
             description =
                     "a guest of 'frond guest list'; debian-tiny if neither it nor --kernel is"
-                        + " given")
+                            + " given")
     private @Nullable String guest;
 
     @Option(

@@ -104,6 +104,6 @@ class MainTest {
         assertThat(broken.err())
                 .matches(
                         "frond: internal error: .*IllegalStateException: a bug with two lines at"
-                            + " .*MainTest.*\n");
+                                + " .*MainTest.*\n");
     }
 }

@@ -26,7 +26,7 @@ import java.util.Optional;
 class RunCommandTest {
     private static final String SIZES =
             "accepted: a whole number with K, M, G or T, from 4M to 1T, a multiple of 1M (512M,"
-                + " 2G)";
+                    + " 2G)";
 
     @TempDir Path directory;
     private final FakeMachine machine = new FakeMachine();

@@ -40,15 +40,15 @@ class TransferProgressTest {
                 .containsExactly(
                         "Looking up packages",
                         "Downloading 2 packages [                                        ]   0 %  0"
-                            + " B of 40.0 MB\033[K",
+                                + " B of 40.0 MB\033[K",
                         "Downloading 2 packages [##########                              ]  25 % "
-                            + " 10.0 MB of 40.0 MB  10.0 MB/s\033[K",
+                                + " 10.0 MB of 40.0 MB  10.0 MB/s\033[K",
                         "Downloading 2 packages [####################                    ]  50 % "
-                            + " 20.0 MB of 40.0 MB  10.0 MB/s\033[K",
+                                + " 20.0 MB of 40.0 MB  10.0 MB/s\033[K",
                         "Downloading 2 packages [##############################          ]  75 % "
-                            + " 30.0 MB of 40.0 MB  10.0 MB/s\033[K",
+                                + " 30.0 MB of 40.0 MB  10.0 MB/s\033[K",
                         "Downloading 2 packages [########################################] 100 % "
-                            + " 40.0 MB of 40.0 MB  10.0 MB/s\033[K",
+                                + " 40.0 MB of 40.0 MB  10.0 MB/s\033[K",
                         "Building",
                         "");
     }

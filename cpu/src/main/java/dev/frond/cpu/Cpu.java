@@ -12,6 +12,7 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.LocalInterrupts;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
@@ -19,13 +20,15 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
- * The registers of one CPU and the fast paths to its memory: what the meanings of instructions work on.
- * Belongs to its vCPU thread, except {@link #post}.
+ * The registers of one CPU and the fast paths to its memory: what the meanings of instructions work
+ * on. Belongs to its vCPU thread, except {@link #post}.
  *
- * <p>Status flags are kept as the last result and the bits that it does not tell, see {@link #setFlags}.
+ * <p>Status flags are kept as the last result and the bits that it does not tell, see {@link
+ * #setFlags}.
  */
 public final class Cpu {
-    // --- general registers ---------------------------------------------------------------------------
+    // --- general registers
+    // ---------------------------------------------------------------------------
 
     public static final int RAX = 0;
     public static final int RCX = 1;
@@ -40,18 +43,21 @@ public final class Cpu {
     public static final int NO_REGISTER = 16;
 
     /**
-     * A register slot that holds the instruction pointer of the start of the current code page, so that
-     * decoded code is position-independent: it knows only its offset in its page.
+     * A register slot that holds the instruction pointer of the start of the current code page, so
+     * that decoded code is position-independent: it knows only its offset in its page.
      */
     public static final int CODE_BASE = 17;
 
     /** General registers 0..15, then {@link #NO_REGISTER} and {@link #CODE_BASE}. */
     public final long[] r = new long[18];
 
-    /** The instruction pointer; current only between blocks and in instructions that end a block. */
+    /**
+     * The instruction pointer; current only between blocks and in instructions that end a block.
+     */
     public long rip;
 
-    // --- flags -----------------------------------------------------------------------------------------
+    // --- flags
+    // -----------------------------------------------------------------------------------------
 
     public static final int CF = 1;
     public static final int PF = 4;
@@ -75,8 +81,8 @@ public final class Cpu {
     public static final int STATUS = CF | PF | AF | ZF | SF | OF;
 
     /**
-     * The last result, sign-extended: ZF is {@code flagResult == 0}; SF and PF come from it too, unless
-     * {@link #flagBits} says otherwise.
+     * The last result, sign-extended: ZF is {@code flagResult == 0}; SF and PF come from it too,
+     * unless {@link #flagBits} says otherwise.
      */
     public long flagResult;
 
@@ -86,7 +92,8 @@ public final class Cpu {
     /** All other bits of RFLAGS; bit 1 is always set. */
     public int systemFlags = 2;
 
-    // --- segments, tables, control -----------------------------------------------------------------------
+    // --- segments, tables, control
+    // -----------------------------------------------------------------------
 
     /** Selectors by {@link Seg} number 0..7. */
     public final int[] selector = new int[8];
@@ -125,7 +132,8 @@ public final class Cpu {
     /** The bits of RSP that stack accesses use: all, 32 or 16. */
     public long stackMask;
 
-    // --- vectors and floating point ------------------------------------------------------------------------
+    // --- vectors and floating point
+    // ------------------------------------------------------------------------
 
     /** YMM0..15, four longs each, low first, then scratch space for memory operands. */
     public final long[] v = new long[18 * 4];
@@ -141,7 +149,9 @@ public final class Cpu {
 
     public final X87 x87 = new X87();
 
-    /** 0, or the vector that SSE instructions raise now: {@link CpuFault#UD} or {@link CpuFault#NM}. */
+    /**
+     * 0, or the vector that SSE instructions raise now: {@link CpuFault#UD} or {@link CpuFault#NM}.
+     */
     int sseFault;
 
     /** As {@link #sseFault} for MMX instructions. */
@@ -153,7 +163,8 @@ public final class Cpu {
     /** Room for an FXSAVE or XSAVE image on its way to or from memory. */
     public final byte[] image = new byte[1024];
 
-    // --- parts ------------------------------------------------------------------------------------------------
+    // --- parts
+    // ------------------------------------------------------------------------------------------------
 
     public final Cpuid cpuid;
     public final AddressSpace ports;
@@ -171,9 +182,13 @@ public final class Cpu {
     final MemorySegment ramSegment;
     final CpuFault fault = new CpuFault();
 
-    // --- state of execution ---------------------------------------------------------------------------------
+    // --- state of execution
+    // ---------------------------------------------------------------------------------
 
-    /** Why the CPU should leave the chain of blocks: bits posted by other threads or by instructions. */
+    /**
+     * Why the CPU should leave the chain of blocks: bits posted by other threads or by
+     * instructions.
+     */
     private volatile int events;
 
     /** Look at the interrupt controller. */
@@ -213,7 +228,10 @@ public final class Cpu {
     /** An interrupt is pending that RFLAGS.IF holds back; posted again when IF is set. */
     public boolean interruptHeld;
 
-    /** The instruction at this address is executed before any interrupt; -1 for none (SDM Vol. 3A, 7.8.3). */
+    /**
+     * The instruction at this address is executed before any interrupt; -1 for none (SDM Vol. 3A,
+     * 7.8.3).
+     */
     public long shadowRip = -1;
 
     public boolean nmiBlocked;
@@ -237,7 +255,13 @@ public final class Cpu {
     public long tscOffset;
 
     /** A CPU wired to its surroundings, with all registers 0; the caller loads a state. */
-    public Cpu(Cpuid cpuid, AddressSpace memory, AddressSpace ports, GuestMemory ram, Clock clock, LocalInterrupts interrupts) {
+    public Cpu(
+            Cpuid cpuid,
+            AddressSpace memory,
+            AddressSpace ports,
+            GuestMemory ram,
+            Clock clock,
+            LocalInterrupts interrupts) {
         this.cpuid = cpuid;
         this.ports = ports;
         this.clock = clock;
@@ -251,7 +275,8 @@ public final class Cpu {
         writeTlb = mmu.writeTlb(0);
     }
 
-    // --- events --------------------------------------------------------------------------------------------------
+    // --- events
+    // --------------------------------------------------------------------------------------------------
 
     /** Posts event bits; from any thread. */
     public void post(int bits) {
@@ -268,7 +293,8 @@ public final class Cpu {
         return (int) EVENTS.getAndSet(this, 0);
     }
 
-    // --- flags: reading and writing ------------------------------------------------------------------------------
+    // --- flags: reading and writing
+    // ------------------------------------------------------------------------------
 
     public boolean cf() {
         return (flagBits & CF) != 0;
@@ -293,7 +319,10 @@ public final class Cpu {
         return ((0x6996 >>> (parity & 15) & 1) == 0) != ((flagBits & PF) != 0);
     }
 
-    /** The condition with number {@code cc} 0..15 as Jcc, SETcc and CMOVcc encode it (SDM Vol. 2D, B.1.4.7). */
+    /**
+     * The condition with number {@code cc} 0..15 as Jcc, SETcc and CMOVcc encode it (SDM Vol. 2D,
+     * B.1.4.7).
+     */
     public boolean condition(int cc) {
         boolean base =
                 switch (cc >>> 1) {
@@ -360,7 +389,8 @@ public final class Cpu {
         }
     }
 
-    // --- mode ----------------------------------------------------------------------------------------------------
+    // --- mode
+    // ----------------------------------------------------------------------------------------------------
 
     public boolean is64() {
         return (mode & CODE_64) != 0;
@@ -388,7 +418,8 @@ public final class Cpu {
         return systemFlags >>> 12 & 3;
     }
 
-    // --- faults --------------------------------------------------------------------------------------------------
+    // --- faults
+    // --------------------------------------------------------------------------------------------------
 
     /** The fault to throw for a vector without error code, or with error code 0. */
     public CpuFault fault(int vector) {
@@ -414,8 +445,8 @@ public final class Cpu {
     }
 
     /**
-     * To throw before a store that would change code of the page that executes: the instruction is then
-     * executed again, alone, and what follows it is decoded anew. Thrown before any effect.
+     * To throw before a store that would change code of the page that executes: the instruction is
+     * then executed again, alone, and what follows it is decoded anew. Thrown before any effect.
      */
     CpuFault restartAlone() {
         return fault(CpuFault.RESTART_ALONE, 0);
@@ -451,8 +482,8 @@ public final class Cpu {
     }
 
     /**
-     * #MF if an x87 exception waits. With CR0.NE clear a PC's FERR# would raise IRQ 13 instead; there is
-     * no such wire, so that #MF is raised then too.
+     * #MF if an x87 exception waits. With CR0.NE clear a PC's FERR# would raise IRQ 13 instead;
+     * there is no such wire, so that #MF is raised then too.
      */
     public void requireNoX87Exception() {
         if (x87.pendingException()) {
@@ -462,12 +493,15 @@ public final class Cpu {
 
     /** #NM unless FWAIT may execute: only CR0.MP makes it heed CR0.TS. */
     public void requireWait() {
-        if ((cr0 & (ControlRegisters.MP | ControlRegisters.TS)) == (ControlRegisters.MP | ControlRegisters.TS)) {
+        if ((cr0 & (ControlRegisters.MP | ControlRegisters.TS))
+                == (ControlRegisters.MP | ControlRegisters.TS)) {
             throw fault(CpuFault.NM);
         }
     }
 
-    /** #UD or #NM unless FXSAVE and FXRSTOR may execute; an exception that waits does not stop them. */
+    /**
+     * #UD or #NM unless FXSAVE and FXRSTOR may execute; an exception that waits does not stop them.
+     */
     public void requireFxsave() {
         if (mmxFault != 0) {
             throw fault(mmxFault);
@@ -488,12 +522,18 @@ public final class Cpu {
         }
     }
 
-    /** The fault to throw after an unmasked SSE exception: #XM, or #UD if the system does not know that. */
+    /**
+     * The fault to throw after an unmasked SSE exception: #XM, or #UD if the system does not know
+     * that.
+     */
     public CpuFault simdFault() {
         return fault((cr4 & ControlRegisters.OSXMMEXCPT) != 0 ? CpuFault.XM : CpuFault.UD);
     }
 
-    /** Lets the checks of floating point and vectors follow CR0 and CR4 (SDM Vol. 3A, table 2-2 and 14.1). */
+    /**
+     * Lets the checks of floating point and vectors follow CR0 and CR4 (SDM Vol. 3A, table 2-2 and
+     * 14.1).
+     */
     void followFloatingPoint() {
         boolean em = (cr0 & ControlRegisters.EM) != 0;
         boolean ts = (cr0 & ControlRegisters.TS) != 0;
@@ -503,14 +543,16 @@ public final class Cpu {
         sseFault = em || (cr4 & ControlRegisters.OSFXSR) == 0 ? CpuFault.UD : notAvailable;
     }
 
-    // --- memory: the fast paths ----------------------------------------------------------------------------------
+    // --- memory: the fast paths
+    // ----------------------------------------------------------------------------------
 
     private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
 
-    private static final VarHandle IMAGE = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle IMAGE =
+            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final VarHandle ATOMIC_INT = ValueLayout.JAVA_INT.varHandle();
     private static final VarHandle ATOMIC_LONG = ValueLayout.JAVA_LONG.varHandle();
 
@@ -694,7 +736,10 @@ public final class Cpu {
         }
     }
 
-    /** Stores the bytes of {@link #image} between two offsets to those from {@code linear}, all or none. */
+    /**
+     * Stores the bytes of {@link #image} between two offsets to those from {@code linear}, all or
+     * none.
+     */
     public void storeImage(long linear, int from, int to) {
         mmu.checkStore(linear + from, to - from);
         int i = from;
@@ -707,8 +752,8 @@ public final class Cpu {
     }
 
     /**
-     * The linear address of {@code size} bytes at {@code offset} in segment {@code seg} (a {@link Seg}
-     * number 0..5 or 8..11), checked against type and limit where the mode does that.
+     * The linear address of {@code size} bytes at {@code offset} in segment {@code seg} (a {@link
+     * Seg} number 0..5 or 8..11), checked against type and limit where the mode does that.
      */
     public long linear(int seg, long offset, int size, boolean write) {
         if (seg >= Seg.FLAT) {
@@ -717,7 +762,8 @@ public final class Cpu {
         return segments.checkedLinear(seg, offset, size, write);
     }
 
-    // --- the stack -------------------------------------------------------------------------------------------------
+    // --- the stack
+    // -------------------------------------------------------------------------------------------------
 
     private long stackLinear(long pointer, int size, boolean write) {
         return is64() ? pointer : segments.checkedLinear(Seg.SS, pointer & stackMask, size, write);
@@ -747,9 +793,13 @@ public final class Cpu {
         return load(stackLinear(r[RSP] + offset, size, false), size);
     }
 
-    // --- registers by width ----------------------------------------------------------------------------------------
+    // --- registers by width
+    // ----------------------------------------------------------------------------------------
 
-    /** Writes general register {@code index} 0..15: 4 bytes clear the upper half, 2 bytes leave the rest. */
+    /**
+     * Writes general register {@code index} 0..15: 4 bytes clear the upper half, 2 bytes leave the
+     * rest.
+     */
     public void setRegister(int index, int size, long value) {
         switch (size) {
             case 8 -> r[index] = value;

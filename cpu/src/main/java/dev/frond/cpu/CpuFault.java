@@ -4,8 +4,8 @@
 package dev.frond.cpu;
 
 /**
- * An exception of the guest's CPU on its way to delivery. Each CPU owns one, filled in anew for each
- * fault: faults are frequent, so that they carry no stack and cost no allocation.
+ * An exception of the guest's CPU on its way to delivery. Each CPU owns one, filled in anew for
+ * each fault: faults are frequent, so that they carry no stack and cost no allocation.
  */
 public final class CpuFault extends RuntimeException {
     /** Divide error. */
@@ -59,10 +59,13 @@ public final class CpuFault extends RuntimeException {
     /** SIMD floating-point exception. */
     public static final int XM = 19;
 
-    /** Pseudo vector: the instruction must be executed again, alone. See {@link Cpu#restartAlone}. */
+    /**
+     * Pseudo vector: the instruction must be executed again, alone. See {@link Cpu#restartAlone}.
+     */
     static final int RESTART_ALONE = -1;
 
-    private static final int WITH_ERROR_CODE = 1 << DF | 1 << TS | 1 << NP | 1 << SS | 1 << GP | 1 << PF | 1 << AC;
+    private static final int WITH_ERROR_CODE =
+            1 << DF | 1 << TS | 1 << NP | 1 << SS | 1 << GP | 1 << PF | 1 << AC;
 
     /** The vector 0..31. */
     int vector;

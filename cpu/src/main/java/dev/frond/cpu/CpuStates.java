@@ -7,6 +7,7 @@ import dev.frond.machine.device.Bytes;
 import dev.frond.machine.device.Longs;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.CpuState.Activity;
+
 import java.util.Arrays;
 
 /** A {@link Cpu} to and from the {@link CpuState} in which engines hand CPUs over. */
@@ -63,7 +64,14 @@ public final class CpuStates {
         System.arraycopy(state.gprs().toArray(), 0, cpu.r, 0, 16);
         cpu.rip = state.rip();
         CpuState.Segment[] segments = {
-            state.es(), state.cs(), state.ss(), state.ds(), state.fs(), state.gs(), state.ldtr(), state.tr()
+            state.es(),
+            state.cs(),
+            state.ss(),
+            state.ds(),
+            state.fs(),
+            state.gs(),
+            state.ldtr(),
+            state.tr()
         };
         for (int seg = 0; seg < segments.length; seg++) {
             cpu.selector[seg] = segments[seg].selector();
@@ -89,7 +97,10 @@ public final class CpuStates {
         }
         cpu.msrs.load(state.msrs(), state.tsc());
         // CPL is the DPL of SS, in every mode (SDM Vol. 3C, 25.4.1, on VM entry).
-        cpu.cpl = (state.rflags() & Cpu.VM) != 0 ? 3 : cpu.segAttributes[Seg.SS] >>> Seg.DPL_SHIFT & 3;
+        cpu.cpl =
+                (state.rflags() & Cpu.VM) != 0
+                        ? 3
+                        : cpu.segAttributes[Seg.SS] >>> Seg.DPL_SHIFT & 3;
         cpu.systemFlags = 2;
         cpu.setRflags(state.rflags());
         cpu.nmiBlocked = state.nmiBlocked();
@@ -97,7 +108,9 @@ public final class CpuStates {
         cpu.interruptHeld = false;
         cpu.segments.followSegment(Seg.FS);
         cpu.segments.followSegment(Seg.GS);
-        if ((cpu.cr0 & ControlRegisters.PG) != 0 && (cpu.cr4 & ControlRegisters.PAE) != 0 && !cpu.longMode()) {
+        if ((cpu.cr0 & ControlRegisters.PG) != 0
+                && (cpu.cr4 & ControlRegisters.PAE) != 0
+                && !cpu.longMode()) {
             cpu.mmu.loadPdptes(cpu.cr3);
         }
         cpu.mmu.mapChanged();
@@ -107,20 +120,70 @@ public final class CpuStates {
     /** {@code state} with another activity. */
     public static CpuState withActivity(CpuState state, Activity activity) {
         return new CpuState(
-                state.gprs(), state.rip(), state.rflags(), state.es(), state.cs(), state.ss(), state.ds(), state.fs(),
-                state.gs(), state.ldtr(), state.tr(), state.gdtr(), state.idtr(), state.cr0(), state.cr2(), state.cr3(),
-                state.cr4(), state.efer(), state.xcr0(), state.dr(), state.fxsave(), state.ymmHigh(), state.msrs(),
-                state.tsc(), activity, state.interruptShadow(), state.nmiPending(), state.nmiBlocked());
+                state.gprs(),
+                state.rip(),
+                state.rflags(),
+                state.es(),
+                state.cs(),
+                state.ss(),
+                state.ds(),
+                state.fs(),
+                state.gs(),
+                state.ldtr(),
+                state.tr(),
+                state.gdtr(),
+                state.idtr(),
+                state.cr0(),
+                state.cr2(),
+                state.cr3(),
+                state.cr4(),
+                state.efer(),
+                state.xcr0(),
+                state.dr(),
+                state.fxsave(),
+                state.ymmHigh(),
+                state.msrs(),
+                state.tsc(),
+                activity,
+                state.interruptShadow(),
+                state.nmiPending(),
+                state.nmiBlocked());
     }
 
-    /** {@code reset} with what INIT leaves as it is in {@code cpu}: floating point, MSRs, time (SDM Vol. 3A, 10.1). */
+    /**
+     * {@code reset} with what INIT leaves as it is in {@code cpu}: floating point, MSRs, time (SDM
+     * Vol. 3A, 10.1).
+     */
     public static CpuState afterInit(CpuState reset, Cpu cpu) {
         CpuState old = save(cpu, reset.activity(), false);
         return new CpuState(
-                reset.gprs(), reset.rip(), reset.rflags(), reset.es(), reset.cs(), reset.ss(), reset.ds(), reset.fs(),
-                reset.gs(), reset.ldtr(), reset.tr(), reset.gdtr(), reset.idtr(),
-                reset.cr0() & ~0x6000_0000L | old.cr0() & 0x6000_0000L, reset.cr2(), reset.cr3(), reset.cr4(), reset.efer(),
-                old.xcr0(), reset.dr(), old.fxsave(), old.ymmHigh(), old.msrs(), old.tsc(), reset.activity(), false,
-                false, false);
+                reset.gprs(),
+                reset.rip(),
+                reset.rflags(),
+                reset.es(),
+                reset.cs(),
+                reset.ss(),
+                reset.ds(),
+                reset.fs(),
+                reset.gs(),
+                reset.ldtr(),
+                reset.tr(),
+                reset.gdtr(),
+                reset.idtr(),
+                reset.cr0() & ~0x6000_0000L | old.cr0() & 0x6000_0000L,
+                reset.cr2(),
+                reset.cr3(),
+                reset.cr4(),
+                reset.efer(),
+                old.xcr0(),
+                reset.dr(),
+                old.fxsave(),
+                old.ymmHigh(),
+                old.msrs(),
+                old.tsc(),
+                reset.activity(),
+                false,
+                false,
+                false);
     }
 }

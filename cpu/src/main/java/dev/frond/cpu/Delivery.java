@@ -29,8 +29,8 @@ public final class Delivery {
     }
 
     /**
-     * Delivers {@code vector} with {@link Cpu#rip} as return address. Throws the fault of the delivery
-     * itself, with nothing changed.
+     * Delivers {@code vector} with {@link Cpu#rip} as return address. Throws the fault of the
+     * delivery itself, with nothing changed.
      */
     public void deliver(int vector, Source source, int errorCode) {
         boolean withError = source == Source.EXCEPTION && CpuFault.hasErrorCode(vector);
@@ -74,7 +74,8 @@ public final class Delivery {
         return cpu.fault(kind, vector << 3 | IDT | ext(source));
     }
 
-    // --- 64-bit ---------------------------------------------------------------------------------------
+    // --- 64-bit
+    // ---------------------------------------------------------------------------------------
 
     private void long64(int vector, Source source, boolean withError, int errorCode) {
         if (vector * 16 + 15 > cpu.idtLimit) {
@@ -100,7 +101,8 @@ public final class Delivery {
         if ((codeAttributes & LONG) == 0 || (codeAttributes & BIG) != 0) {
             throw cpu.fault(CpuFault.GP, selector & 0xFFFC | ext(source));
         }
-        boolean inner = (codeAttributes & CONFORMING) == 0 && Segments.dpl(codeAttributes) < cpu.cpl;
+        boolean inner =
+                (codeAttributes & CONFORMING) == 0 && Segments.dpl(codeAttributes) < cpu.cpl;
         int newCpl = inner ? Segments.dpl(codeAttributes) : cpu.cpl;
         int ist = (int) (low >>> 32) & 7;
         long stack;
@@ -178,7 +180,8 @@ public final class Delivery {
         }
         long code = cpu.mmu.loadSystem(address, 8);
         int attributes = Segments.attributes(code);
-        if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE) || Segments.dpl(attributes) > cpu.cpl) {
+        if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE)
+                || Segments.dpl(attributes) > cpu.cpl) {
             throw cpu.fault(CpuFault.GP, selector & 0xFFFC | ext(source));
         }
         if ((attributes & PRESENT) == 0) {
@@ -189,8 +192,10 @@ public final class Delivery {
     }
 
     private long pushedFlags(Source source, int vector) {
-        // A fault's image has RF set, so that an instruction breakpoint does not hit again (7.3.1.1).
-        boolean fault = source == Source.EXCEPTION && vector != CpuFault.DB && vector != CpuFault.DF;
+        // A fault's image has RF set, so that an instruction breakpoint does not hit again
+        // (7.3.1.1).
+        boolean fault =
+                source == Source.EXCEPTION && vector != CpuFault.DB && vector != CpuFault.DF;
         return cpu.rflags() | (fault ? Cpu.RF : 0);
     }
 
@@ -203,7 +208,8 @@ public final class Delivery {
         cpu.rip = target;
     }
 
-    // --- 16- and 32-bit protected mode ---------------------------------------------------------------------
+    // --- 16- and 32-bit protected mode
+    // ---------------------------------------------------------------------
 
     private void protectedMode(int vector, Source source, boolean withError, int errorCode) {
         if (vector * 8 + 7 > cpu.idtLimit) {
@@ -227,7 +233,8 @@ public final class Delivery {
         long target = gate & 0xFFFF | (size == 4 ? gate >>> 32 & 0xFFFF_0000L : 0);
         long code = readCode(selector, source);
         int codeAttributes = Segments.attributes(code);
-        boolean inner = (codeAttributes & CONFORMING) == 0 && Segments.dpl(codeAttributes) < cpu.cpl;
+        boolean inner =
+                (codeAttributes & CONFORMING) == 0 && Segments.dpl(codeAttributes) < cpu.cpl;
         if (cpu.v8086() && (!inner || Segments.dpl(codeAttributes) != 0)) {
             throw cpu.fault(CpuFault.GP, selector & 0xFFFC | ext(source));
         }
@@ -364,7 +371,8 @@ public final class Delivery {
         }
     }
 
-    // --- IRET -------------------------------------------------------------------------------------------------
+    // --- IRET
+    // -------------------------------------------------------------------------------------------------
 
     /** IRET with operands of {@code size} bytes; {@link Cpu#rip} is set. */
     public void iret(int size) {
@@ -413,7 +421,9 @@ public final class Delivery {
         boolean conforming = (attributes & CONFORMING) != 0;
         if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE)
                 || rpl < cpu.cpl
-                || (conforming ? Segments.dpl(attributes) > rpl : Segments.dpl(attributes) != rpl)) {
+                || (conforming
+                        ? Segments.dpl(attributes) > rpl
+                        : Segments.dpl(attributes) != rpl)) {
             throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
         }
         if ((attributes & PRESENT) == 0) {
@@ -460,7 +470,9 @@ public final class Delivery {
         }
     }
 
-    /** The stack segment that a return to level {@code rpl} names, checked; 0 for a null selector. */
+    /**
+     * The stack segment that a return to level {@code rpl} names, checked; 0 for a null selector.
+     */
     public long checkOuterStack(int selector, int rpl, boolean to64) {
         if ((selector & 0xFFFC) == 0) {
             if (!to64 || rpl == 3 || (selector & 3) != rpl) {

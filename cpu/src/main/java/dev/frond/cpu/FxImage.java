@@ -5,14 +5,17 @@ package dev.frond.cpu;
 
 import dev.frond.cpu.fpu.FpContext;
 import dev.frond.cpu.fpu.X87Image;
+
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /** The 512-byte FXSAVE image of a CPU: x87, MMX, MXCSR, XMM0-15 (SDM Vol. 1, 10.5.1). */
 public final class FxImage {
-    private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-    private static final VarHandle INT = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle LONG =
+            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle INT =
+            MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
     public static final int BYTES = 512;
 

@@ -7,18 +7,20 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.Cpuid;
+
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * Paging of one CPU (SDM Vol. 3A, chapter 5): walks the guest's tables and keeps the TLBs that {@link
- * Cpu}'s fast paths look in.
+ * Paging of one CPU (SDM Vol. 3A, chapter 5): walks the guest's tables and keeps the TLBs that
+ * {@link Cpu}'s fast paths look in.
  *
- * <p>A TLB is an array of pairs: the linear address of a page, and what to add to a linear address to get
- * the offset in RAM. An access whose first byte selects the pair and whose last byte is in the same page
- * as the tag hits, so that one comparison covers page crossings too. Only pages of RAM that need no
- * attention are in it. There is one pair of TLBs (loads, stores) for each way to look at memory: as
- * supervisor, as user, and as supervisor with RFLAGS.AC set, which CR4.SMAP tells apart.
+ * <p>A TLB is an array of pairs: the linear address of a page, and what to add to a linear address
+ * to get the offset in RAM. An access whose first byte selects the pair and whose last byte is in
+ * the same page as the tag hits, so that one comparison covers page crossings too. Only pages of
+ * RAM that need no attention are in it. There is one pair of TLBs (loads, stores) for each way to
+ * look at memory: as supervisor, as user, and as supervisor with RFLAGS.AC set, which CR4.SMAP
+ * tells apart.
  */
 public final class Mmu {
     static final int PAGE_SHIFT = 12;
@@ -171,14 +173,17 @@ public final class Mmu {
         flush();
     }
 
-    // --- slow paths of Cpu ------------------------------------------------------------------------------
+    // --- slow paths of Cpu
+    // ------------------------------------------------------------------------------
 
     /** Loads 1, 2, 4 or 8 bytes that no TLB entry covers. */
     long loadSlow(long linear, int size) {
         return load(linear, size, context);
     }
 
-    /** Loads as the CPU itself does for descriptors and the like: as supervisor, whatever CPL is. */
+    /**
+     * Loads as the CPU itself does for descriptors and the like: as supervisor, whatever CPL is.
+     */
     public long loadSystem(long linear, int size) {
         return load(linear, size, SUPERVISOR);
     }
@@ -194,14 +199,17 @@ public final class Mmu {
             translate(lastByte(linear, size), READ, how);
             long value = 0;
             for (int i = 0; i < size; i++) {
-                value |= (readPhysical(translate(wrap(linear + i), READ, how), 1) & 0xFF) << (8 * i);
+                value |=
+                        (readPhysical(translate(wrap(linear + i), READ, how), 1) & 0xFF) << (8 * i);
             }
             return value;
         }
         return readPhysical(translate(linear, READ, how), size);
     }
 
-    /** Stores 1, 2, 4 or 8 bytes that no TLB entry covers: all of them, or a fault before the first. */
+    /**
+     * Stores 1, 2, 4 or 8 bytes that no TLB entry covers: all of them, or a fault before the first.
+     */
     void storeSlow(long linear, int size, long value) {
         store(linear, size, value, context);
     }
@@ -264,7 +272,9 @@ public final class Mmu {
         return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] : -1;
     }
 
-    /** Copies within a page of each side if both are quick to reach; else false, with nothing done. */
+    /**
+     * Copies within a page of each side if both are quick to reach; else false, with nothing done.
+     */
     public boolean copyRun(long from, long to, long bytes) {
         long source = loadOffset(from);
         long target = storeOffset(to);
@@ -276,7 +286,10 @@ public final class Mmu {
         return true;
     }
 
-    /** Stores {@code value} of {@code size} bytes {@code count} times within a page if that is quick. */
+    /**
+     * Stores {@code value} of {@code size} bytes {@code count} times within a page if that is
+     * quick.
+     */
     public boolean fillRun(long to, int size, long count, long value) {
         long target = storeOffset(to);
         if (target < 0) {
@@ -296,9 +309,9 @@ public final class Mmu {
     }
 
     /**
-     * LOCK CMPXCHG for 1, 2, 4 or 8 bytes: stores {@code value} if {@code expected} stands there. A misaligned
-     * operand within an aligned 8 bytes is exchanged with those; one that crosses them is atomic only towards
-     * other such operands.
+     * LOCK CMPXCHG for 1, 2, 4 or 8 bytes: stores {@code value} if {@code expected} stands there. A
+     * misaligned operand within an aligned 8 bytes is exchanged with those; one that crosses them
+     * is atomic only towards other such operands.
      */
     boolean compareAndSet(long linear, int size, long expected, long value) {
         checkStore(linear, size);
@@ -309,7 +322,8 @@ public final class Mmu {
         }
         long offset = ramOffset(physical);
         if ((offset & size - 1) == 0) {
-            return Width.zx(size, cpu.ram.compareAndExchange(offset, size, expected, value)) == Width.zx(size, expected);
+            return Width.zx(size, cpu.ram.compareAndExchange(offset, size, expected, value))
+                    == Width.zx(size, expected);
         }
         if ((offset & 7) + size <= 8) {
             long word = offset & ~7L;
@@ -336,10 +350,11 @@ public final class Mmu {
     }
 
     /**
-     * CMPXCHG16B: {@code old} gets the two longs found. Atomic towards other CPUs' CMPXCHG16B; Java has no
-     * 16-byte exchange, so that other accesses may come between the halves.
+     * CMPXCHG16B: {@code old} gets the two longs found. Atomic towards other CPUs' CMPXCHG16B; Java
+     * has no 16-byte exchange, so that other accesses may come between the halves.
      */
-    public boolean compareAndExchange16(long linear, long low, long high, long newLow, long newHigh, long[] old) {
+    public boolean compareAndExchange16(
+            long linear, long low, long high, long newLow, long newHigh, long[] old) {
         checkStore(linear, 16);
         synchronized (cpu.ram) {
             old[0] = loadSlow(linear, 8);
@@ -365,7 +380,8 @@ public final class Mmu {
         return cpu.is64() ? linear : linear & 0xFFFF_FFFFL;
     }
 
-    // --- code ------------------------------------------------------------------------------------------------
+    // --- code
+    // ------------------------------------------------------------------------------------------------
 
     /** The physical address of the code byte at {@code linear}; faults as a fetch does. */
     public long translateCode(long linear) {
@@ -382,7 +398,8 @@ public final class Mmu {
         return physical;
     }
 
-    // --- physical memory -------------------------------------------------------------------------------------
+    // --- physical memory
+    // -------------------------------------------------------------------------------------
 
     /** Whether {@code physical} is in the main memory; then {@link #ramOffset} may be asked. */
     public boolean isRam(long physical) {
@@ -399,7 +416,9 @@ public final class Mmu {
         return false;
     }
 
-    /** The offset in main memory of {@code physical}, for which {@link #isRam} has just been true. */
+    /**
+     * The offset in main memory of {@code physical}, for which {@link #isRam} has just been true.
+     */
     public long ramOffset(long physical) {
         return physical + ramOffset;
     }
@@ -416,7 +435,9 @@ public final class Mmu {
             }
             return cpu.interrupts.registers().read(offset & ~3, 4) >>> 8 * (offset & 3);
         }
-        return isRam(physical) ? cpu.ram.load(ramOffset(physical), size) : memory.read(physical, size);
+        return isRam(physical)
+                ? cpu.ram.load(ramOffset(physical), size)
+                : memory.read(physical, size);
     }
 
     private void writePhysical(long physical, int size, long value) {
@@ -430,22 +451,29 @@ public final class Mmu {
     }
 
     private long readTable(long physical, int size) {
-        return isRam(physical) ? cpu.ram.load(ramOffset(physical), size) : memory.read(physical, size);
+        return isRam(physical)
+                ? cpu.ram.load(ramOffset(physical), size)
+                : memory.read(physical, size);
     }
 
-    /** Sets bits in a table entry if it still is {@code expected}; false if the walk must start again. */
+    /**
+     * Sets bits in a table entry if it still is {@code expected}; false if the walk must start
+     * again.
+     */
     private boolean updateTable(long physical, int size, long expected, long bits) {
         if ((expected & bits) == bits) {
             return true;
         }
         if (isRam(physical)) {
-            return cpu.ram.compareAndExchange(ramOffset(physical), size, expected, expected | bits) == expected;
+            return cpu.ram.compareAndExchange(ramOffset(physical), size, expected, expected | bits)
+                    == expected;
         }
         memory.write(physical, size, expected | bits);
         return true;
     }
 
-    // --- translation --------------------------------------------------------------------------------------------
+    // --- translation
+    // --------------------------------------------------------------------------------------------
 
     /** The physical address; fills the TLBs. */
     private long translate(long linear, int access, int how) {
@@ -580,7 +608,17 @@ public final class Mmu {
             }
             // PSE-36: bits 20:13 are address bits 39:32.
             long base = directory & 0xFFC0_0000L | (directory & 0x1F_E000) << 19;
-            return leaf(linear, access, how, directoryAt, 4, base | directory & 0xFFF, directory & (RW | US), 0, 22, directory);
+            return leaf(
+                    linear,
+                    access,
+                    how,
+                    directoryAt,
+                    4,
+                    base | directory & 0xFFF,
+                    directory & (RW | US),
+                    0,
+                    22,
+                    directory);
         }
         if (!updateTable(directoryAt, 4, directory, A)) {
             return RETRY;
@@ -594,7 +632,15 @@ public final class Mmu {
     }
 
     private long leaf(
-            long linear, int access, int how, long at, int size, long entry, long rights, long noExecute, int shift) {
+            long linear,
+            int access,
+            int how,
+            long at,
+            int size,
+            long entry,
+            long rights,
+            long noExecute,
+            int shift) {
         return leaf(linear, access, how, at, size, entry, rights, noExecute, shift, entry);
     }
 
@@ -610,7 +656,8 @@ public final class Mmu {
             int shift,
             long entry) {
         boolean userPage = (rights & US) != 0;
-        boolean writable = (rights & RW) != 0 || how != USER && (cpu.cr0 & ControlRegisters.WP) == 0;
+        boolean writable =
+                (rights & RW) != 0 || how != USER && (cpu.cr0 & ControlRegisters.WP) == 0;
         boolean allowed;
         if (how == USER) {
             allowed = userPage;
@@ -649,7 +696,10 @@ public final class Mmu {
         cpu.cr2 = linear;
         return cpu.fault(
                 CpuFault.PF,
-                error | (access == WRITE ? ERROR_W : 0) | (how == USER ? ERROR_U : 0) | (fetchTold ? ERROR_I : 0));
+                error
+                        | (access == WRITE ? ERROR_W : 0)
+                        | (how == USER ? ERROR_U : 0)
+                        | (fetchTold ? ERROR_I : 0));
     }
 
     /** Loads the PDPTE registers from {@code cr3} in PAE mode; false if a reserved bit is set. */

@@ -6,6 +6,7 @@ package dev.frond.cpu;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.LocalInterrupts;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -228,15 +229,25 @@ public final class Msrs {
         cpu.segments.modeChanged();
     }
 
-    // --- state ------------------------------------------------------------------------------------------
+    // --- state
+    // ------------------------------------------------------------------------------------------
 
     /** All registers that hold state and are not elsewhere in {@link CpuState}. */
     List<CpuState.Msr> save() {
         List<CpuState.Msr> all = new ArrayList<>();
         for (int index :
                 new int[] {
-                    IA32_SYSENTER_CS, IA32_SYSENTER_ESP, IA32_SYSENTER_EIP, IA32_PAT, IA32_STAR, IA32_LSTAR, IA32_CSTAR,
-                    IA32_FMASK, IA32_KERNEL_GS_BASE, IA32_TSC_AUX, IA32_TSC_ADJUST
+                    IA32_SYSENTER_CS,
+                    IA32_SYSENTER_ESP,
+                    IA32_SYSENTER_EIP,
+                    IA32_PAT,
+                    IA32_STAR,
+                    IA32_LSTAR,
+                    IA32_CSTAR,
+                    IA32_FMASK,
+                    IA32_KERNEL_GS_BASE,
+                    IA32_TSC_AUX,
+                    IA32_TSC_ADJUST
                 }) {
             all.add(new CpuState.Msr(index, read(index)));
         }
@@ -244,7 +255,10 @@ public final class Msrs {
         return all;
     }
 
-    /** Takes on saved registers; what is not among them has its reset value. An unknown one is refused. */
+    /**
+     * Takes on saved registers; what is not among them has its reset value. An unknown one is
+     * refused.
+     */
     void load(List<CpuState.Msr> saved, long tsc) {
         star = 0;
         lstar = 0;
@@ -262,7 +276,11 @@ public final class Msrs {
                 write(msr.index(), msr.value());
             } catch (CpuFault e) {
                 throw new IllegalArgumentException(
-                        "cpu state: MSR 0x" + Integer.toHexString(msr.index()) + " cannot hold 0x" + Long.toHexString(msr.value()), e);
+                        "cpu state: MSR 0x"
+                                + Integer.toHexString(msr.index())
+                                + " cannot hold 0x"
+                                + Long.toHexString(msr.value()),
+                        e);
             }
         }
         long adjust = tscAdjust;

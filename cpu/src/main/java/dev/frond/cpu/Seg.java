@@ -3,7 +3,10 @@
 
 package dev.frond.cpu;
 
-/** Numbers of segment registers and bits of their attributes, as descriptors hold them (SDM Vol. 3A, 3.4). */
+/**
+ * Numbers of segment registers and bits of their attributes, as descriptors hold them (SDM Vol. 3A,
+ * 3.4).
+ */
 public final class Seg {
     public static final int ES = 0;
     public static final int CS = 1;

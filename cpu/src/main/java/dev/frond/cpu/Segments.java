@@ -13,7 +13,8 @@ public final class Segments {
         this.cpu = cpu;
     }
 
-    // --- descriptors -----------------------------------------------------------------------------------
+    // --- descriptors
+    // -----------------------------------------------------------------------------------
 
     /** The base in the descriptor {@code raw}. */
     public static long base(long raw) {
@@ -35,7 +36,10 @@ public final class Segments {
         return attributes >>> DPL_SHIFT & 3;
     }
 
-    /** The linear address of the descriptor that {@code selector} names, or -1 if it is outside its table. */
+    /**
+     * The linear address of the descriptor that {@code selector} names, or -1 if it is outside its
+     * table.
+     */
     public long descriptorAddress(int selector) {
         int offset = selector & 0xFFF8;
         if ((selector & 4) == 0) {
@@ -48,7 +52,10 @@ public final class Segments {
         return cpu.segBase[LDTR] + offset;
     }
 
-    /** Reads a descriptor; {@code vector} with the selector as error code if it is outside its table. */
+    /**
+     * Reads a descriptor; {@code vector} with the selector as error code if it is outside its
+     * table.
+     */
     public long read(int selector, int vector) {
         long address = descriptorAddress(selector);
         if (address == -1) {
@@ -82,7 +89,8 @@ public final class Segments {
             cpu.segAttributes[seg] = 0xF3;
         } else if (seg == CS) {
             // Real mode keeps the limit but makes the code segment writable (SDM Vol. 3A, 10.9.2).
-            cpu.segAttributes[seg] = cpu.segAttributes[seg] & ~0x60 | PRESENT | CODE_OR_DATA | WRITABLE;
+            cpu.segAttributes[seg] =
+                    cpu.segAttributes[seg] & ~0x60 | PRESENT | CODE_OR_DATA | WRITABLE;
         }
     }
 
@@ -127,7 +135,11 @@ public final class Segments {
         boolean code = (attributes & CODE) != 0;
         boolean ok = (attributes & CODE_OR_DATA) != 0;
         if (seg == SS) {
-            ok &= !code && (attributes & WRITABLE) != 0 && rpl == cpu.cpl && dpl(attributes) == cpu.cpl;
+            ok &=
+                    !code
+                            && (attributes & WRITABLE) != 0
+                            && rpl == cpu.cpl
+                            && dpl(attributes) == cpu.cpl;
         } else {
             ok &= !code || (attributes & WRITABLE) != 0;
             if (!code || (attributes & CONFORMING) == 0) {
@@ -161,7 +173,8 @@ public final class Segments {
         }
     }
 
-    // --- mode --------------------------------------------------------------------------------------------
+    // --- mode
+    // --------------------------------------------------------------------------------------------
 
     /** Works out what follows from CS, SS, CR0, EFER and CPL anew. */
     public void modeChanged() {
@@ -187,7 +200,8 @@ public final class Segments {
         modeChanged();
     }
 
-    // --- accesses -------------------------------------------------------------------------------------------
+    // --- accesses
+    // -------------------------------------------------------------------------------------------
 
     /** See {@link Cpu#linear}: in all modes but 64-bit. */
     long checkedLinear(int seg, long offset, int size, boolean write) {

@@ -10,6 +10,9 @@ import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
+
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,17 +24,20 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * A machine: two buses, memory, time, CPUs, and devices in the order in which they are reset, saved and
- * loaded. A board wires it; then it is started, paused, resumed, reset and stopped here.
+ * A machine: two buses, memory, time, CPUs, and devices in the order in which they are reset, saved
+ * and loaded. A board wires it; then it is started, paused, resumed, reset and stopped here.
  *
- * <p>Each CPU has a thread of its own. What the guest asks for (reset, power off) is carried out by one
- * more thread, so that no CPU waits for itself.
+ * <p>Each CPU has a thread of its own. What the guest asks for (reset, power off) is carried out by
+ * one more thread, so that no CPU waits for itself.
  */
 public final class Machine implements MachineControl, AutoCloseable {
     /** What puts a machine's first instructions into its memory. */
     @FunctionalInterface
     public interface Firmware {
-        /** Fills the memory and gives the state in which the boot CPU starts; again after each reset. */
+        /**
+         * Fills the memory and gives the state in which the boot CPU starts; again after each
+         * reset.
+         */
         CpuState start(AddressSpace memory, CpuState powerOn) throws Exception;
     }
 
@@ -62,7 +68,8 @@ public final class Machine implements MachineControl, AutoCloseable {
 
     private final LinkedBlockingQueue<Runnable> requests = new LinkedBlockingQueue<>();
     private final CompletableFuture<MachineEnd> end = new CompletableFuture<>();
-    private final Thread control = Thread.ofPlatform().daemon().name("frond-machine").unstarted(this::control);
+    private final Thread control =
+            Thread.ofPlatform().daemon().name("frond-machine").unstarted(this::control);
 
     private record Cpu(Vcpu vcpu, Thread thread, CpuState powerOn) {}
 
@@ -74,7 +81,8 @@ public final class Machine implements MachineControl, AutoCloseable {
         this.clock = clock;
     }
 
-    // --- wiring: before start ----------------------------------------------------------------------------
+    // --- wiring: before start
+    // ----------------------------------------------------------------------------
 
     /** The bus of physical addresses. */
     public AddressSpace memory() {
@@ -107,7 +115,11 @@ public final class Machine implements MachineControl, AutoCloseable {
     /** Adds the next CPU. */
     public void add(Vcpu vcpu) {
         int number = cpus.size();
-        Thread thread = Thread.ofPlatform().daemon().name("frond-cpu" + number).unstarted(() -> cpuThread(number));
+        Thread thread =
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("frond-cpu" + number)
+                        .unstarted(() -> cpuThread(number));
         cpus.add(new Cpu(vcpu, thread, vcpu.save()));
     }
 
@@ -131,7 +143,8 @@ public final class Machine implements MachineControl, AutoCloseable {
         return cpus.stream().map(Cpu::vcpu).toList();
     }
 
-    // --- life cycle ------------------------------------------------------------------------------------------
+    // --- life cycle
+    // ------------------------------------------------------------------------------------------
 
     /** Powers on: resets all devices, lets the firmware fill the memory, and runs. */
     public void start() throws Exception {
@@ -191,14 +204,13 @@ public final class Machine implements MachineControl, AutoCloseable {
 
     @Override
     public void reset() {
-        requests.add(
-                () -> {
-                    if (onReset == OnReset.END) {
-                        finish(new MachineEnd.Reset());
-                    } else {
-                        restart();
-                    }
-                });
+        requests.add(() -> {
+            if (onReset == OnReset.END) {
+                finish(new MachineEnd.Reset());
+            } else {
+                restart();
+            }
+        });
     }
 
     @Override
@@ -263,7 +275,8 @@ public final class Machine implements MachineControl, AutoCloseable {
         clock.close();
     }
 
-    // --- CPU threads --------------------------------------------------------------------------------------------
+    // --- CPU threads
+    // --------------------------------------------------------------------------------------------
 
     private boolean enter() {
         lock.lock();
@@ -298,8 +311,10 @@ public final class Machine implements MachineControl, AutoCloseable {
             try {
                 exit = vcpu.run();
             } catch (RuntimeException | Error e) {
-                // A fault of Frond, not of the guest: the machine stops, with what a person needs to report it.
-                System.getLogger("dev.frond.machine").log(System.Logger.Level.ERROR, "CPU " + number, e);
+                // A fault of Frond, not of the guest: the machine stops, with what a person needs
+                // to report it.
+                System.getLogger("dev.frond.machine")
+                        .log(System.Logger.Level.ERROR, "CPU " + number, e);
                 exit = new VcpuExit.Fault("internal error of the engine: " + e);
             }
             boolean goesOn = handle(number, vcpu, exit);
@@ -317,17 +332,21 @@ public final class Machine implements MachineControl, AutoCloseable {
             }
             case VcpuExit.Shutdown _ -> {
                 long rip = vcpu.save().rip();
-                requests.add(
-                        () -> {
-                            if (onReset == OnReset.END) {
-                                finish(new MachineEnd.TripleFault(number, rip));
-                            } else {
-                                restart();
-                            }
-                        });
+                requests.add(() -> {
+                    if (onReset == OnReset.END) {
+                        finish(new MachineEnd.TripleFault(number, rip));
+                    } else {
+                        restart();
+                    }
+                });
             }
             case VcpuExit.Debug debug ->
-                    fail("CPU " + number + " stopped for a debugger at 0x" + Long.toHexString(debug.rip()) + ", and there is none");
+                    fail(
+                            "CPU "
+                                    + number
+                                    + " stopped for a debugger at 0x"
+                                    + Long.toHexString(debug.rip())
+                                    + ", and there is none");
             case VcpuExit.Fault fault -> fail("CPU " + number + ": " + fault.reason());
         }
         return false;
@@ -349,7 +368,8 @@ public final class Machine implements MachineControl, AutoCloseable {
         }
     }
 
-    // --- state --------------------------------------------------------------------------------------------------
+    // --- state
+    // --------------------------------------------------------------------------------------------------
 
     /** Everything but the memory of a paused machine. */
     public MachineState save() {
@@ -360,8 +380,7 @@ public final class Machine implements MachineControl, AutoCloseable {
                 cpuModel,
                 ram.size(),
                 clock.now(),
-                clock.wallTime().minusNanos(clock.now()).getEpochSecond() * 1_000_000_000L
-                        + clock.wallTime().minusNanos(clock.now()).getNano(),
+                Duration.between(Instant.EPOCH, clock.wallTime()).toNanos() - clock.now(),
                 cpus.stream().map(c -> c.vcpu.save()).toList(),
                 states);
     }
@@ -381,13 +400,25 @@ public final class Machine implements MachineControl, AutoCloseable {
                 || !state.cpuModel().equals(cpuModel)
                 || state.memory() != ram.size()
                 || state.cpus().size() != cpus.size()
-                || !state.devices().stream().map(MachineState.DeviceState::id).toList().equals(List.copyOf(devices.keySet()))) {
+                || !state.devices().stream()
+                        .map(MachineState.DeviceState::id)
+                        .toList()
+                        .equals(List.copyOf(devices.keySet()))) {
             throw new IllegalArgumentException(
                     "the saved machine (%s, %s, %d bytes, %d CPUs, %s) differs from this one (%s, %s, %d bytes, %d CPUs, %s)"
                             .formatted(
-                                    state.board(), state.cpuModel(), state.memory(), state.cpus().size(),
-                                    state.devices().stream().map(MachineState.DeviceState::id).toList(), board, cpuModel,
-                                    ram.size(), cpus.size(), devices.keySet()));
+                                    state.board(),
+                                    state.cpuModel(),
+                                    state.memory(),
+                                    state.cpus().size(),
+                                    state.devices().stream()
+                                            .map(MachineState.DeviceState::id)
+                                            .toList(),
+                                    board,
+                                    cpuModel,
+                                    ram.size(),
+                                    cpus.size(),
+                                    devices.keySet()));
         }
         clock.set(state.clock());
         for (int i = 0; i < cpus.size(); i++) {

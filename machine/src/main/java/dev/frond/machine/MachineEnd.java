@@ -14,7 +14,10 @@ public sealed interface MachineEnd {
     /** The guest wrote {@code value} to the debug-exit port. */
     record DebugExit(long value) implements MachineEnd {}
 
-    /** CPU number {@code cpu} had a triple fault at {@code rip}, and the machine was told to end then. */
+    /**
+     * CPU number {@code cpu} had a triple fault at {@code rip}, and the machine was told to end
+     * then.
+     */
     record TripleFault(int cpu, long rip) implements MachineEnd {}
 
     /** The engine or the host could not go on; {@code reason} is for a person. */

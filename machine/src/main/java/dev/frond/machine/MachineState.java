@@ -4,6 +4,7 @@
 package dev.frond.machine;
 
 import dev.frond.machine.vcpu.CpuState;
+
 import java.util.List;
 
 /**

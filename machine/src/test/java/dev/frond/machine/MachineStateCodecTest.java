@@ -78,7 +78,7 @@ class MachineStateCodecTest {
         assertRefused(
                 stream,
                 "device exit: MachineStateCodecTest.Nothing: a 'MachineStateCodecTest.Uart' stands"
-                    + " where a MachineStateCodecTest.Nothing is expected");
+                        + " where a MachineStateCodecTest.Nothing is expected");
     }
 
     @Test

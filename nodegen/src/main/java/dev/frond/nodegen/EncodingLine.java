@@ -25,7 +25,10 @@ final class EncodingLine {
     boolean lock;
     boolean end;
 
-    /** The low half of a vector result comes from the first source alone, the high half from the second. */
+    /**
+     * The low half of a vector result comes from the first source alone, the high half from the
+     * second.
+     */
     boolean across;
 
     /** The low 64 bits of the last source are the shift count of all lanes. */
@@ -39,7 +42,8 @@ final class EncodingLine {
         this.text = text;
         String[] parts = text.split(":", -1);
         if (parts.length < 2 || parts.length > 3) {
-            throw new IllegalArgumentException("expected 'opcode : MNEMONIC operands : attributes' in '" + text + "'");
+            throw new IllegalArgumentException(
+                    "expected 'opcode : MNEMONIC operands : attributes' in '" + text + "'");
         }
         opcode(parts[0].trim().split("\\s+"));
         String[] words = parts[1].trim().split("\\s+", 2);
@@ -67,7 +71,8 @@ final class EncodingLine {
                 switch (token) {
                     case "NP" -> prefix = "PREFIX_NONE";
                     case "66", "F3", "F2" -> {
-                        if (i + 1 < tokens.length && tokens[i + 1].matches("0F|W[01]|[0-9A-F]{2}.*")) {
+                        if (i + 1 < tokens.length
+                                && tokens[i + 1].matches("0F|W[01]|[0-9A-F]{2}.*")) {
                             prefix = "PREFIX_" + token;
                         } else {
                             opcodeByte(token);
@@ -77,7 +82,9 @@ final class EncodingLine {
                     case "W0", "W1" -> attributes.add(token);
                     case "0F" -> {
                         map = 1;
-                        if (i + 2 < tokens.length && tokens[i + 1].equals("38") && tokens[i + 2].matches("[0-9A-F]{2}")) {
+                        if (i + 2 < tokens.length
+                                && tokens[i + 1].equals("38")
+                                && tokens[i + 2].matches("[0-9A-F]{2}")) {
                             map = 2;
                             i++;
                         } else if (i + 2 < tokens.length
@@ -144,7 +151,8 @@ final class EncodingLine {
             case "count" -> count = true;
             default -> {
                 if (!attribute.startsWith("+")) {
-                    throw new IllegalArgumentException("attribute '" + attribute + "' in '" + text + "'");
+                    throw new IllegalArgumentException(
+                            "attribute '" + attribute + "' in '" + text + "'");
                 }
                 feature = attribute.substring(1).toUpperCase(Locale.ROOT);
             }
@@ -191,7 +199,9 @@ final class EncodingLine {
         return isVector() ? "QWORD" : "V";
     }
 
-    /** Whether there are vector registers among the operands, which decides how the node is written. */
+    /**
+     * Whether there are vector registers among the operands, which decides how the node is written.
+     */
     boolean isVector() {
         return usesSse() || usesMmx();
     }

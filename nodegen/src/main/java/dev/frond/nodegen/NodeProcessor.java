@@ -6,8 +6,12 @@ package dev.frond.nodegen;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.io.Writer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+
 import javax.annotation.processing.AbstractProcessor;
 import javax.annotation.processing.RoundEnvironment;
 import javax.lang.model.SourceVersion;
@@ -20,14 +24,11 @@ import javax.lang.model.element.TypeElement;
 import javax.lang.model.element.VariableElement;
 import javax.lang.model.type.TypeKind;
 import javax.tools.Diagnostic;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Map;
 
 /**
  * Makes, while room {@code cpu} is compiled, from each entry of the instruction table (an Encoding
- * annotation) the decoder's forms and the interpreter's nodes: one source file for each class that holds
- * entries, and one that lists them all.
+ * annotation) the decoder's forms and the interpreter's nodes: one source file for each class that
+ * holds entries, and one that lists them all.
  */
 public final class NodeProcessor extends AbstractProcessor {
     private static final String ENCODING = "dev.frond.cpu.decode.Encoding";
@@ -54,27 +55,33 @@ public final class NodeProcessor extends AbstractProcessor {
                 Entry entry = entry(element);
                 byClass.computeIfAbsent(entry.owner(), _ -> new ArrayList<>()).add(entry);
             } catch (IllegalArgumentException e) {
-                processingEnv.getMessager().printMessage(Diagnostic.Kind.ERROR, String.valueOf(e.getMessage()), element);
+                processingEnv
+                        .getMessager()
+                        .printMessage(
+                                Diagnostic.Kind.ERROR, String.valueOf(e.getMessage()), element);
             }
         }
         NodeWriter writer = new NodeWriter();
-        byClass.forEach(
-                (owner, entries) -> {
-                    String name = owner.substring(owner.lastIndexOf('.') + 1) + "Nodes";
-                    try {
-                        write(name, writer.file(name, owner, entries));
-                    } catch (IllegalArgumentException e) {
-                        processingEnv
-                                .getMessager()
-                                .printMessage(Diagnostic.Kind.ERROR, owner + ": " + e.getMessage());
-                    }
-                });
+        byClass.forEach((owner, entries) -> {
+            String name = owner.substring(owner.lastIndexOf('.') + 1) + "Nodes";
+            try {
+                write(name, writer.file(name, owner, entries));
+            } catch (IllegalArgumentException e) {
+                processingEnv
+                        .getMessager()
+                        .printMessage(Diagnostic.Kind.ERROR, owner + ": " + e.getMessage());
+            }
+        });
         write("Table", writer.table());
         return true;
     }
 
     private void write(String name, String source) {
-        try (Writer out = processingEnv.getFiler().createSourceFile("dev.frond.cpu.insn." + name).openWriter()) {
+        try (Writer out =
+                processingEnv
+                        .getFiler()
+                        .createSourceFile("dev.frond.cpu.insn." + name)
+                        .openWriter()) {
             out.write(source);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -102,13 +109,28 @@ public final class NodeProcessor extends AbstractProcessor {
             ExecutableElement method = (ExecutableElement) element;
             List<Entry.Parameter> parameters = new ArrayList<>();
             for (VariableElement parameter : method.getParameters()) {
-                parameters.add(new Entry.Parameter(parameter.asType().toString(), parameter.getSimpleName().toString()));
+                parameters.add(
+                        new Entry.Parameter(
+                                parameter.asType().toString(),
+                                parameter.getSimpleName().toString()));
             }
-            String owner = ((TypeElement) method.getEnclosingElement()).getQualifiedName().toString();
-            String result = method.getReturnType().getKind() == TypeKind.VOID ? "void" : method.getReturnType().toString();
-            return new Entry(owner, method.getSimpleName().toString(), result, parameters, lines, undefined, false);
+            String owner =
+                    ((TypeElement) method.getEnclosingElement()).getQualifiedName().toString();
+            String result =
+                    method.getReturnType().getKind() == TypeKind.VOID
+                            ? "void"
+                            : method.getReturnType().toString();
+            return new Entry(
+                    owner,
+                    method.getSimpleName().toString(),
+                    result,
+                    parameters,
+                    lines,
+                    undefined,
+                    false);
         }
         String owner = ((TypeElement) element).getQualifiedName().toString();
-        return new Entry(owner, element.getSimpleName().toString(), "", List.of(), lines, undefined, true);
+        return new Entry(
+                owner, element.getSimpleName().toString(), "", List.of(), lines, undefined, true);
     }
 }

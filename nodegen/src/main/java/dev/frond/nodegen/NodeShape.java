@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One node to write: a meaning with its operand size, and its ModRM operand in a register, in memory, or in
- * memory under LOCK.
+ * One node to write: a meaning with its operand size, and its ModRM operand in a register, in
+ * memory, or in memory under LOCK.
  */
 final class NodeShape {
     private enum Place {
@@ -38,7 +38,8 @@ final class NodeShape {
         List<NodeShape> shapes = new ArrayList<>();
         int[] sizes =
                 switch (line.sizing()) {
-                    case "V" -> line.operands.contains("Ap") ? new int[] {2, 4} : new int[] {2, 4, 8};
+                    case "V" ->
+                            line.operands.contains("Ap") ? new int[] {2, 4} : new int[] {2, 4, 8};
                     case "Y" -> new int[] {4, 8};
                     case "Z" -> new int[] {2, 4};
                     case "BYTE" -> new int[] {1};
@@ -52,8 +53,8 @@ final class NodeShape {
         boolean hasMemory =
                 !line.attributes.contains("REGISTER_ONLY")
                         && (line.operands.stream().anyMatch(o -> o.matches("[EWQMO].*"))
-                        || entry.isRaw() && !line.digit.equals("NO_MODRM")
-                        || entry.nodeClass());
+                                || entry.isRaw() && !line.digit.equals("NO_MODRM")
+                                || entry.nodeClass());
         for (int size : sizes) {
             if (hasRegister) {
                 shapes.add(new NodeShape(entry, line, condition, size, Place.REGISTER));
@@ -94,7 +95,10 @@ final class NodeShape {
         }
         if (line.isVector()) {
             name.append(line.across ? "_across" : "").append(line.count ? "_count" : "");
-            name.append(place == Place.MEMORY && line.attributes.contains("UNALIGNED") ? "_unaligned" : "");
+            name.append(
+                    place == Place.MEMORY && line.attributes.contains("UNALIGNED")
+                            ? "_unaligned"
+                            : "");
         }
         return name.append('_').append(size).append("rml".charAt(place.ordinal())).toString();
     }
@@ -108,11 +112,14 @@ final class NodeShape {
     }
 
     String constructor() {
-        return entry.nodeClass() ? "new " + entry.owner() + "(insn)" : "new " + className() + "(insn)";
+        return entry.nodeClass()
+                ? "new " + entry.owner() + "(insn)"
+                : "new " + className() + "(insn)";
     }
 
     String call(List<String> values) {
-        StringBuilder out = new StringBuilder(entry.owner()).append('.').append(entry.name()).append('(');
+        StringBuilder out =
+                new StringBuilder(entry.owner()).append('.').append(entry.name()).append('(');
         int value = 0;
         for (int i = 0; i < entry.parameters().size(); i++) {
             Entry.Parameter parameter = entry.parameters().get(i);
@@ -125,7 +132,8 @@ final class NodeShape {
                         case "long[]" -> "v";
                         default ->
                                 !Entry.isContext(parameter)
-                                        ? cast(parameter.type(), values.get(value)) + values.get(value++)
+                                        ? cast(parameter.type(), values.get(value))
+                                                + values.get(value++)
                                         : switch (parameter.name()) {
                                             case "size" -> String.valueOf(size);
                                             case "d" -> "d";
@@ -137,7 +145,9 @@ final class NodeShape {
     }
 
     private static String cast(String type, String value) {
-        return type.equals("int") && value.matches("\\(?(v|cpu\\.(r|x87|load64)).*") ? "(int) " : "";
+        return type.equals("int") && value.matches("\\(?(v|cpu\\.(r|x87|load64)).*")
+                ? "(int) "
+                : "";
     }
 
     String source() {
@@ -151,7 +161,10 @@ final class NodeShape {
             assignments.append("            this.insn = insn;\n");
             if (line.end) {
                 base = "EndNode";
-                body = "leave(cpu);\n            " + call(List.of()) + ";\n            return cpu.code.follow(cpu);";
+                body =
+                        "leave(cpu);\n            "
+                                + call(List.of())
+                                + ";\n            return cpu.code.follow(cpu);";
             } else {
                 body = call(List.of()) + ";\n            return next;";
             }
@@ -160,7 +173,9 @@ final class NodeShape {
             body = "return " + call(List.of()) + " ? jump(cpu) : next;";
         } else {
             base = place == Place.REGISTER ? "Node" : "MemoryNode";
-            body = (line.isVector() ? new VectorBody(this).text() : valueBody()) + "\n            return next;";
+            body =
+                    (line.isVector() ? new VectorBody(this).text() : valueBody())
+                            + "\n            return next;";
         }
         String required =
                 (line.attributes.contains("CPL0") ? "cpu.requireCpl0();\n            " : "")
@@ -168,19 +183,27 @@ final class NodeShape {
                         + (line.usesMmx() ? "cpu.requireMmx();\n            " : "");
         return """
 
-                    static final class %s extends %s {
-                %s
-                        %s(Insn insn) {
-                            super(insn);
-                %s        }
+            static final class %s extends %s {
+        %s
+                %s(Insn insn) {
+                    super(insn);
+        %s        }
 
-                        @Override
-                        public @Nullable Node execute(Cpu cpu) {
-                            %s%s
-                        }
-                %s    }
-                """
-                .formatted(className(), base, fields, className(), assignments, required, body, stackOverride());
+                @Override
+                public @Nullable Node execute(Cpu cpu) {
+                    %s%s
+                }
+        %s    }
+        """
+                .formatted(
+                        className(),
+                        base,
+                        fields,
+                        className(),
+                        assignments,
+                        required,
+                        body,
+                        stackOverride());
     }
 
     private String stackOverride() {
@@ -189,11 +212,11 @@ final class NodeShape {
         }
         return """
 
-                        @Override
-                        public boolean accessesStack() {
-                            return insn.segment == Seg.FLAT_STACK || insn.form.is(Form.DEFAULT_64);
-                        }
-                """;
+                @Override
+                public boolean accessesStack() {
+                    return insn.segment == Seg.FLAT_STACK || insn.form.is(Form.DEFAULT_64);
+                }
+        """;
     }
 
     private String valueBody() {
@@ -203,13 +226,22 @@ final class NodeShape {
         boolean readsFirst = entry.values() == operands;
         if (entry.values() != operands && !(writes && entry.values() == operands - 1)) {
             throw new IllegalArgumentException(
-                    entry.name() + " takes " + entry.values() + " values, '" + line.text + "' has " + operands + " operands");
+                    entry.name()
+                            + " takes "
+                            + entry.values()
+                            + " values, '"
+                            + line.text
+                            + "' has "
+                            + operands
+                            + " operands");
         }
         String before = "";
         for (int i = readsFirst ? 0 : 1; i < operands; i++) {
             values.add(read(line.operands.get(i), i, writes && i == 0));
         }
-        boolean memoryOperand = place != Place.REGISTER && line.operands.stream().anyMatch(o -> o.matches("[EM][bwdqvy]"));
+        boolean memoryOperand =
+                place != Place.REGISTER
+                        && line.operands.stream().anyMatch(o -> o.matches("[EM][bwdqvy]"));
         int memoryIndex = 0;
         for (int i = 0; i < operands; i++) {
             if (line.operands.get(i).matches("[EM][bwdqvy]")) {
@@ -219,13 +251,21 @@ final class NodeShape {
         boolean memoryWritten = memoryOperand && writes && memoryIndex == 0;
         if (memoryOperand) {
             int bytes = bytes(line.operands.get(memoryIndex));
-            before = "long at = " + (memoryWritten ? "store" : "load") + "(cpu, " + bytes + ");\n            ";
+            before =
+                    "long at = "
+                            + (memoryWritten ? "store" : "load")
+                            + "(cpu, "
+                            + bytes
+                            + ");\n            ";
         }
         if (place == Place.LOCKED) {
             int bytes = bytes(line.operands.get(0));
             values.set(0, "old");
             return before
-                    + "long old;\n            long result;\n            do {\n                old = cpu.loadForUpdate(at, "
+                    + "long old;\n"
+                    + "            long result;\n"
+                    + "            do {\n"
+                    + "                old = cpu.loadForUpdate(at, "
                     + bytes
                     + ");\n                result = "
                     + call(values)
@@ -275,11 +315,31 @@ final class NodeShape {
             fields.append("        private final byte ").append(field).append(";\n");
             if (bytes(operand) == 1) {
                 fields.append("        private final byte s").append(i).append(";\n");
-                assignments.append("            int b").append(i).append(" = insn.byteRegister(").append(number).append(");\n");
-                assignments.append("            ").append(field).append(" = (byte) (b").append(i).append(" & 15);\n");
-                assignments.append("            s").append(i).append(" = (byte) (b").append(i).append(" >>> 5);\n");
+                assignments
+                        .append("            int b")
+                        .append(i)
+                        .append(" = insn.byteRegister(")
+                        .append(number)
+                        .append(");\n");
+                assignments
+                        .append("            ")
+                        .append(field)
+                        .append(" = (byte) (b")
+                        .append(i)
+                        .append(" & 15);\n");
+                assignments
+                        .append("            s")
+                        .append(i)
+                        .append(" = (byte) (b")
+                        .append(i)
+                        .append(" >>> 5);\n");
             } else {
-                assignments.append("            ").append(field).append(" = (byte) ").append(number).append(";\n");
+                assignments
+                        .append("            ")
+                        .append(field)
+                        .append(" = (byte) ")
+                        .append(number)
+                        .append(";\n");
             }
         }
         return field;
@@ -288,7 +348,9 @@ final class NodeShape {
     String read(String operand, int i, boolean update) {
         if (isMemory(operand)) {
             int bytes = bytes(operand);
-            return update ? "cpu.loadForUpdate(at, " + bytes + ")" : "cpu.load" + 8 * bytes + "(at)";
+            return update
+                    ? "cpu.loadForUpdate(at, " + bytes + ")"
+                    : "cpu.load" + 8 * bytes + "(at)";
         }
         return switch (operand) {
             case "AL", "AX", "eAX", "rAX" -> "cpu.r[0]";
@@ -301,9 +363,13 @@ final class NodeShape {
                         case 'I', 's' -> immediate(operand);
                         case 'E', 'G', 'Z', 'R' -> {
                             String field = register(operand, i);
-                            yield bytes(operand) == 1 ? "(cpu.r[" + field + "] >>> s" + i + ")" : "cpu.r[" + field + "]";
+                            yield bytes(operand) == 1
+                                    ? "(cpu.r[" + field + "] >>> s" + i + ")"
+                                    : "cpu.r[" + field + "]";
                         }
-                        default -> throw new IllegalArgumentException("operand " + operand + " in '" + line.text + "'");
+                        default ->
+                                throw new IllegalArgumentException(
+                                        "operand " + operand + " in '" + line.text + "'");
                     };
         };
     }
@@ -314,7 +380,10 @@ final class NodeShape {
             return "immediate";
         }
         fields.append("        private final ").append(type).append(" immediate;\n");
-        assignments.append("            immediate = ").append(type.equals("int") ? "(int) " : "").append("insn.immediate;\n");
+        assignments
+                .append("            immediate = ")
+                .append(type.equals("int") ? "(int) " : "")
+                .append("insn.immediate;\n");
         return "immediate";
     }
 
@@ -334,9 +403,22 @@ final class NodeShape {
         return switch (bytes(operand)) {
             case 1 ->
                     shift.equals("0")
-                            ? "long v = " + value + ";\n            cpu.r[0] = cpu.r[0] & ~0xFFL | v & 0xFF;"
-                            : "long v = " + value + ";\n            cpu.r[r0] = cpu.r[r0] & ~(0xFFL << s0) | (v & 0xFF) << s0;";
-            case 2 -> "long v = " + value + ";\n            cpu.r[" + index + "] = cpu.r[" + index + "] & ~0xFFFFL | v & 0xFFFF;";
+                            ? "long v = "
+                                    + value
+                                    + ";\n            cpu.r[0] = cpu.r[0] & ~0xFFL | v & 0xFF;"
+                            : "long v = "
+                                    + value
+                                    + ";\n"
+                                    + "            cpu.r[r0] = cpu.r[r0] & ~(0xFFL << s0) | (v &"
+                                    + " 0xFF) << s0;";
+            case 2 ->
+                    "long v = "
+                            + value
+                            + ";\n            cpu.r["
+                            + index
+                            + "] = cpu.r["
+                            + index
+                            + "] & ~0xFFFFL | v & 0xFFFF;";
             case 4 -> "cpu.r[" + index + "] = " + value + " & 0xFFFF_FFFFL;";
             default -> "cpu.r[" + index + "] = " + value + ";";
         };

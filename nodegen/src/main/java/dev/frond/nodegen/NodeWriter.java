@@ -20,7 +20,10 @@ final class NodeWriter {
 
             """;
 
-    /** HotSpot compiles no method above 8000 bytecodes: a switch over node numbers has this many cases. */
+    /**
+     * HotSpot compiles no method above 8000 bytecodes: a switch over node numbers has this many
+     * cases.
+     */
     private static final int CHUNK = 128;
 
     private int nextNode;
@@ -59,12 +62,19 @@ final class NodeWriter {
             }
         }
         StringBuilder out = new StringBuilder(HEADER.formatted(owner));
-        out.append("import dev.frond.cpu.*;\nimport dev.frond.cpu.decode.*;\nimport dev.frond.cpu.interp.*;\n");
+        out.append(
+                "import dev.frond.cpu.*;\n"
+                    + "import dev.frond.cpu.decode.*;\n"
+                    + "import dev.frond.cpu.interp.*;\n");
         out.append("import dev.frond.machine.vcpu.CpuFeature;\nimport java.util.List;\n");
         out.append("import org.jspecify.annotations.Nullable;\n\n");
         out.append("/** Forms and nodes of {@link ").append(owner).append("}. */\n");
         out.append("@javax.annotation.processing.Generated(\"dev.frond.nodegen.NodeProcessor\")\n");
-        out.append("final class ").append(name).append(" {\n    private ").append(name).append("() {}\n");
+        out.append("final class ")
+                .append(name)
+                .append(" {\n    private ")
+                .append(name)
+                .append("() {}\n");
         formMethods(out, forms);
         makeMethods(out, constructors);
         out.append(classes);
@@ -81,7 +91,8 @@ final class NodeWriter {
         out.append("    }\n");
         for (int c = 0; c < chunks; c++) {
             out.append("\n    private static void forms").append(c).append("(List<Form> to) {\n");
-            for (String form : forms.subList(c * CHUNK / 2, Math.min(forms.size(), (c + 1) * CHUNK / 2))) {
+            for (String form :
+                    forms.subList(c * CHUNK / 2, Math.min(forms.size(), (c + 1) * CHUNK / 2))) {
                 out.append("        to.add(").append(form).append(");\n");
             }
             out.append("    }\n");
@@ -90,20 +101,36 @@ final class NodeWriter {
 
     private static void makeMethods(StringBuilder out, List<String> constructors) {
         int chunks = (constructors.size() + CHUNK - 1) / CHUNK;
-        out.append("\n    static Node make(int number, Insn insn) {\n        return switch (number / ");
+        out.append(
+                "\n"
+                    + "    static Node make(int number, Insn insn) {\n"
+                    + "        return switch (number / ");
         out.append(CHUNK).append(") {\n");
         for (int c = 0; c < chunks; c++) {
             String label = c == chunks - 1 ? "default" : "case " + c;
-            out.append("            ").append(label).append(" -> make").append(c).append("(number, insn);\n");
+            out.append("            ")
+                    .append(label)
+                    .append(" -> make")
+                    .append(c)
+                    .append("(number, insn);\n");
         }
         out.append("        };\n    }\n");
         for (int c = 0; c < chunks; c++) {
-            out.append("\n    private static Node make").append(c).append("(int number, Insn insn) {\n");
+            out.append("\n    private static Node make")
+                    .append(c)
+                    .append("(int number, Insn insn) {\n");
             out.append("        return switch (number) {\n");
             for (int n = c * CHUNK; n < Math.min(constructors.size(), (c + 1) * CHUNK); n++) {
-                out.append("            case ").append(n).append(" -> ").append(constructors.get(n)).append(";\n");
+                out.append("            case ")
+                        .append(n)
+                        .append(" -> ")
+                        .append(constructors.get(n))
+                        .append(";\n");
             }
-            out.append("            default -> throw new AssertionError(number);\n        };\n    }\n");
+            out.append(
+                    "            default -> throw new AssertionError(number);\n"
+                        + "        };\n"
+                        + "    }\n");
         }
     }
 
@@ -123,8 +150,12 @@ final class NodeWriter {
     private static String formHead(Entry entry, EncodingLine line, int index) {
         StringBuilder out = new StringBuilder("new Form(\"");
         out.append(line.mnemonic(index)).append("\", ").append(line.map).append(", 0x");
-        out.append(Integer.toHexString(line.opcodes.get(index))).append(", Form.").append(line.prefix);
-        out.append(", ").append(line.digit.matches("[0-7]") ? line.digit : "Form." + line.digit).append(", 0");
+        out.append(Integer.toHexString(line.opcodes.get(index)))
+                .append(", Form.")
+                .append(line.prefix);
+        out.append(", ")
+                .append(line.digit.matches("[0-7]") ? line.digit : "Form." + line.digit)
+                .append(", 0");
         for (String attribute : line.attributes) {
             out.append(" | Form.").append(attribute);
         }
@@ -138,7 +169,9 @@ final class NodeWriter {
         out.append(", List.of(");
         for (int i = 0; i < line.operands.size(); i++) {
             String operand = line.operands.get(i);
-            out.append(i == 0 ? "" : ", ").append("Operand.").append(operand.equals("1") ? "One" : operand);
+            out.append(i == 0 ? "" : ", ")
+                    .append("Operand.")
+                    .append(operand.equals("1") ? "One" : operand);
         }
         return out.append(")").toString();
     }
@@ -165,13 +198,23 @@ final class NodeWriter {
         for (String file : files) {
             out.append("        ").append(file).append(".forms(all);\n");
         }
-        out.append("        return all;\n    }\n\n    /** The node with a number that a form names. */\n");
+        out.append(
+                "        return all;\n"
+                    + "    }\n\n"
+                    + "    /** The node with a number that a form names. */\n");
         out.append("    public static Node make(int number, Insn insn) {\n");
         for (int i = files.size() - 1; i > 0; i--) {
-            out.append("        if (number >= ").append(firstNodes.get(i)).append(") {\n            return ");
-            out.append(files.get(i)).append(".make(number - ").append(firstNodes.get(i)).append(", insn);\n        }\n");
+            out.append("        if (number >= ")
+                    .append(firstNodes.get(i))
+                    .append(") {\n            return ");
+            out.append(files.get(i))
+                    .append(".make(number - ")
+                    .append(firstNodes.get(i))
+                    .append(", insn);\n        }\n");
         }
-        out.append("        return ").append(files.getFirst()).append(".make(number, insn);\n    }\n}\n");
+        out.append("        return ")
+                .append(files.getFirst())
+                .append(".make(number, insn);\n    }\n}\n");
         return out.toString();
     }
 }

@@ -7,9 +7,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What a node with vector operands does. XMM register i is {@code cpu.v[4 * i]} and the next element;
- * a memory operand is brought to {@code cpu.v[Cpu.SCRATCH]} and so read like a register. All that can
- * fault comes before the first change.
+ * What a node with vector operands does. XMM register i is {@code cpu.v[4 * i]} and the next
+ * element; a memory operand is brought to {@code cpu.v[Cpu.SCRATCH]} and so read like a register.
+ * All that can fault comes before the first change.
  */
 final class VectorBody {
     private static final String FULL = "[VWU](x|dq|ps|pd)|XMM0";
@@ -33,7 +33,14 @@ final class VectorBody {
         boolean readsFirst = entry.values() == operands;
         if (!readsFirst && !(writes && entry.values() == operands - 1)) {
             throw new IllegalArgumentException(
-                    entry.name() + " takes " + entry.values() + " values, '" + line.text + "' has " + operands + " operands");
+                    entry.name()
+                            + " takes "
+                            + entry.values()
+                            + " values, '"
+                            + line.text
+                            + "' has "
+                            + operands
+                            + " operands");
         }
         statement("long[] v = cpu.v");
         int memory = memoryOperand();
@@ -148,7 +155,9 @@ final class VectorBody {
 
     private void endArithmetic() {
         if (entry.isArithmetic()) {
-            out.append("if (cpu.sse.faulted()) {\n").append(INDENT).append("    throw cpu.simdFault();\n");
+            out.append("if (cpu.sse.faulted()) {\n")
+                    .append(INDENT)
+                    .append("    throw cpu.simdFault();\n");
             out.append(INDENT).append("}\n").append(INDENT);
         }
     }
@@ -168,7 +177,8 @@ final class VectorBody {
                 high.set(last, low.get(last));
             }
             if (line.operands.getLast().matches("W[qdw]") && isMemory(line.operands.getLast())) {
-                throw new IllegalArgumentException("one value for two lanes in '" + line.text + "'");
+                throw new IllegalArgumentException(
+                        "one value for two lanes in '" + line.text + "'");
             }
             statement("long low = " + shape.call(low));
             statement("long high = " + shape.call(high));
@@ -186,7 +196,8 @@ final class VectorBody {
     /** The meaning writes the destination itself, given the places of vectors. */
     private void whole(String destination, boolean readsFirst) {
         if (isMemory(destination)) {
-            throw new IllegalArgumentException(entry.name() + " cannot write in place in '" + line.text + "'");
+            throw new IllegalArgumentException(
+                    entry.name() + " cannot write in place in '" + line.text + "'");
         }
         List<String> values = new ArrayList<>();
         for (int i = readsFirst ? 0 : 1; i < line.operands.size(); i++) {
@@ -194,7 +205,9 @@ final class VectorBody {
             values.add(operand.matches(FULL) ? index(operand, i) : read(i, 0));
         }
         String d = index(destination, 0);
-        statement(shape.call(values).replaceFirst("\\bd\\b", entry.isArithmetic() ? "Cpu.RESULT" : d));
+        statement(
+                shape.call(values)
+                        .replaceFirst("\\bd\\b", entry.isArithmetic() ? "Cpu.RESULT" : d));
         if (entry.isArithmetic()) {
             // Written only once it is clear that no exception stops it.
             endArithmetic();
@@ -215,7 +228,10 @@ final class VectorBody {
             endArithmetic();
             return;
         }
-        statement((entry.result().equals("int") ? "int" : "long") + " result = " + shape.call(values));
+        statement(
+                (entry.result().equals("int") ? "int" : "long")
+                        + " result = "
+                        + shape.call(values));
         endArithmetic();
         if (isMemory(destination)) {
             statement("cpu.store" + 8 * bytes(destination) + "(at, result)");
@@ -227,7 +243,13 @@ final class VectorBody {
             String d = index(destination, 0);
             switch (destination.substring(1)) {
                 case "sd" -> statement("v[" + d + "] = result");
-                case "ss" -> statement("v[" + d + "] = v[" + d + "] & ~0xFFFF_FFFFL | result & 0xFFFF_FFFFL");
+                case "ss" ->
+                        statement(
+                                "v["
+                                        + d
+                                        + "] = v["
+                                        + d
+                                        + "] & ~0xFFFF_FFFFL | result & 0xFFFF_FFFFL");
                 default -> {
                     boolean cut = bytes(destination) == 4;
                     statement("v[" + d + "] = result" + (cut ? " & 0xFFFF_FFFFL" : ""));

@@ -7,10 +7,11 @@ import dev.frond.machine.MachineState;
 import dev.frond.machine.device.MachineStateCodec;
 import dev.frond.machine.device.StateException;
 import dev.frond.machine.memory.GuestMemory;
+
+import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
-import java.io.BufferedInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -22,8 +23,8 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * A paused machine in a file: a header, the {@link MachineState}, and each run of memory pages that are
- * not all zero. All numbers are big-endian.
+ * A paused machine in a file: a header, the {@link MachineState}, and each run of memory pages that
+ * are not all zero. All numbers are big-endian.
  *
  * <pre>
  * file   := "FRONDVM1" i64 clock i64 wallClock i64 memory i32 length state run* i64 -1
@@ -47,7 +48,8 @@ final class Snapshot {
         Path part = file.resolveSibling(file.getFileName() + ".part");
         try {
             try (DataOutputStream out =
-                    new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(part), MAX_RUN))) {
+                    new DataOutputStream(
+                            new BufferedOutputStream(Files.newOutputStream(part), MAX_RUN))) {
                 out.writeLong(MAGIC);
                 out.writeLong(state.clock());
                 out.writeLong(state.wallClock());
@@ -58,7 +60,11 @@ final class Snapshot {
                 writeMemory(out, memory);
                 out.writeLong(-1);
             }
-            Files.move(part, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+            Files.move(
+                    part,
+                    file,
+                    StandardCopyOption.REPLACE_EXISTING,
+                    StandardCopyOption.ATOMIC_MOVE);
         } finally {
             Files.deleteIfExists(part);
         }
@@ -76,7 +82,8 @@ final class Snapshot {
                 length += PAGE;
             }
             if (length > 0) {
-                MemorySegment.copy(memory.segment(), ValueLayout.JAVA_BYTE, offset, buffer, 0, length);
+                MemorySegment.copy(
+                        memory.segment(), ValueLayout.JAVA_BYTE, offset, buffer, 0, length);
                 out.writeLong(offset);
                 out.writeInt(length);
                 out.write(buffer, 0, length);
@@ -137,7 +144,8 @@ final class Snapshot {
         void memory(GuestMemory memory) throws IOException {
             if (memory.size() != header.memory) {
                 throw new IOException(
-                        "the snapshot has %d bytes of memory, the machine %d".formatted(header.memory, memory.size()));
+                        "the snapshot has %d bytes of memory, the machine %d"
+                                .formatted(header.memory, memory.size()));
             }
             byte[] buffer = new byte[MAX_RUN];
             try {
@@ -147,11 +155,15 @@ final class Snapshot {
                         return;
                     }
                     int length = in.readInt();
-                    if (length <= 0 || length > MAX_RUN || offset < 0 || offset > memory.size() - length) {
+                    if (length <= 0
+                            || length > MAX_RUN
+                            || offset < 0
+                            || offset > memory.size() - length) {
                         throw new IOException("the snapshot is damaged: a run of memory");
                     }
                     in.readFully(buffer, 0, length);
-                    MemorySegment.copy(buffer, 0, memory.segment(), ValueLayout.JAVA_BYTE, offset, length);
+                    MemorySegment.copy(
+                            buffer, 0, memory.segment(), ValueLayout.JAVA_BYTE, offset, length);
                     memory.wrote(offset, length);
                 }
             } catch (EOFException e) {

@@ -20,6 +20,7 @@ import dev.frond.machine.clock.HostClock;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.Vcpu;
+
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -55,7 +56,8 @@ public final class Vm implements AutoCloseable {
             if (spec.initrd().isPresent()) {
                 modules.addAll(
                         BootArguments.openModules(
-                                spec.initrd().get(), kernel instanceof dev.frond.firmware.Multiboot1));
+                                spec.initrd().get(),
+                                kernel instanceof dev.frond.firmware.Multiboot1));
                 modules.forEach(module -> releases.push(module.file()::close));
             }
             List<Microvm.Disk> disks = new ArrayList<>();
@@ -72,7 +74,8 @@ public final class Vm implements AutoCloseable {
             releases.push(engine::close);
             machine =
                     Microvm.build(
-                            new Microvm.Spec(spec.cpus(), spec.cpu(), serial, disks, spec.debugExit()),
+                            new Microvm.Spec(
+                                    spec.cpus(), spec.cpu(), serial, disks, spec.debugExit()),
                             engine,
                             new GuestMemory(memory.segment()),
                             time,
@@ -81,13 +84,17 @@ public final class Vm implements AutoCloseable {
             releases.push(machine::close);
             machine.onReset(spec.reboot() ? Machine.OnReset.RESET : Machine.OnReset.END);
         } catch (BootException | ImageException e) {
-            throw abandoned(new VmException(VmException.Kind.INPUT, String.valueOf(e.getMessage()), e));
+            throw abandoned(
+                    new VmException(VmException.Kind.INPUT, String.valueOf(e.getMessage()), e));
         } catch (HostException e) {
             throw abandoned(
                     new VmException(
-                            VmException.Kind.HOST, "memory of " + spec.memory() + " bytes: " + e.getMessage(), e));
+                            VmException.Kind.HOST,
+                            "memory of " + spec.memory() + " bytes: " + e.getMessage(),
+                            e));
         } catch (IllegalArgumentException e) {
-            throw abandoned(new VmException(VmException.Kind.SPEC, String.valueOf(e.getMessage()), e));
+            throw abandoned(
+                    new VmException(VmException.Kind.SPEC, String.valueOf(e.getMessage()), e));
         }
     }
 
@@ -97,9 +104,11 @@ public final class Vm implements AutoCloseable {
         try {
             vm.machine.start();
         } catch (BootException e) {
-            throw vm.abandoned(new VmException(VmException.Kind.INPUT, String.valueOf(e.getMessage()), e));
+            throw vm.abandoned(
+                    new VmException(VmException.Kind.INPUT, String.valueOf(e.getMessage()), e));
         } catch (Exception e) {
-            throw vm.abandoned(new VmException(VmException.Kind.HOST, "start: " + e.getMessage(), e));
+            throw vm.abandoned(
+                    new VmException(VmException.Kind.HOST, "start: " + e.getMessage(), e));
         }
         return vm;
     }
@@ -116,14 +125,17 @@ public final class Vm implements AutoCloseable {
                 return vm;
             } catch (IOException | IllegalArgumentException e) {
                 throw vm.abandoned(
-                        new VmException(VmException.Kind.INPUT, snapshot + ": " + e.getMessage(), e));
+                        new VmException(
+                                VmException.Kind.INPUT, snapshot + ": " + e.getMessage(), e));
             }
         } catch (IOException e) {
             throw new VmException(VmException.Kind.INPUT, snapshot + ": " + e.getMessage(), e);
         }
     }
 
-    /** Pauses the machine, writes its state and memory to {@code snapshot}, and leaves it paused. */
+    /**
+     * Pauses the machine, writes its state and memory to {@code snapshot}, and leaves it paused.
+     */
     public void save(Path snapshot) throws VmException {
         machine.pause();
         try {
@@ -175,7 +187,9 @@ public final class Vm implements AutoCloseable {
                 releases.pop().release();
             } catch (Exception e) {
                 if (failure == null) {
-                    failure = new VmException(VmException.Kind.HOST, String.valueOf(e.getMessage()), e);
+                    failure =
+                            new VmException(
+                                    VmException.Kind.HOST, String.valueOf(e.getMessage()), e);
                 } else {
                     failure.addSuppressed(e);
                 }

@@ -5,7 +5,9 @@ package dev.frond.vmm;
 
 import java.io.Serial;
 
-/** A machine that cannot be: the message is one line for its user, naming thing, value and remedy. */
+/**
+ * A machine that cannot be: the message is one line for its user, naming thing, value and remedy.
+ */
 public final class VmException extends Exception {
     @Serial private static final long serialVersionUID = 1;
 

@@ -4,6 +4,7 @@
 package dev.frond.vmm;
 
 import dev.frond.machine.vcpu.CpuModel;
+
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -12,7 +13,8 @@ import java.util.Optional;
  * The description of a machine that starts a kernel directly.
  *
  * @param kernel a bzImage, a PVH ELF file or a Multiboot ELF file
- * @param initrd the initramfs, or the Multiboot modules: files separated by commas, each with arguments
+ * @param initrd the initramfs, or the Multiboot modules: files separated by commas, each with
+ *     arguments
  * @param memory bytes of RAM, a multiple of 1 MiB
  * @param engine the engine's name, or auto
  * @param reboot whether it starts again when the guest resets it; otherwise that ends it

@@ -6,11 +6,13 @@ package dev.frond.cpu.decode;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.Seg;
 import dev.frond.machine.vcpu.CpuFeature;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Turns bytes into {@link Insn}s for a CPU that offers certain features. Not for several threads at
@@ -75,7 +77,8 @@ public final class Decoder {
 
     /** A decoder of {@code forms} for a CPU that offers {@code features}. */
     public Decoder(List<Form> forms, Set<CpuFeature> features) {
-        Set<CpuFeature> offered = features.isEmpty() ? EnumSet.noneOf(CpuFeature.class) : EnumSet.copyOf(features);
+        Set<CpuFeature> offered =
+                features.isEmpty() ? EnumSet.noneOf(CpuFeature.class) : EnumSet.copyOf(features);
         List<List<Form>> lists = new ArrayList<>();
         for (int i = 0; i < table.length; i++) {
             lists.add(List.of());
@@ -225,10 +228,14 @@ public final class Decoder {
     private int mandatoryPrefix() {
         return repeat == 0xF2
                 ? Form.PREFIX_F2
-                : repeat == 0xF3 ? Form.PREFIX_F3 : operandSizePrefix ? Form.PREFIX_66 : Form.PREFIX_NONE;
+                : repeat == 0xF3
+                        ? Form.PREFIX_F3
+                        : operandSizePrefix ? Form.PREFIX_66 : Form.PREFIX_NONE;
     }
 
-    /** The form whose demands are all met; one that names the prefix goes before one that takes any. */
+    /**
+     * The form whose demands are all met; one that names the prefix goes before one that takes any.
+     */
     private Form select(Form[] candidates) {
         int prefix = mandatoryPrefix();
         int peek = -1;

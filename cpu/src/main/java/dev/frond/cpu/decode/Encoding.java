@@ -9,29 +9,32 @@ import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
 /**
- * The encodings of one instruction, beside its meaning: on the method that is its meaning, or on the
- * {@link dev.frond.cpu.interp.Node} class that executes it. The annotation processor makes the decoder's
- * {@link Form}s and the interpreter's nodes from it.
+ * The encodings of one instruction, beside its meaning: on the method that is its meaning, or on
+ * the {@link dev.frond.cpu.interp.Node} class that executes it. The annotation processor makes the
+ * decoder's {@link Form}s and the interpreter's nodes from it.
  *
- * <p>One line is {@code opcode : MNEMONIC operands : attributes}, in the letters of SDM Vol. 2D, A.2:
+ * <p>One line is {@code opcode : MNEMONIC operands : attributes}, in the letters of SDM Vol. 2D,
+ * A.2:
  *
  * <ul>
- *   <li>opcode: an optional mandatory prefix ({@code NP 66 F3 F2}), {@code W0} or {@code W1} where REX.W
- *       selects, {@code 0F}, {@code 0F 38} or {@code 0F 3A}, the opcode byte; {@code 40+r} for a register
- *       in its low three bits, {@code 70+cc} for sixteen conditions; {@code /r}, a digit {@code /0..7} or
- *       a whole ModRM byte {@code =C8}; then {@code mem} or {@code reg} where only that form exists.
+ *   <li>opcode: an optional mandatory prefix ({@code NP 66 F3 F2}), {@code W0} or {@code W1} where
+ *       REX.W selects, {@code 0F}, {@code 0F 38} or {@code 0F 3A}, the opcode byte; {@code 40+r}
+ *       for a register in its low three bits, {@code 70+cc} for sixteen conditions; {@code /r}, a
+ *       digit {@code /0..7} or a whole ModRM byte {@code =C8}; then {@code mem} or {@code reg}
+ *       where only that form exists.
  *   <li>operands: see {@link Operand}.
- *   <li>attributes: {@code lock} (LOCK allowed on memory), {@code o64} only and {@code i64} not in 64-bit
- *       mode, {@code d64} 64-bit operands by default and {@code f64} always in 64-bit mode, {@code cpl0},
- *       {@code end} (ends a block: the instruction pointer or what code means may change), {@code +NAME}
- *       the {@link dev.frond.machine.vcpu.CpuFeature} that must be offered.
+ *   <li>attributes: {@code lock} (LOCK allowed on memory), {@code o64} only and {@code i64} not in
+ *       64-bit mode, {@code d64} 64-bit operands by default and {@code f64} always in 64-bit mode,
+ *       {@code cpl0}, {@code end} (ends a block: the instruction pointer or what code means may
+ *       change), {@code +NAME} the {@link dev.frond.machine.vcpu.CpuFeature} that must be offered.
  * </ul>
  *
- * <p>The meaning is a static method. Its parameters are, in this order: {@code Cpu cpu}; {@code int size},
- * the operand size in bytes, or {@code int cc}, the condition, both constants in the generated node; then
- * one {@code long} for each operand that it reads, with unspecified bits above the operand's width. A
- * result goes to the first operand, which is read only if there are as many values as operands. Or its
- * parameters are {@code Cpu cpu, Insn insn}, and it does everything itself.
+ * <p>The meaning is a static method. Its parameters are, in this order: {@code Cpu cpu}; {@code int
+ * size}, the operand size in bytes, or {@code int cc}, the condition, both constants in the
+ * generated node; then one {@code long} for each operand that it reads, with unspecified bits above
+ * the operand's width. A result goes to the first operand, which is read only if there are as many
+ * values as operands. Or its parameters are {@code Cpu cpu, Insn insn}, and it does everything
+ * itself.
  */
 @Retention(RetentionPolicy.CLASS)
 @Target({ElementType.METHOD, ElementType.TYPE})
@@ -39,6 +42,8 @@ public @interface Encoding {
     /** The lines. */
     String[] value();
 
-    /** Status flags that the manual leaves undefined, as in {@code "SF ZF AF PF"}; for the tests. */
+    /**
+     * Status flags that the manual leaves undefined, as in {@code "SF ZF AF PF"}; for the tests.
+     */
     String undefined() default "";
 }

@@ -4,13 +4,15 @@
 package dev.frond.cpu.decode;
 
 import dev.frond.machine.vcpu.CpuFeature;
-import java.util.List;
-import java.util.Optional;
+
 import org.jspecify.annotations.Nullable;
 
+import java.util.List;
+import java.util.Optional;
+
 /**
- * One encoding of one instruction: a line of an {@link Encoding}, as the decoder, the disassembler, the
- * tests and the engines use it.
+ * One encoding of one instruction: a line of an {@link Encoding}, as the decoder, the disassembler,
+ * the tests and the engines use it.
  */
 public final class Form {
     /** Any mandatory prefix is ignored: 66 is the operand size, F2 and F3 mean nothing. */

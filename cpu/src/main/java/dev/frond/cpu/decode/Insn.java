@@ -6,7 +6,9 @@ package dev.frond.cpu.decode;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.Seg;
 
-/** One decoded instruction. Position-independent: places in code count from the start of its page. */
+/**
+ * One decoded instruction. Position-independent: places in code count from the start of its page.
+ */
 public final class Insn {
     public final Form form;
 
@@ -61,7 +63,10 @@ public final class Insn {
     /** A {@link Seg} number for {@link Cpu#linear}. */
     public final int segment;
 
-    /** The segment of an override prefix or {@link Seg#DS}, as {@link Cpu#linear} takes it; for strings. */
+    /**
+     * The segment of an override prefix or {@link Seg#DS}, as {@link Cpu#linear} takes it; for
+     * strings.
+     */
     public final int stringSegment;
 
     /** The immediate or branch displacement, sign-extended; the offset of a far pointer. */
@@ -116,7 +121,9 @@ public final class Insn {
         return cpu.linear(segment, effectiveAddress(cpu), bytes, write);
     }
 
-    /** The linear address of {@code bytes} bytes at {@code delta} from the memory operand, checked. */
+    /**
+     * The linear address of {@code bytes} bytes at {@code delta} from the memory operand, checked.
+     */
     public long linear(Cpu cpu, int delta, int bytes, boolean write) {
         return cpu.linear(segment, effectiveAddress(cpu) + delta & addressMask(), bytes, write);
     }

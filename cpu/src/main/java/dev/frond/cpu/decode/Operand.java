@@ -4,52 +4,129 @@
 package dev.frond.cpu.decode;
 
 /**
- * An operand in the notation of SDM Vol. 2D, A.2: a capital letter for where it is, a small one for its
- * type.
+ * An operand in the notation of SDM Vol. 2D, A.2: a capital letter for where it is, a small one for
+ * its type.
  */
 public enum Operand {
     /** A general register or memory, by ModRM.rm. */
-    Eb, Ew, Ed, Eq, Ev, Ey,
+    Eb,
+    Ew,
+    Ed,
+    Eq,
+    Ev,
+    Ey,
     /** A general register by ModRM.reg. */
-    Gb, Gw, Gd, Gq, Gv, Gz, Gy,
+    Gb,
+    Gw,
+    Gd,
+    Gq,
+    Gv,
+    Gz,
+    Gy,
     /** A general register by ModRM.rm. */
-    Rd, Rq, Rv, Ry,
+    Rd,
+    Rq,
+    Rv,
+    Ry,
     /** A general register by the low three bits of the opcode. */
-    Zb, Zv,
+    Zb,
+    Zv,
     /** Memory: its address. */
     M,
     /** Memory only. */
-    Mb, Mw, Md, Mq, Mdq, Mv, My, Mp, Ma, Ms,
+    Mb,
+    Mw,
+    Md,
+    Mq,
+    Mdq,
+    Mv,
+    My,
+    Mp,
+    Ma,
+    Ms,
     /** An immediate; sIb and sIz are sign-extended to the operand size. */
-    Ib, Iw, Iz, Iv, sIb, sIz,
+    Ib,
+    Iw,
+    Iz,
+    Iv,
+    sIb,
+    sIz,
     /** A displacement relative to the next instruction. */
-    Jb, Jz,
+    Jb,
+    Jz,
     /** A far pointer in the instruction. */
     Ap,
     /** Memory at an address in the instruction. */
-    Ob, Ov,
+    Ob,
+    Ov,
     /** A segment, control or debug register by ModRM.reg. */
-    Sw, Cy, Dy,
+    Sw,
+    Cy,
+    Dy,
     /** Fixed registers. */
-    AL, AX, eAX, rAX, CL, DX, ES, CS, SS, DS, FS, GS,
+    AL,
+    AX,
+    eAX,
+    rAX,
+    CL,
+    DX,
+    ES,
+    CS,
+    SS,
+    DS,
+    FS,
+    GS,
     /** The constant 1. */
     One,
     /** String operands at rSI and rDI. */
-    Xb, Xv, Xz, Yb, Yv, Yz,
+    Xb,
+    Xv,
+    Xz,
+    Yb,
+    Yv,
+    Yz,
     /** MMX registers and memory: by ModRM.reg; ModRM.rm or memory; ModRM.rm. */
-    Pq, Pd, Py, Qq, Qd, Nq,
+    Pq,
+    Pd,
+    Py,
+    Qq,
+    Qd,
+    Nq,
     /** XMM registers by ModRM.reg. */
-    Vx, Vdq, Vps, Vpd, Vss, Vsd, Vq, Vd, Vy,
+    Vx,
+    Vdq,
+    Vps,
+    Vpd,
+    Vss,
+    Vsd,
+    Vq,
+    Vd,
+    Vy,
     /** XMM registers by ModRM.rm, or memory. */
-    Wx, Wdq, Wps, Wpd, Wss, Wsd, Wq, Wd, Ww,
+    Wx,
+    Wdq,
+    Wps,
+    Wpd,
+    Wss,
+    Wsd,
+    Wq,
+    Wd,
+    Ww,
     /** XMM registers by ModRM.rm. */
-    Ux, Udq, Ups, Upd, Uq,
+    Ux,
+    Udq,
+    Ups,
+    Upd,
+    Uq,
     /** XMM0, which SSE4.1's variable blends read unsaid. */
     XMM0,
     /** x87: ST(0), ST(i) by the low three bits of ModRM. */
-    ST0, STi;
+    ST0,
+    STi;
 
-    /** The number of bytes of the immediate that this operand takes at operand size {@code size}. */
+    /**
+     * The number of bytes of the immediate that this operand takes at operand size {@code size}.
+     */
     int immediateBytes(int size) {
         return switch (this) {
             case Ib, sIb, Jb -> 1;

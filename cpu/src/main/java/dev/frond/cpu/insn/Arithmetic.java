@@ -14,8 +14,8 @@ public final class Arithmetic {
     private Arithmetic() {}
 
     /**
-     * CF, AF and OF of a sum, from the carries out of each bit: {@code carries} has the carry out of bit
-     * i at bit i.
+     * CF, AF and OF of a sum, from the carries out of each bit: {@code carries} has the carry out
+     * of bit i at bit i.
      */
     private static int carryFlags(int size, long carries) {
         int top = 8 * size - 1;
@@ -37,45 +37,80 @@ public final class Arithmetic {
     }
 
     @Encoding({
-        "00 /r : ADD Eb,Gb : lock", "01 /r : ADD Ev,Gv : lock", "02 /r : ADD Gb,Eb", "03 /r : ADD Gv,Ev",
-        "04 : ADD AL,Ib", "05 : ADD rAX,Iz",
-        "80 /0 : ADD Eb,Ib : lock", "81 /0 : ADD Ev,Iz : lock", "82 /0 : ADD Eb,Ib : lock i64", "83 /0 : ADD Ev,sIb : lock"
+        "00 /r : ADD Eb,Gb : lock",
+        "01 /r : ADD Ev,Gv : lock",
+        "02 /r : ADD Gb,Eb",
+        "03 /r : ADD Gv,Ev",
+        "04 : ADD AL,Ib",
+        "05 : ADD rAX,Iz",
+        "80 /0 : ADD Eb,Ib : lock",
+        "81 /0 : ADD Ev,Iz : lock",
+        "82 /0 : ADD Eb,Ib : lock i64",
+        "83 /0 : ADD Ev,sIb : lock"
     })
     static long add(Cpu cpu, int size, long a, long b) {
         return sum(cpu, size, a, b, a + b);
     }
 
     @Encoding({
-        "10 /r : ADC Eb,Gb : lock", "11 /r : ADC Ev,Gv : lock", "12 /r : ADC Gb,Eb", "13 /r : ADC Gv,Ev",
-        "14 : ADC AL,Ib", "15 : ADC rAX,Iz",
-        "80 /2 : ADC Eb,Ib : lock", "81 /2 : ADC Ev,Iz : lock", "82 /2 : ADC Eb,Ib : lock i64", "83 /2 : ADC Ev,sIb : lock"
+        "10 /r : ADC Eb,Gb : lock",
+        "11 /r : ADC Ev,Gv : lock",
+        "12 /r : ADC Gb,Eb",
+        "13 /r : ADC Gv,Ev",
+        "14 : ADC AL,Ib",
+        "15 : ADC rAX,Iz",
+        "80 /2 : ADC Eb,Ib : lock",
+        "81 /2 : ADC Ev,Iz : lock",
+        "82 /2 : ADC Eb,Ib : lock i64",
+        "83 /2 : ADC Ev,sIb : lock"
     })
     static long adc(Cpu cpu, int size, long a, long b) {
         return sum(cpu, size, a, b, a + b + (cpu.flagBits & Cpu.CF));
     }
 
     @Encoding({
-        "28 /r : SUB Eb,Gb : lock", "29 /r : SUB Ev,Gv : lock", "2A /r : SUB Gb,Eb", "2B /r : SUB Gv,Ev",
-        "2C : SUB AL,Ib", "2D : SUB rAX,Iz",
-        "80 /5 : SUB Eb,Ib : lock", "81 /5 : SUB Ev,Iz : lock", "82 /5 : SUB Eb,Ib : lock i64", "83 /5 : SUB Ev,sIb : lock"
+        "28 /r : SUB Eb,Gb : lock",
+        "29 /r : SUB Ev,Gv : lock",
+        "2A /r : SUB Gb,Eb",
+        "2B /r : SUB Gv,Ev",
+        "2C : SUB AL,Ib",
+        "2D : SUB rAX,Iz",
+        "80 /5 : SUB Eb,Ib : lock",
+        "81 /5 : SUB Ev,Iz : lock",
+        "82 /5 : SUB Eb,Ib : lock i64",
+        "83 /5 : SUB Ev,sIb : lock"
     })
     static long sub(Cpu cpu, int size, long a, long b) {
         return difference(cpu, size, a, b, a - b);
     }
 
     @Encoding({
-        "18 /r : SBB Eb,Gb : lock", "19 /r : SBB Ev,Gv : lock", "1A /r : SBB Gb,Eb", "1B /r : SBB Gv,Ev",
-        "1C : SBB AL,Ib", "1D : SBB rAX,Iz",
-        "80 /3 : SBB Eb,Ib : lock", "81 /3 : SBB Ev,Iz : lock", "82 /3 : SBB Eb,Ib : lock i64", "83 /3 : SBB Ev,sIb : lock"
+        "18 /r : SBB Eb,Gb : lock",
+        "19 /r : SBB Ev,Gv : lock",
+        "1A /r : SBB Gb,Eb",
+        "1B /r : SBB Gv,Ev",
+        "1C : SBB AL,Ib",
+        "1D : SBB rAX,Iz",
+        "80 /3 : SBB Eb,Ib : lock",
+        "81 /3 : SBB Ev,Iz : lock",
+        "82 /3 : SBB Eb,Ib : lock i64",
+        "83 /3 : SBB Ev,sIb : lock"
     })
     static long sbb(Cpu cpu, int size, long a, long b) {
         return difference(cpu, size, a, b, a - b - (cpu.flagBits & Cpu.CF));
     }
 
     @Encoding({
-        "38 /r : CMP Eb,Gb", "39 /r : CMP Ev,Gv", "3A /r : CMP Gb,Eb", "3B /r : CMP Gv,Ev",
-        "3C : CMP AL,Ib", "3D : CMP rAX,Iz",
-        "80 /7 : CMP Eb,Ib", "81 /7 : CMP Ev,Iz", "82 /7 : CMP Eb,Ib : i64", "83 /7 : CMP Ev,sIb"
+        "38 /r : CMP Eb,Gb",
+        "39 /r : CMP Ev,Gv",
+        "3A /r : CMP Gb,Eb",
+        "3B /r : CMP Gv,Ev",
+        "3C : CMP AL,Ib",
+        "3D : CMP rAX,Iz",
+        "80 /7 : CMP Eb,Ib",
+        "81 /7 : CMP Ev,Iz",
+        "82 /7 : CMP Eb,Ib : i64",
+        "83 /7 : CMP Ev,sIb"
     })
     static void cmp(Cpu cpu, int size, long a, long b) {
         difference(cpu, size, a, b, a - b);
@@ -102,7 +137,8 @@ public final class Arithmetic {
         return difference(cpu, size, 0, a, -a);
     }
 
-    // --- multiplication ----------------------------------------------------------------------------------
+    // --- multiplication
+    // ----------------------------------------------------------------------------------
 
     private static void multiplied(Cpu cpu, int size, long low, boolean overflow) {
         // SF and PF follow the low half as current CPUs have it; ZF and AF are clear then.
@@ -110,7 +146,9 @@ public final class Arithmetic {
         cpu.setFlags(r, overflow ? Cpu.CF | Cpu.OF : 0);
     }
 
-    @Encoding(value = {"F6 /4 : MUL Eb", "F7 /4 : MUL Ev"}, undefined = "SF ZF AF PF")
+    @Encoding(
+            value = {"F6 /4 : MUL Eb", "F7 /4 : MUL Ev"},
+            undefined = "SF ZF AF PF")
     static void mul(Cpu cpu, int size, long b) {
         long x = Width.zx(size, cpu.r[Cpu.RAX]);
         long y = Width.zx(size, b);
@@ -126,7 +164,9 @@ public final class Arithmetic {
         }
     }
 
-    @Encoding(value = {"F6 /5 : IMUL Eb", "F7 /5 : IMUL Ev"}, undefined = "SF ZF AF PF")
+    @Encoding(
+            value = {"F6 /5 : IMUL Eb", "F7 /5 : IMUL Ev"},
+            undefined = "SF ZF AF PF")
     static void imulAccumulator(Cpu cpu, int size, long b) {
         long x = Width.sx(size, cpu.r[Cpu.RAX]);
         long y = Width.sx(size, b);
@@ -146,7 +186,8 @@ public final class Arithmetic {
         long x = Width.sx(size, a);
         long y = Width.sx(size, b);
         long low = x * y;
-        boolean overflow = size == 8 ? Math.multiplyHigh(x, y) != low >> 63 : low != Width.sx(size, low);
+        boolean overflow =
+                size == 8 ? Math.multiplyHigh(x, y) != low >> 63 : low != Width.sx(size, low);
         multiplied(cpu, size, low, overflow);
         return low;
     }
@@ -156,14 +197,19 @@ public final class Arithmetic {
         return imul(cpu, size, a, b);
     }
 
-    @Encoding(value = {"69 /r : IMUL Gv,Ev,Iz", "6B /r : IMUL Gv,Ev,sIb"}, undefined = "SF ZF AF PF")
+    @Encoding(
+            value = {"69 /r : IMUL Gv,Ev,Iz", "6B /r : IMUL Gv,Ev,sIb"},
+            undefined = "SF ZF AF PF")
     static long imul3(Cpu cpu, int size, long a, long b) {
         return imul(cpu, size, a, b);
     }
 
-    // --- division ------------------------------------------------------------------------------------------
+    // --- division
+    // ------------------------------------------------------------------------------------------
 
-    @Encoding(value = {"F6 /6 : DIV Eb", "F7 /6 : DIV Ev"}, undefined = "CF OF SF ZF AF PF")
+    @Encoding(
+            value = {"F6 /6 : DIV Eb", "F7 /6 : DIV Ev"},
+            undefined = "CF OF SF ZF AF PF")
     static void div(Cpu cpu, int size, long b) {
         long divisor = Width.zx(size, b);
         if (divisor == 0) {
@@ -206,7 +252,10 @@ public final class Arithmetic {
         cpu.r[Cpu.RDX] = low - quotient * divisor;
     }
 
-    /** The quotient of high:low by divisor, for high below divisor (Knuth, TAOCP Vol. 2, 4.3.1, algorithm D). */
+    /**
+     * The quotient of high:low by divisor, for high below divisor (Knuth, TAOCP Vol. 2, 4.3.1,
+     * algorithm D).
+     */
     private static long divideUnsigned128(long high, long low, long divisor) {
         if (high == 0) {
             return Long.divideUnsigned(low, divisor);
@@ -237,7 +286,9 @@ public final class Arithmetic {
         return q;
     }
 
-    @Encoding(value = {"F6 /7 : IDIV Eb", "F7 /7 : IDIV Ev"}, undefined = "CF OF SF ZF AF PF")
+    @Encoding(
+            value = {"F6 /7 : IDIV Eb", "F7 /7 : IDIV Ev"},
+            undefined = "CF OF SF ZF AF PF")
     static void idiv(Cpu cpu, int size, long b) {
         long divisor = Width.sx(size, b);
         if (divisor == 0) {
@@ -282,7 +333,8 @@ public final class Arithmetic {
         cpu.r[Cpu.RDX] = negative ? -remainder : remainder;
     }
 
-    // --- exchange and add, compare and exchange ---------------------------------------------------------------
+    // --- exchange and add, compare and exchange
+    // ---------------------------------------------------------------
 
     @Encoding({"0F C0 /r : XADD Eb,Gb : lock", "0F C1 /r : XADD Ev,Gv : lock"})
     static void xadd(Cpu cpu, Insn insn) {
@@ -317,7 +369,8 @@ public final class Arithmetic {
             if (cpu.zf()) {
                 insn.writeE(cpu, size, replacement);
             } else {
-                // The destination is written back, which clears the upper half of a 32-bit register.
+                // The destination is written back, which clears the upper half of a 32-bit
+                // register.
                 insn.writeE(cpu, size, old);
                 cpu.setRegister(Cpu.RAX, size, old);
             }

@@ -64,22 +64,30 @@ public final class Bits {
         setCf(cpu, (old & bit) != 0);
     }
 
-    @Encoding(value = {"0F A3 /r : BT Ev,Gv", "0F BA /4 : BT Ev,Ib"}, undefined = "OF SF AF PF")
+    @Encoding(
+            value = {"0F A3 /r : BT Ev,Gv", "0F BA /4 : BT Ev,Ib"},
+            undefined = "OF SF AF PF")
     static void bt(Cpu cpu, Insn insn) {
         bit(cpu, insn, Change.NONE);
     }
 
-    @Encoding(value = {"0F AB /r : BTS Ev,Gv : lock", "0F BA /5 : BTS Ev,Ib : lock"}, undefined = "OF SF AF PF")
+    @Encoding(
+            value = {"0F AB /r : BTS Ev,Gv : lock", "0F BA /5 : BTS Ev,Ib : lock"},
+            undefined = "OF SF AF PF")
     static void bts(Cpu cpu, Insn insn) {
         bit(cpu, insn, Change.SET);
     }
 
-    @Encoding(value = {"0F B3 /r : BTR Ev,Gv : lock", "0F BA /6 : BTR Ev,Ib : lock"}, undefined = "OF SF AF PF")
+    @Encoding(
+            value = {"0F B3 /r : BTR Ev,Gv : lock", "0F BA /6 : BTR Ev,Ib : lock"},
+            undefined = "OF SF AF PF")
     static void btr(Cpu cpu, Insn insn) {
         bit(cpu, insn, Change.RESET);
     }
 
-    @Encoding(value = {"0F BB /r : BTC Ev,Gv : lock", "0F BA /7 : BTC Ev,Ib : lock"}, undefined = "OF SF AF PF")
+    @Encoding(
+            value = {"0F BB /r : BTC Ev,Gv : lock", "0F BA /7 : BTC Ev,Ib : lock"},
+            undefined = "OF SF AF PF")
     static void btc(Cpu cpu, Insn insn) {
         bit(cpu, insn, Change.COMPLEMENT);
     }
@@ -104,7 +112,9 @@ public final class Bits {
         insn.writeG(
                 cpu,
                 insn.size,
-                reverse ? 63 - Long.numberOfLeadingZeros(value) : Long.numberOfTrailingZeros(value));
+                reverse
+                        ? 63 - Long.numberOfLeadingZeros(value)
+                        : Long.numberOfTrailingZeros(value));
         cpu.setStatusFlags(cpu.statusFlags() & ~Cpu.ZF);
     }
 
@@ -115,7 +125,8 @@ public final class Bits {
         return Long.bitCount(value);
     }
 
-    // --- flags ---------------------------------------------------------------------------------------------
+    // --- flags
+    // ---------------------------------------------------------------------------------------------
 
     @Encoding("F5 : CMC")
     static void cmc(Cpu cpu, Insn insn) {
@@ -176,7 +187,8 @@ public final class Bits {
         cpu.setRegister(Cpu.RAX, 1, cpu.cf() ? 0xFF : 0);
     }
 
-    // --- decimal adjustment -----------------------------------------------------------------------------------
+    // --- decimal adjustment
+    // -----------------------------------------------------------------------------------
 
     private static void adjusted(Cpu cpu, long al, boolean af, boolean cf) {
         cpu.setRegister(Cpu.RAX, 1, al);

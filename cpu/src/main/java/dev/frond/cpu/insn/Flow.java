@@ -66,7 +66,8 @@ public final class Flow {
         }
     }
 
-    // --- far transfers ---------------------------------------------------------------------------------
+    // --- far transfers
+    // ---------------------------------------------------------------------------------
 
     @Encoding("EA : JMPF Ap : i64 end")
     static void jmpFar(Cpu cpu, Insn insn) {
@@ -184,14 +185,18 @@ public final class Flow {
         boolean conforming = (attributes & CONFORMING) != 0;
         if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE)
                 || rpl < cpu.cpl
-                || (conforming ? Segments.dpl(attributes) > rpl : Segments.dpl(attributes) != rpl)) {
+                || (conforming
+                        ? Segments.dpl(attributes) > rpl
+                        : Segments.dpl(attributes) != rpl)) {
             throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
         }
         if ((attributes & PRESENT) == 0) {
             throw cpu.fault(CpuFault.NP, selector & 0xFFFC);
         }
         boolean to64 = cpu.longMode() && (attributes & LONG) != 0;
-        if (to64 ? target << 16 >> 16 != target : Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
+        if (to64
+                ? target << 16 >> 16 != target
+                : Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
             throw cpu.gp();
         }
         if (rpl == cpu.cpl) {
@@ -225,7 +230,8 @@ public final class Flow {
         cpu.delivery.iret(insn.size);
     }
 
-    // --- software interrupts -----------------------------------------------------------------------------
+    // --- software interrupts
+    // -----------------------------------------------------------------------------
 
     @Encoding("CC : INT3 : end")
     static void int3(Cpu cpu, Insn insn) {
@@ -268,7 +274,8 @@ public final class Flow {
         throw cpu.ud();
     }
 
-    // --- system calls ----------------------------------------------------------------------------------------
+    // --- system calls
+    // ----------------------------------------------------------------------------------------
 
     /** A flat segment with fixed attributes, as the fast system calls load it. */
     private static void setFlat(Cpu cpu, int seg, int selector, int attributes) {
@@ -278,9 +285,12 @@ public final class Flow {
         cpu.segAttributes[seg] = attributes;
     }
 
-    private static final int CODE_64_ATTRIBUTES = GRANULAR | LONG | PRESENT | CODE_OR_DATA | CODE | WRITABLE | ACCESSED;
-    private static final int CODE_32_ATTRIBUTES = GRANULAR | BIG | PRESENT | CODE_OR_DATA | CODE | WRITABLE | ACCESSED;
-    private static final int STACK_ATTRIBUTES = GRANULAR | BIG | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
+    private static final int CODE_64_ATTRIBUTES =
+            GRANULAR | LONG | PRESENT | CODE_OR_DATA | CODE | WRITABLE | ACCESSED;
+    private static final int CODE_32_ATTRIBUTES =
+            GRANULAR | BIG | PRESENT | CODE_OR_DATA | CODE | WRITABLE | ACCESSED;
+    private static final int STACK_ATTRIBUTES =
+            GRANULAR | BIG | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
     private static final int DPL_3 = 3 << DPL_SHIFT;
 
     @Encoding("0F 05 : SYSCALL : end +SYSCALL")
@@ -357,7 +367,11 @@ public final class Flow {
         if (wide && (target << 16 >> 16 != target || stack << 16 >> 16 != stack)) {
             throw cpu.gp();
         }
-        setFlat(cpu, CS, selector + (wide ? 32 : 16) | 3, (wide ? CODE_64_ATTRIBUTES : CODE_32_ATTRIBUTES) | DPL_3);
+        setFlat(
+                cpu,
+                CS,
+                selector + (wide ? 32 : 16) | 3,
+                (wide ? CODE_64_ATTRIBUTES : CODE_32_ATTRIBUTES) | DPL_3);
         setFlat(cpu, SS, selector + (wide ? 40 : 24) | 3, STACK_ATTRIBUTES | DPL_3);
         cpu.segments.setCpl(3);
         cpu.r[Cpu.RSP] = wide ? stack : stack & 0xFFFF_FFFFL;

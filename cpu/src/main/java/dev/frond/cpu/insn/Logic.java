@@ -19,9 +19,15 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "20 /r : AND Eb,Gb : lock", "21 /r : AND Ev,Gv : lock", "22 /r : AND Gb,Eb", "23 /r : AND Gv,Ev",
-                "24 : AND AL,Ib", "25 : AND rAX,Iz",
-                "80 /4 : AND Eb,Ib : lock", "81 /4 : AND Ev,Iz : lock", "82 /4 : AND Eb,Ib : lock i64",
+                "20 /r : AND Eb,Gb : lock",
+                "21 /r : AND Ev,Gv : lock",
+                "22 /r : AND Gb,Eb",
+                "23 /r : AND Gv,Ev",
+                "24 : AND AL,Ib",
+                "25 : AND rAX,Iz",
+                "80 /4 : AND Eb,Ib : lock",
+                "81 /4 : AND Ev,Iz : lock",
+                "82 /4 : AND Eb,Ib : lock i64",
                 "83 /4 : AND Ev,sIb : lock"
             },
             undefined = "AF")
@@ -31,9 +37,15 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "08 /r : OR Eb,Gb : lock", "09 /r : OR Ev,Gv : lock", "0A /r : OR Gb,Eb", "0B /r : OR Gv,Ev",
-                "0C : OR AL,Ib", "0D : OR rAX,Iz",
-                "80 /1 : OR Eb,Ib : lock", "81 /1 : OR Ev,Iz : lock", "82 /1 : OR Eb,Ib : lock i64",
+                "08 /r : OR Eb,Gb : lock",
+                "09 /r : OR Ev,Gv : lock",
+                "0A /r : OR Gb,Eb",
+                "0B /r : OR Gv,Ev",
+                "0C : OR AL,Ib",
+                "0D : OR rAX,Iz",
+                "80 /1 : OR Eb,Ib : lock",
+                "81 /1 : OR Ev,Iz : lock",
+                "82 /1 : OR Eb,Ib : lock i64",
                 "83 /1 : OR Ev,sIb : lock"
             },
             undefined = "AF")
@@ -43,9 +55,15 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "30 /r : XOR Eb,Gb : lock", "31 /r : XOR Ev,Gv : lock", "32 /r : XOR Gb,Eb", "33 /r : XOR Gv,Ev",
-                "34 : XOR AL,Ib", "35 : XOR rAX,Iz",
-                "80 /6 : XOR Eb,Ib : lock", "81 /6 : XOR Ev,Iz : lock", "82 /6 : XOR Eb,Ib : lock i64",
+                "30 /r : XOR Eb,Gb : lock",
+                "31 /r : XOR Ev,Gv : lock",
+                "32 /r : XOR Gb,Eb",
+                "33 /r : XOR Gv,Ev",
+                "34 : XOR AL,Ib",
+                "35 : XOR rAX,Iz",
+                "80 /6 : XOR Eb,Ib : lock",
+                "81 /6 : XOR Ev,Iz : lock",
+                "82 /6 : XOR Eb,Ib : lock i64",
                 "83 /6 : XOR Ev,sIb : lock"
             },
             undefined = "AF")
@@ -56,7 +74,8 @@ public final class Logic {
     @Encoding(
             value = {
                 "84 /r : TEST Eb,Gb", "85 /r : TEST Ev,Gv", "A8 : TEST AL,Ib", "A9 : TEST rAX,Iz",
-                "F6 /0 : TEST Eb,Ib", "F7 /0 : TEST Ev,Iz", "F6 /1 : TEST Eb,Ib", "F7 /1 : TEST Ev,Iz"
+                "F6 /0 : TEST Eb,Ib", "F7 /0 : TEST Ev,Iz", "F6 /1 : TEST Eb,Ib",
+                        "F7 /1 : TEST Ev,Iz"
             },
             undefined = "AF")
     static void test(Cpu cpu, int size, long a, long b) {
@@ -68,7 +87,8 @@ public final class Logic {
         return ~a;
     }
 
-    // --- shifts --------------------------------------------------------------------------------------------
+    // --- shifts
+    // --------------------------------------------------------------------------------------------
 
     private static int count(int size, long b) {
         return (int) b & (size == 8 ? 63 : 31);
@@ -80,8 +100,10 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "C0 /4 : SHL Eb,Ib", "C1 /4 : SHL Ev,Ib", "D0 /4 : SHL Eb,1", "D1 /4 : SHL Ev,1", "D2 /4 : SHL Eb,CL",
-                "D3 /4 : SHL Ev,CL", "C0 /6 : SHL Eb,Ib", "C1 /6 : SHL Ev,Ib", "D0 /6 : SHL Eb,1", "D1 /6 : SHL Ev,1",
+                "C0 /4 : SHL Eb,Ib", "C1 /4 : SHL Ev,Ib", "D0 /4 : SHL Eb,1", "D1 /4 : SHL Ev,1",
+                        "D2 /4 : SHL Eb,CL",
+                "D3 /4 : SHL Ev,CL", "C0 /6 : SHL Eb,Ib", "C1 /6 : SHL Ev,Ib", "D0 /6 : SHL Eb,1",
+                        "D1 /6 : SHL Ev,1",
                 "D2 /6 : SHL Eb,CL", "D3 /6 : SHL Ev,CL"
             },
             undefined = "AF OF CF")
@@ -99,7 +121,11 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "C0 /5 : SHR Eb,Ib", "C1 /5 : SHR Ev,Ib", "D0 /5 : SHR Eb,1", "D1 /5 : SHR Ev,1", "D2 /5 : SHR Eb,CL",
+                "C0 /5 : SHR Eb,Ib",
+                "C1 /5 : SHR Ev,Ib",
+                "D0 /5 : SHR Eb,1",
+                "D1 /5 : SHR Ev,1",
+                "D2 /5 : SHR Eb,CL",
                 "D3 /5 : SHR Ev,CL"
             },
             undefined = "AF OF CF")
@@ -118,7 +144,11 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "C0 /7 : SAR Eb,Ib", "C1 /7 : SAR Ev,Ib", "D0 /7 : SAR Eb,1", "D1 /7 : SAR Ev,1", "D2 /7 : SAR Eb,CL",
+                "C0 /7 : SAR Eb,Ib",
+                "C1 /7 : SAR Ev,Ib",
+                "D0 /7 : SAR Eb,1",
+                "D1 /7 : SAR Ev,1",
+                "D2 /7 : SAR Eb,CL",
                 "D3 /7 : SAR Ev,CL"
             },
             undefined = "AF OF")
@@ -132,7 +162,8 @@ public final class Logic {
         return x >> n;
     }
 
-    // --- rotates ---------------------------------------------------------------------------------------------
+    // --- rotates
+    // ---------------------------------------------------------------------------------------------
 
     /** Rotates change only CF and OF. */
     private static void rotated(Cpu cpu, boolean cf, boolean of) {
@@ -141,7 +172,11 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "C0 /0 : ROL Eb,Ib", "C1 /0 : ROL Ev,Ib", "D0 /0 : ROL Eb,1", "D1 /0 : ROL Ev,1", "D2 /0 : ROL Eb,CL",
+                "C0 /0 : ROL Eb,Ib",
+                "C1 /0 : ROL Ev,Ib",
+                "D0 /0 : ROL Eb,1",
+                "D1 /0 : ROL Ev,1",
+                "D2 /0 : ROL Eb,CL",
                 "D3 /0 : ROL Ev,CL"
             },
             undefined = "OF")
@@ -161,7 +196,11 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "C0 /1 : ROR Eb,Ib", "C1 /1 : ROR Ev,Ib", "D0 /1 : ROR Eb,1", "D1 /1 : ROR Ev,1", "D2 /1 : ROR Eb,CL",
+                "C0 /1 : ROR Eb,Ib",
+                "C1 /1 : ROR Ev,Ib",
+                "D0 /1 : ROR Eb,1",
+                "D1 /1 : ROR Ev,1",
+                "D2 /1 : ROR Eb,CL",
                 "D3 /1 : ROR Ev,CL"
             },
             undefined = "OF")
@@ -181,7 +220,11 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "C0 /2 : RCL Eb,Ib", "C1 /2 : RCL Ev,Ib", "D0 /2 : RCL Eb,1", "D1 /2 : RCL Ev,1", "D2 /2 : RCL Eb,CL",
+                "C0 /2 : RCL Eb,Ib",
+                "C1 /2 : RCL Ev,Ib",
+                "D0 /2 : RCL Eb,1",
+                "D1 /2 : RCL Ev,1",
+                "D2 /2 : RCL Eb,CL",
                 "D3 /2 : RCL Ev,CL"
             },
             undefined = "OF")
@@ -204,7 +247,11 @@ public final class Logic {
 
     @Encoding(
             value = {
-                "C0 /3 : RCR Eb,Ib", "C1 /3 : RCR Ev,Ib", "D0 /3 : RCR Eb,1", "D1 /3 : RCR Ev,1", "D2 /3 : RCR Eb,CL",
+                "C0 /3 : RCR Eb,Ib",
+                "C1 /3 : RCR Ev,Ib",
+                "D0 /3 : RCR Eb,1",
+                "D1 /3 : RCR Ev,1",
+                "D2 /3 : RCR Eb,CL",
                 "D3 /3 : RCR Ev,CL"
             },
             undefined = "OF")
@@ -225,7 +272,9 @@ public final class Logic {
         return x;
     }
 
-    @Encoding(value = {"0F A4 /r : SHLD Ev,Gv,Ib", "0F A5 /r : SHLD Ev,Gv,CL"}, undefined = "AF OF CF SF ZF PF")
+    @Encoding(
+            value = {"0F A4 /r : SHLD Ev,Gv,Ib", "0F A5 /r : SHLD Ev,Gv,CL"},
+            undefined = "AF OF CF SF ZF PF")
     static long shld(Cpu cpu, int size, long a, long b, long c) {
         int n = count(size, c);
         if (n == 0) {
@@ -250,7 +299,9 @@ public final class Logic {
         return r;
     }
 
-    @Encoding(value = {"0F AC /r : SHRD Ev,Gv,Ib", "0F AD /r : SHRD Ev,Gv,CL"}, undefined = "AF OF CF SF ZF PF")
+    @Encoding(
+            value = {"0F AC /r : SHRD Ev,Gv,Ib", "0F AD /r : SHRD Ev,Gv,CL"},
+            undefined = "AF OF CF SF ZF PF")
     static long shrd(Cpu cpu, int size, long a, long b, long c) {
         int n = count(size, c);
         if (n == 0) {

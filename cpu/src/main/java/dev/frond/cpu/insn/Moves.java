@@ -99,7 +99,14 @@ public final class Moves {
         insn.writeG(cpu, size, old);
     }
 
-    @Encoding({"90 : NOP", "0F 1F /r : NOP Ev", "0F 0D /r : PREFETCHW Mb", "F3 0F 1E =FA : ENDBR64", "0F 1E /r : NOP Ev", "0F 18 /r : PREFETCH Ev"})
+    @Encoding({
+        "90 : NOP",
+        "0F 1F /r : NOP Ev",
+        "0F 0D /r : PREFETCHW Mb",
+        "F3 0F 1E =FA : ENDBR64",
+        "0F 1E /r : NOP Ev",
+        "0F 18 /r : PREFETCH Ev"
+    })
     static void nop(Cpu cpu, Insn insn) {
         // 90 with REX.B is XCHG R8,rAX.
         if (insn.form.map() == 0 && insn.opcodeRegister == 8) {
@@ -107,7 +114,15 @@ public final class Moves {
         }
     }
 
-    @Encoding({"91 : XCHG rAX,Zv", "92 : XCHG rAX,Zv", "93 : XCHG rAX,Zv", "94 : XCHG rAX,Zv", "95 : XCHG rAX,Zv", "96 : XCHG rAX,Zv", "97 : XCHG rAX,Zv"})
+    @Encoding({
+        "91 : XCHG rAX,Zv",
+        "92 : XCHG rAX,Zv",
+        "93 : XCHG rAX,Zv",
+        "94 : XCHG rAX,Zv",
+        "95 : XCHG rAX,Zv",
+        "96 : XCHG rAX,Zv",
+        "97 : XCHG rAX,Zv"
+    })
     static void xchgAccumulator(Cpu cpu, Insn insn) {
         long other = cpu.r[insn.opcodeRegister];
         cpu.setRegister(insn.opcodeRegister, insn.size, cpu.r[Cpu.RAX]);
@@ -122,7 +137,9 @@ public final class Moves {
     @Encoding("0F C8+r : BSWAP Zv")
     static long bswap(int size, long value) {
         // With 16-bit operands undefined; CPUs give 0.
-        return size == 8 ? Long.reverseBytes(value) : size == 4 ? Integer.reverseBytes((int) value) : 0;
+        return size == 8
+                ? Long.reverseBytes(value)
+                : size == 4 ? Integer.reverseBytes((int) value) : 0;
     }
 
     @Encoding("98 : CBW rAX")
@@ -141,9 +158,15 @@ public final class Moves {
         cpu.setRegister(Cpu.RAX, 1, cpu.load8(cpu.linear(insn.stringSegment, address, 1, false)));
     }
 
-    // --- the stack ---------------------------------------------------------------------------------------
+    // --- the stack
+    // ---------------------------------------------------------------------------------------
 
-    @Encoding({"50+r : PUSH Zv : d64", "FF /6 : PUSH Ev : d64", "68 : PUSH Iz : d64", "6A : PUSH sIb : d64"})
+    @Encoding({
+        "50+r : PUSH Zv : d64",
+        "FF /6 : PUSH Ev : d64",
+        "68 : PUSH Iz : d64",
+        "6A : PUSH sIb : d64"
+    })
     static void push(Cpu cpu, Insn insn) {
         int size = insn.size;
         cpu.push(
@@ -179,12 +202,24 @@ public final class Moves {
         cpu.push(insn.size, cpu.selector[seg]);
     }
 
-    @Encoding({"06 : PUSH ES : i64", "0E : PUSH CS : i64", "16 : PUSH SS : i64", "1E : PUSH DS : i64", "0F A0 : PUSH FS : d64", "0F A8 : PUSH GS : d64"})
+    @Encoding({
+        "06 : PUSH ES : i64",
+        "0E : PUSH CS : i64",
+        "16 : PUSH SS : i64",
+        "1E : PUSH DS : i64",
+        "0F A0 : PUSH FS : d64",
+        "0F A8 : PUSH GS : d64"
+    })
     static void pushSegment(Cpu cpu, Insn insn) {
         pushSegment(cpu, insn, insn.opcode >>> 3 & 7);
     }
 
-    @Encoding({"07 : POP ES : i64", "1F : POP DS : i64", "0F A1 : POP FS : d64", "0F A9 : POP GS : d64"})
+    @Encoding({
+        "07 : POP ES : i64",
+        "1F : POP DS : i64",
+        "0F A1 : POP FS : d64",
+        "0F A9 : POP GS : d64"
+    })
     static void popSegment(Cpu cpu, Insn insn) {
         int selector = (int) cpu.peek(insn.size, 0) & 0xFFFF;
         cpu.segments.load(insn.opcode >>> 3 & 7, selector);
@@ -268,8 +303,7 @@ public final class Moves {
             long frame = cpu.r[Cpu.RSP];
             for (int i = 1; i < level; i++) {
                 long at = oldRbp - (long) i * size;
-                long linear =
-                        cpu.is64() ? at : cpu.linear(Seg.SS, at & cpu.stackMask, size, false);
+                long linear = cpu.is64() ? at : cpu.linear(Seg.SS, at & cpu.stackMask, size, false);
                 cpu.push(size, cpu.load(linear, size));
             }
             if (level > 0) {
@@ -296,7 +330,8 @@ public final class Moves {
         cpu.setRegister(Cpu.RBP, size, value);
     }
 
-    // --- segment registers -----------------------------------------------------------------------------------
+    // --- segment registers
+    // -----------------------------------------------------------------------------------
 
     @Encoding("8C /r : MOV Ev,Sw")
     static void movFromSegment(Cpu cpu, Insn insn) {
@@ -353,7 +388,8 @@ public final class Moves {
         loadFar(cpu, insn, Seg.SS);
     }
 
-    // --- control registers -------------------------------------------------------------------------------------
+    // --- control registers
+    // -------------------------------------------------------------------------------------
 
     private static int controlSize(Cpu cpu) {
         return cpu.is64() ? 8 : 4;

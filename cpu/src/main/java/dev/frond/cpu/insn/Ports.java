@@ -18,7 +18,8 @@ public final class Ports {
             return;
         }
         // Only a 32-bit or 64-bit TSS has a bitmap.
-        if ((cpu.segAttributes[Seg.TR] & 8) == 0 || Integer.compareUnsigned(cpu.segLimit[Seg.TR], 103) < 0) {
+        if ((cpu.segAttributes[Seg.TR] & 8) == 0
+                || Integer.compareUnsigned(cpu.segLimit[Seg.TR], 103) < 0) {
             throw cpu.gp();
         }
         long tss = cpu.segBase[Seg.TR];

@@ -40,7 +40,8 @@ public final class StateInsns {
         }
     }
 
-    // --- FXSAVE ------------------------------------------------------------------------------------------
+    // --- FXSAVE
+    // ------------------------------------------------------------------------------------------
 
     private static long fxArea(Cpu cpu, Insn insn, boolean write) {
         cpu.requireFxsave();
@@ -75,7 +76,8 @@ public final class StateInsns {
         FxImage.loadXmm(cpu, registers(cpu), cpu.image);
     }
 
-    // --- XSAVE -------------------------------------------------------------------------------------------
+    // --- XSAVE
+    // -------------------------------------------------------------------------------------------
 
     /** Components of extended state (SDM Vol. 1, 13.1). */
     private static final long X87 = 1;
@@ -159,7 +161,9 @@ public final class StateInsns {
         long at = xArea(cpu, insn, components, false);
         long present = cpu.load64(at + XSTATE_BV);
         // The compacted format, XCOMP_BV bit 63, is not offered.
-        if ((present & ~cpu.xcr0) != 0 || cpu.load64(at + XCOMP_BV) != 0 || cpu.load64(at + XCOMP_BV + 8) != 0) {
+        if ((present & ~cpu.xcr0) != 0
+                || cpu.load64(at + XCOMP_BV) != 0
+                || cpu.load64(at + XCOMP_BV + 8) != 0) {
             throw cpu.gp();
         }
         byte[] image = cpu.image;

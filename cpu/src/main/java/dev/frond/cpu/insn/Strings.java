@@ -10,8 +10,8 @@ import dev.frond.cpu.decode.Encoding;
 import dev.frond.cpu.decode.Insn;
 
 /**
- * String instructions with their repeat prefixes. After each element the registers are such that the
- * instruction can be interrupted or can fault, and be executed again.
+ * String instructions with their repeat prefixes. After each element the registers are such that
+ * the instruction can be interrupted or can fault, and be executed again.
  */
 public final class Strings {
     private Strings() {}
@@ -57,7 +57,8 @@ public final class Strings {
     }
 
     private static long destination(Cpu cpu, Insn insn, int size, boolean write) {
-        return cpu.linear(cpu.is64() ? Seg.FLAT : Seg.ES, cpu.r[Cpu.RDI] & insn.addressMask(), size, write);
+        return cpu.linear(
+                cpu.is64() ? Seg.FLAT : Seg.ES, cpu.r[Cpu.RDI] & insn.addressMask(), size, write);
     }
 
     private static void advance(Cpu cpu, Insn insn, int register, int size) {
@@ -181,7 +182,8 @@ public final class Strings {
         return true;
     }
 
-    // --- ports ---------------------------------------------------------------------------------------------
+    // --- ports
+    // ---------------------------------------------------------------------------------------------
 
     @Encoding({"6C : INSB Yb,DX : end", "6D : INS Yz,DX : end"})
     static void ins(Cpu cpu, Insn insn) {

@@ -13,6 +13,7 @@ import dev.frond.cpu.decode.Encoding;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
+
 import java.security.SecureRandom;
 
 /** System instructions: tables, control, identification, caches, time. */
@@ -21,7 +22,8 @@ public final class SystemInsns {
 
     private SystemInsns() {}
 
-    // --- descriptor tables -----------------------------------------------------------------------------
+    // --- descriptor tables
+    // -----------------------------------------------------------------------------
 
     private static void storeTable(Cpu cpu, Insn insn, int limit, long base) {
         int bytes = cpu.is64() ? 8 : 4;
@@ -107,7 +109,8 @@ public final class SystemInsns {
         long high = 0;
         if (cpu.longMode()) {
             high = cpu.mmu.loadSystem(cpu.segments.descriptorAddress(selector) + 8, 8);
-            if ((high >>> 40 & 0x1F) != 0 || (high << 48 >> 16 | Segments.base(raw)) >> 47 != (int) high << 16 >> 31) {
+            if ((high >>> 40 & 0x1F) != 0
+                    || (high << 48 >> 16 | Segments.base(raw)) >> 47 != (int) high << 16 >> 31) {
                 throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
             }
         }
@@ -142,7 +145,8 @@ public final class SystemInsns {
         cpu.mmu.storeSystem(cpu.segments.descriptorAddress(selector) + 5, 1, raw >>> 40 | 2);
     }
 
-    // --- descriptors looked at ------------------------------------------------------------------------------
+    // --- descriptors looked at
+    // ------------------------------------------------------------------------------
 
     /** The descriptor that LAR, LSL, VERR and VERW may see, or -1. */
     private static long visible(Cpu cpu, int selector, int systemTypes) {
@@ -160,7 +164,9 @@ public final class SystemInsns {
             return -1;
         }
         boolean conforming =
-                codeOrData && (attributes & (Seg.CODE | Seg.CONFORMING)) == (Seg.CODE | Seg.CONFORMING);
+                codeOrData
+                        && (attributes & (Seg.CODE | Seg.CONFORMING))
+                                == (Seg.CODE | Seg.CONFORMING);
         if (!conforming && Segments.dpl(attributes) < Math.max(cpu.cpl, selector & 3)) {
             return -1;
         }
@@ -185,7 +191,10 @@ public final class SystemInsns {
     @Encoding("0F 03 /r : LSL Gv,Ew")
     static void lsl(Cpu cpu, Insn insn) {
         requireSelectors(cpu);
-        int types = cpu.longMode() ? 1 << 2 | 1 << 9 | 1 << 11 : 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 11;
+        int types =
+                cpu.longMode()
+                        ? 1 << 2 | 1 << 9 | 1 << 11
+                        : 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 11;
         long raw = visible(cpu, (int) insn.readE(cpu, 2) & 0xFFFF, types);
         if (raw != -1) {
             insn.writeG(cpu, insn.size, Segments.limit(raw) & 0xFFFF_FFFFL);
@@ -205,7 +214,10 @@ public final class SystemInsns {
     static void verw(Cpu cpu, Insn insn) {
         requireSelectors(cpu);
         long raw = visible(cpu, (int) insn.readE(cpu, 2) & 0xFFFF, 0);
-        setZf(cpu, raw != -1 && (Segments.attributes(raw) & (Seg.CODE | Seg.WRITABLE)) == Seg.WRITABLE);
+        setZf(
+                cpu,
+                raw != -1
+                        && (Segments.attributes(raw) & (Seg.CODE | Seg.WRITABLE)) == Seg.WRITABLE);
     }
 
     @Encoding("63 /r : ARPL Ew,Gw : i64")
@@ -220,7 +232,8 @@ public final class SystemInsns {
         setZf(cpu, less);
     }
 
-    // --- control ------------------------------------------------------------------------------------------------
+    // --- control
+    // ------------------------------------------------------------------------------------------------
 
     @Encoding("0F 01 /4 : SMSW Ev")
     static void smsw(Cpu cpu, Insn insn) {
@@ -267,13 +280,21 @@ public final class SystemInsns {
         // There are no caches that could differ from memory.
     }
 
-    @Encoding({"0F AE /7 mem : CLFLUSH Mb : +CLFSH", "66 0F AE /7 mem : CLFLUSHOPT Mb : +CLFLUSHOPT", "66 0F AE /6 mem : CLWB Mb : +CLWB"})
+    @Encoding({
+        "0F AE /7 mem : CLFLUSH Mb : +CLFSH",
+        "66 0F AE /7 mem : CLFLUSHOPT Mb : +CLFLUSHOPT",
+        "66 0F AE /6 mem : CLWB Mb : +CLWB"
+    })
     static void clflush(Cpu cpu, Insn insn) {
         long value = cpu.load8(insn.linear(cpu, 1, false));
         assert value <= 0xFF;
     }
 
-    @Encoding({"NP 0F AE /5 reg : LFENCE : +SSE2", "NP 0F AE /6 reg : MFENCE : +SSE2", "NP 0F AE /7 reg : SFENCE : +SSE"})
+    @Encoding({
+        "NP 0F AE /5 reg : LFENCE : +SSE2",
+        "NP 0F AE /6 reg : MFENCE : +SSE2",
+        "NP 0F AE /7 reg : SFENCE : +SSE"
+    })
     static void fence(Cpu cpu, Insn insn) {
         java.lang.invoke.VarHandle.fullFence();
     }
@@ -332,7 +353,9 @@ public final class SystemInsns {
         int ecx = answer.ecx();
         if (leaf == 1 && (cpu.cr4 & ControlRegisters.OSXSAVE) != 0) {
             ecx |= 1 << 27;
-        } else if (leaf == 0xD && cpu.cpuid.has(CpuFeature.XSAVE) && (subleaf == 0 || subleaf == 1)) {
+        } else if (leaf == 0xD
+                && cpu.cpuid.has(CpuFeature.XSAVE)
+                && (subleaf == 0 || subleaf == 1)) {
             ebx = Cpuid.xsaveSize(cpu.xcr0);
         }
         cpu.r[Cpu.RAX] = answer.eax() & 0xFFFF_FFFFL;
@@ -391,13 +414,19 @@ public final class SystemInsns {
         }
     }
 
-    @Encoding({"F3 0F AE /0 reg : RDFSBASE Ry : o64 +FSGSBASE", "F3 0F AE /1 reg : RDGSBASE Ry : o64 +FSGSBASE"})
+    @Encoding({
+        "F3 0F AE /0 reg : RDFSBASE Ry : o64 +FSGSBASE",
+        "F3 0F AE /1 reg : RDGSBASE Ry : o64 +FSGSBASE"
+    })
     static void rdBase(Cpu cpu, Insn insn) {
         requireFsGsBase(cpu);
         cpu.setRegister(insn.rm, insn.size, cpu.segBase[(insn.modRm & 8) == 0 ? Seg.FS : Seg.GS]);
     }
 
-    @Encoding({"F3 0F AE /2 reg : WRFSBASE Ry : o64 +FSGSBASE", "F3 0F AE /3 reg : WRGSBASE Ry : o64 +FSGSBASE"})
+    @Encoding({
+        "F3 0F AE /2 reg : WRFSBASE Ry : o64 +FSGSBASE",
+        "F3 0F AE /3 reg : WRGSBASE Ry : o64 +FSGSBASE"
+    })
     static void wrBase(Cpu cpu, Insn insn) {
         requireFsGsBase(cpu);
         long base = Width.zx(insn.size, cpu.r[insn.rm]);

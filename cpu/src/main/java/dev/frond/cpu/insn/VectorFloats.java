@@ -19,7 +19,8 @@ public final class VectorFloats {
         return low & LOW | (long) high << 32;
     }
 
-    // --- addition, subtraction ---------------------------------------------------------------------------
+    // --- addition, subtraction
+    // ---------------------------------------------------------------------------
 
     @Encoding("NP 0F 58 /r : ADDPS Vps,Wps : +SSE")
     static long addps(FpContext c, long a, long b) {
@@ -83,7 +84,8 @@ public final class VectorFloats {
         v[d + 1] = SseMath.addsd(c, v[a + 1], v[b + 1]);
     }
 
-    // --- multiplication, division, roots ---------------------------------------------------------------------
+    // --- multiplication, division, roots
+    // ---------------------------------------------------------------------
 
     @Encoding("NP 0F 59 /r : MULPS Vps,Wps : +SSE")
     static long mulps(FpContext c, long a, long b) {
@@ -164,7 +166,8 @@ public final class VectorFloats {
         v[d + 1] = product * (imm >>> 1 & 1);
     }
 
-    // --- comparison --------------------------------------------------------------------------------------------
+    // --- comparison
+    // --------------------------------------------------------------------------------------------
 
     @Encoding("NP 0F 5D /r : MINPS Vps,Wps : +SSE")
     static long minps(FpContext c, long a, long b) {
@@ -238,7 +241,8 @@ public final class VectorFloats {
         setFlags(cpu, c, SseMath.comisd(c, a, b));
     }
 
-    // --- conversion --------------------------------------------------------------------------------------------
+    // --- conversion
+    // --------------------------------------------------------------------------------------------
 
     @Encoding("F2 0F 2A /r : CVTSI2SD Vsd,Ey : +SSE2")
     static long cvtsi2sd(FpContext c, int size, long b) {
@@ -331,7 +335,10 @@ public final class VectorFloats {
     }
 
     // With an operand in memory no MMX register is used, and the x87 unit left alone.
-    @Encoding({"66 0F 2A /r reg : CVTPI2PD Vpd,Nq : +SSE2", "66 0F 2A /r mem : CVTPI2PD Vpd,Wq : +SSE2"})
+    @Encoding({
+        "66 0F 2A /r reg : CVTPI2PD Vpd,Nq : +SSE2",
+        "66 0F 2A /r mem : CVTPI2PD Vpd,Wq : +SSE2"
+    })
     static void cvtpi2pd(long[] v, int d, long b) {
         cvtdq2pd(v, d, b);
     }
@@ -346,7 +353,8 @@ public final class VectorFloats {
         return SseConvert.cvttps2dq(c, b);
     }
 
-    // --- rounding to integers ----------------------------------------------------------------------------------
+    // --- rounding to integers
+    // ----------------------------------------------------------------------------------
 
     @Encoding("66 0F 3A 08 /r : ROUNDPS Vps,Wps,Ib : +SSE4_1")
     static long roundps(FpContext c, long b, int imm) {
@@ -354,7 +362,10 @@ public final class VectorFloats {
         return pair(low, SseConvert.roundss(c, (int) (b >>> 32), imm));
     }
 
-    @Encoding({"66 0F 3A 09 /r : ROUNDPD Vpd,Wpd,Ib : +SSE4_1", "66 0F 3A 0B /r : ROUNDSD Vsd,Wsd,Ib : +SSE4_1"})
+    @Encoding({
+        "66 0F 3A 09 /r : ROUNDPD Vpd,Wpd,Ib : +SSE4_1",
+        "66 0F 3A 0B /r : ROUNDSD Vsd,Wsd,Ib : +SSE4_1"
+    })
     static long roundsd(FpContext c, long b, int imm) {
         return SseConvert.roundsd(c, b, imm);
     }

@@ -6,8 +6,8 @@ package dev.frond.cpu.insn;
 import dev.frond.cpu.decode.Encoding;
 
 /**
- * Integer arithmetic, comparisons, logic and shifts on packed elements; a meaning does 64 bits of them. What
- * is not multiplied is done in all elements at once within the long.
+ * Integer arithmetic, comparisons, logic and shifts on packed elements; a meaning does 64 bits of
+ * them. What is not multiplied is done in all elements at once within the long.
  */
 public final class VectorIntegers {
     /** The sign bits of bytes, words and doublewords. */
@@ -19,7 +19,8 @@ public final class VectorIntegers {
 
     private VectorIntegers() {}
 
-    // --- elements within a long; "signs" tells their width -----------------------------------------------
+    // --- elements within a long; "signs" tells their width
+    // -----------------------------------------------
 
     private static long sum(long a, long b, long signs) {
         return (a & ~signs) + (b & ~signs) ^ (a ^ b) & signs;
@@ -68,7 +69,10 @@ public final class VectorIntegers {
         return saturated(s, a, (a ^ b) & (a ^ s), signs);
     }
 
-    /** {@code value}, or where {@code overflow} has the sign bit the extreme on the side of {@code a}. */
+    /**
+     * {@code value}, or where {@code overflow} has the sign bit the extreme on the side of {@code
+     * a}.
+     */
     private static long saturated(long value, long a, long overflow, long signs) {
         long extreme = ~signs + ((a & signs) >>> shift(signs));
         return select(spread(overflow, signs), extreme, value);
@@ -84,7 +88,8 @@ public final class VectorIntegers {
         return s & ~spread(~a & b | (~a | b) & s, signs);
     }
 
-    // --- addition and subtraction ------------------------------------------------------------------------
+    // --- addition and subtraction
+    // ------------------------------------------------------------------------
 
     @Encoding({"NP 0F FC /r : PADDB Pq,Qq : +MMX", "66 0F FC /r : PADDB Vx,Wx : +SSE2"})
     static long paddb(long a, long b) {
@@ -212,11 +217,15 @@ public final class VectorIntegers {
         return signed(a, b, D) & ~equal(b, 0, D);
     }
 
-    // --- neighbours ----------------------------------------------------------------------------------------
+    // --- neighbours
+    // ----------------------------------------------------------------------------------------
 
     /** The even-numbered words of a, then of b. */
     private static long evenWords(long a, long b) {
-        return a & 0xFFFF | a >>> 16 & 0xFFFF_0000L | (b & 0xFFFF) << 32 | b << 16 & 0xFFFF_0000_0000_0000L;
+        return a & 0xFFFF
+                | a >>> 16 & 0xFFFF_0000L
+                | (b & 0xFFFF) << 32
+                | b << 16 & 0xFFFF_0000_0000_0000L;
     }
 
     private static long oddWords(long a, long b) {
@@ -231,37 +240,56 @@ public final class VectorIntegers {
         return a >>> 32 | b & ~LOW;
     }
 
-    @Encoding({"NP 0F 38 01 /r : PHADDW Pq,Qq : +SSSE3", "66 0F 38 01 /r : PHADDW Vx,Wx : +SSSE3 across"})
+    @Encoding({
+        "NP 0F 38 01 /r : PHADDW Pq,Qq : +SSSE3",
+        "66 0F 38 01 /r : PHADDW Vx,Wx : +SSSE3 across"
+    })
     static long phaddw(long a, long b) {
         return sum(evenWords(a, b), oddWords(a, b), W);
     }
 
-    @Encoding({"NP 0F 38 02 /r : PHADDD Pq,Qq : +SSSE3", "66 0F 38 02 /r : PHADDD Vx,Wx : +SSSE3 across"})
+    @Encoding({
+        "NP 0F 38 02 /r : PHADDD Pq,Qq : +SSSE3",
+        "66 0F 38 02 /r : PHADDD Vx,Wx : +SSSE3 across"
+    })
     static long phaddd(long a, long b) {
         return sum(evenDoublewords(a, b), oddDoublewords(a, b), D);
     }
 
-    @Encoding({"NP 0F 38 03 /r : PHADDSW Pq,Qq : +SSSE3", "66 0F 38 03 /r : PHADDSW Vx,Wx : +SSSE3 across"})
+    @Encoding({
+        "NP 0F 38 03 /r : PHADDSW Pq,Qq : +SSSE3",
+        "66 0F 38 03 /r : PHADDSW Vx,Wx : +SSSE3 across"
+    })
     static long phaddsw(long a, long b) {
         return sumSigned(evenWords(a, b), oddWords(a, b), W);
     }
 
-    @Encoding({"NP 0F 38 05 /r : PHSUBW Pq,Qq : +SSSE3", "66 0F 38 05 /r : PHSUBW Vx,Wx : +SSSE3 across"})
+    @Encoding({
+        "NP 0F 38 05 /r : PHSUBW Pq,Qq : +SSSE3",
+        "66 0F 38 05 /r : PHSUBW Vx,Wx : +SSSE3 across"
+    })
     static long phsubw(long a, long b) {
         return difference(evenWords(a, b), oddWords(a, b), W);
     }
 
-    @Encoding({"NP 0F 38 06 /r : PHSUBD Pq,Qq : +SSSE3", "66 0F 38 06 /r : PHSUBD Vx,Wx : +SSSE3 across"})
+    @Encoding({
+        "NP 0F 38 06 /r : PHSUBD Pq,Qq : +SSSE3",
+        "66 0F 38 06 /r : PHSUBD Vx,Wx : +SSSE3 across"
+    })
     static long phsubd(long a, long b) {
         return difference(evenDoublewords(a, b), oddDoublewords(a, b), D);
     }
 
-    @Encoding({"NP 0F 38 07 /r : PHSUBSW Pq,Qq : +SSSE3", "66 0F 38 07 /r : PHSUBSW Vx,Wx : +SSSE3 across"})
+    @Encoding({
+        "NP 0F 38 07 /r : PHSUBSW Pq,Qq : +SSSE3",
+        "66 0F 38 07 /r : PHSUBSW Vx,Wx : +SSSE3 across"
+    })
     static long phsubsw(long a, long b) {
         return differenceSigned(evenWords(a, b), oddWords(a, b), W);
     }
 
-    // --- comparison ----------------------------------------------------------------------------------------
+    // --- comparison
+    // ----------------------------------------------------------------------------------------
 
     @Encoding({"NP 0F 74 /r : PCMPEQB Pq,Qq : +MMX", "66 0F 74 /r : PCMPEQB Vx,Wx : +SSE2"})
     static long pcmpeqb(long a, long b) {
@@ -378,7 +406,8 @@ public final class VectorIntegers {
         v[d + 1] = 0;
     }
 
-    // --- multiplication ------------------------------------------------------------------------------------
+    // --- multiplication
+    // ------------------------------------------------------------------------------------
 
     private static int signedWord(long a, int i) {
         return (short) (a >>> 16 * i);
@@ -395,7 +424,10 @@ public final class VectorIntegers {
     @Encoding({"NP 0F D5 /r : PMULLW Pq,Qq : +MMX", "66 0F D5 /r : PMULLW Vx,Wx : +SSE2"})
     static long pmullw(long a, long b) {
         return words(
-                word(a, 0) * word(b, 0), word(a, 1) * word(b, 1), word(a, 2) * word(b, 2), word(a, 3) * word(b, 3));
+                word(a, 0) * word(b, 0),
+                word(a, 1) * word(b, 1),
+                word(a, 2) * word(b, 2),
+                word(a, 3) * word(b, 3));
     }
 
     @Encoding({"NP 0F E5 /r : PMULHW Pq,Qq : +MMX", "66 0F E5 /r : PMULHW Vx,Wx : +SSE2"})
@@ -416,7 +448,10 @@ public final class VectorIntegers {
                 word(a, 3) * word(b, 3) >>> 16);
     }
 
-    @Encoding({"NP 0F 38 0B /r : PMULHRSW Pq,Qq : +SSSE3", "66 0F 38 0B /r : PMULHRSW Vx,Wx : +SSSE3"})
+    @Encoding({
+        "NP 0F 38 0B /r : PMULHRSW Pq,Qq : +SSSE3",
+        "66 0F 38 0B /r : PMULHRSW Vx,Wx : +SSSE3"
+    })
     static long pmulhrsw(long a, long b) {
         return words(rounded(a, b, 0), rounded(a, b, 1), rounded(a, b, 2), rounded(a, b, 3));
     }
@@ -432,9 +467,16 @@ public final class VectorIntegers {
         return low & LOW | (long) high << 32;
     }
 
-    @Encoding({"NP 0F 38 04 /r : PMADDUBSW Pq,Qq : +SSSE3", "66 0F 38 04 /r : PMADDUBSW Vx,Wx : +SSSE3"})
+    @Encoding({
+        "NP 0F 38 04 /r : PMADDUBSW Pq,Qq : +SSSE3",
+        "66 0F 38 04 /r : PMADDUBSW Vx,Wx : +SSSE3"
+    })
     static long pmaddubsw(long a, long b) {
-        return words(products(a, b), products(a >>> 16, b >>> 16), products(a >>> 32, b >>> 32), products(a >>> 48, b >>> 48));
+        return words(
+                products(a, b),
+                products(a >>> 16, b >>> 16),
+                products(a >>> 32, b >>> 32),
+                products(a >>> 48, b >>> 48));
     }
 
     private static int products(long a, long b) {
@@ -460,7 +502,8 @@ public final class VectorIntegers {
     @Encoding({"NP 0F F6 /r : PSADBW Pq,Qq : +SSE", "66 0F F6 /r : PSADBW Vx,Wx : +SSE2"})
     static long psadbw(long a, long b) {
         long distances = differenceUnsigned(a, b, B) | differenceUnsigned(b, a, B);
-        long pairs = (distances & 0x00FF_00FF_00FF_00FFL) + (distances >>> 8 & 0x00FF_00FF_00FF_00FFL);
+        long pairs =
+                (distances & 0x00FF_00FF_00FF_00FFL) + (distances >>> 8 & 0x00FF_00FF_00FF_00FFL);
         return pairs * 0x0001_0001_0001_0001L >>> 48;
     }
 
@@ -484,7 +527,8 @@ public final class VectorIntegers {
         return psadbw((int) VectorShuffles.extractBytes(low, high, at) & LOW, block & LOW);
     }
 
-    // --- logic -----------------------------------------------------------------------------------------------
+    // --- logic
+    // -----------------------------------------------------------------------------------------------
 
     @Encoding({
         "NP 0F DB /r : PAND Pq,Qq : +MMX", "66 0F DB /r : PAND Vx,Wx : +SSE2",
@@ -525,7 +569,8 @@ public final class VectorIntegers {
         cpu.setStatusFlags((zero ? dev.frond.cpu.Cpu.ZF : 0) | (carry ? dev.frond.cpu.Cpu.CF : 0));
     }
 
-    // --- shifts ------------------------------------------------------------------------------------------------
+    // --- shifts
+    // ------------------------------------------------------------------------------------------------
 
     private static final long EACH_WORD = 0x0001_0001_0001_0001L;
     private static final long EACH_DOUBLEWORD = 0x0000_0001_0000_0001L;
@@ -603,7 +648,10 @@ public final class VectorIntegers {
         long high = v[a + 1];
         int n = Math.min(bytes, 16);
         v[d] = VectorShuffles.extractBytes(0, low, 8 - Math.min(n, 8));
-        v[d + 1] = n < 8 ? VectorShuffles.extractBytes(low, high, 8 - n) : VectorShuffles.extractBytes(0, low, 16 - n);
+        v[d + 1] =
+                n < 8
+                        ? VectorShuffles.extractBytes(low, high, 8 - n)
+                        : VectorShuffles.extractBytes(0, low, 16 - n);
     }
 
     @Encoding("66 0F 73 /3 reg : PSRLDQ Ux,Ib : +SSE2")

@@ -14,25 +14,45 @@ public final class VectorMoves {
     private VectorMoves() {}
 
     @Encoding({
-        "NP 0F 28 /r : MOVAPS Vps,Wps : +SSE", "66 0F 28 /r : MOVAPD Vpd,Wpd : +SSE2",
-        "NP 0F 29 /r : MOVAPS Wps,Vps : +SSE", "66 0F 29 /r : MOVAPD Wpd,Vpd : +SSE2",
-        "66 0F 6F /r : MOVDQA Vx,Wx : +SSE2", "66 0F 7F /r : MOVDQA Wx,Vx : +SSE2",
-        "NP 0F 10 /r : MOVUPS Vps,Wps : +SSE unaligned", "66 0F 10 /r : MOVUPD Vpd,Wpd : +SSE2 unaligned",
-        "NP 0F 11 /r : MOVUPS Wps,Vps : +SSE unaligned", "66 0F 11 /r : MOVUPD Wpd,Vpd : +SSE2 unaligned",
-        "F3 0F 6F /r : MOVDQU Vx,Wx : +SSE2 unaligned", "F3 0F 7F /r : MOVDQU Wx,Vx : +SSE2 unaligned",
+        "NP 0F 28 /r : MOVAPS Vps,Wps : +SSE",
+        "66 0F 28 /r : MOVAPD Vpd,Wpd : +SSE2",
+        "NP 0F 29 /r : MOVAPS Wps,Vps : +SSE",
+        "66 0F 29 /r : MOVAPD Wpd,Vpd : +SSE2",
+        "66 0F 6F /r : MOVDQA Vx,Wx : +SSE2",
+        "66 0F 7F /r : MOVDQA Wx,Vx : +SSE2",
+        "NP 0F 10 /r : MOVUPS Vps,Wps : +SSE unaligned",
+        "66 0F 10 /r : MOVUPD Vpd,Wpd : +SSE2 unaligned",
+        "NP 0F 11 /r : MOVUPS Wps,Vps : +SSE unaligned",
+        "66 0F 11 /r : MOVUPD Wpd,Vpd : +SSE2 unaligned",
+        "F3 0F 6F /r : MOVDQU Vx,Wx : +SSE2 unaligned",
+        "F3 0F 7F /r : MOVDQU Wx,Vx : +SSE2 unaligned",
         "F2 0F F0 /r mem : LDDQU Vx,Wx : +SSE3 unaligned",
-        "NP 0F 2B /r mem : MOVNTPS Wps,Vps : +SSE", "66 0F 2B /r mem : MOVNTPD Wpd,Vpd : +SSE2",
-        "66 0F E7 /r mem : MOVNTDQ Wx,Vx : +SSE2", "66 0F 38 2A /r mem : MOVNTDQA Vx,Wx : +SSE4_1",
-        "NP 0F 6F /r : MOVQ Pq,Qq : +MMX", "NP 0F 7F /r : MOVQ Qq,Pq : +MMX", "NP 0F E7 /r mem : MOVNTQ Qq,Pq : +SSE",
-        "NP 0F 6E /r : MOVD Py,Ey : +MMX", "NP 0F 7E /r : MOVD Ey,Py : +MMX",
-        "66 0F 6E /r : MOVD Vy,Ey : +SSE2", "66 0F 7E /r : MOVD Ey,Vy : +SSE2",
-        "F3 0F 7E /r : MOVQ Vq,Wq : +SSE2", "66 0F D6 /r : MOVQ Wq,Vq : +SSE2",
-        "F3 0F D6 /r reg : MOVQ2DQ Vq,Nq : +SSE2", "F2 0F D6 /r reg : MOVDQ2Q Pq,Uq : +SSE2",
+        "NP 0F 2B /r mem : MOVNTPS Wps,Vps : +SSE",
+        "66 0F 2B /r mem : MOVNTPD Wpd,Vpd : +SSE2",
+        "66 0F E7 /r mem : MOVNTDQ Wx,Vx : +SSE2",
+        "66 0F 38 2A /r mem : MOVNTDQA Vx,Wx : +SSE4_1",
+        "NP 0F 6F /r : MOVQ Pq,Qq : +MMX",
+        "NP 0F 7F /r : MOVQ Qq,Pq : +MMX",
+        "NP 0F E7 /r mem : MOVNTQ Qq,Pq : +SSE",
+        "NP 0F 6E /r : MOVD Py,Ey : +MMX",
+        "NP 0F 7E /r : MOVD Ey,Py : +MMX",
+        "66 0F 6E /r : MOVD Vy,Ey : +SSE2",
+        "66 0F 7E /r : MOVD Ey,Vy : +SSE2",
+        "F3 0F 7E /r : MOVQ Vq,Wq : +SSE2",
+        "66 0F D6 /r : MOVQ Wq,Vq : +SSE2",
+        "F3 0F D6 /r reg : MOVQ2DQ Vq,Nq : +SSE2",
+        "F2 0F D6 /r reg : MOVDQ2Q Pq,Uq : +SSE2",
         // Scalars from memory clear the rest of the register, scalars from registers do not.
-        "F3 0F 10 /r reg : MOVSS Vss,Wss : +SSE", "F3 0F 10 /r mem : MOVSS Vd,Wd : +SSE", "F3 0F 11 /r : MOVSS Wss,Vss : +SSE",
-        "F2 0F 10 /r reg : MOVSD Vsd,Wsd : +SSE2", "F2 0F 10 /r mem : MOVSD Vq,Wq : +SSE2", "F2 0F 11 /r : MOVSD Wsd,Vsd : +SSE2",
-        "NP 0F 12 /r mem : MOVLPS Vsd,Wsd : +SSE", "66 0F 12 /r mem : MOVLPD Vsd,Wsd : +SSE2",
-        "NP 0F 13 /r mem : MOVLPS Wsd,Vsd : +SSE", "66 0F 13 /r mem : MOVLPD Wsd,Vsd : +SSE2"
+        "F3 0F 10 /r reg : MOVSS Vss,Wss : +SSE",
+        "F3 0F 10 /r mem : MOVSS Vd,Wd : +SSE",
+        "F3 0F 11 /r : MOVSS Wss,Vss : +SSE",
+        "F2 0F 10 /r reg : MOVSD Vsd,Wsd : +SSE2",
+        "F2 0F 10 /r mem : MOVSD Vq,Wq : +SSE2",
+        "F2 0F 11 /r : MOVSD Wsd,Vsd : +SSE2",
+        "NP 0F 12 /r mem : MOVLPS Vsd,Wsd : +SSE",
+        "66 0F 12 /r mem : MOVLPD Vsd,Wsd : +SSE2",
+        "NP 0F 13 /r mem : MOVLPS Wsd,Vsd : +SSE",
+        "66 0F 13 /r mem : MOVLPD Wsd,Vsd : +SSE2"
     })
     static long mov(long source) {
         return source;
@@ -45,7 +65,8 @@ public final class VectorMoves {
     }
 
     @Encoding({
-        "NP 0F 16 /r reg : MOVLHPS Vps,Uq : +SSE", "NP 0F 16 /r mem : MOVHPS Vps,Wq : +SSE",
+        "NP 0F 16 /r reg : MOVLHPS Vps,Uq : +SSE",
+        "NP 0F 16 /r mem : MOVHPS Vps,Wq : +SSE",
         "66 0F 16 /r mem : MOVHPD Vpd,Wq : +SSE2"
     })
     static void movhps(long[] v, int d, int a, long b) {
@@ -74,7 +95,8 @@ public final class VectorMoves {
         return a & ~LOW | a >>> 32;
     }
 
-    // --- signs to general registers --------------------------------------------------------------------
+    // --- signs to general registers
+    // --------------------------------------------------------------------
 
     @Encoding("NP 0F 50 /r reg : MOVMSKPS Gd,Ups : +SSE")
     static long movmskps(long[] v, int a) {
@@ -97,7 +119,8 @@ public final class VectorMoves {
         return pmovmskb(v[a]) | pmovmskb(v[a + 1]) << 8;
     }
 
-    // --- single elements ---------------------------------------------------------------------------------
+    // --- single elements
+    // ---------------------------------------------------------------------------------
 
     private static void insert(long[] v, int d, int a, long value, int bit, long mask) {
         v[d] = v[a];
@@ -117,7 +140,10 @@ public final class VectorMoves {
         return a & ~(0xFFFFL << bit) | (b & 0xFFFF) << bit;
     }
 
-    @Encoding({"66 0F 3A 20 /r reg : PINSRB Vx,Rd,Ib : +SSE4_1", "66 0F 3A 20 /r mem : PINSRB Vx,Mb,Ib : +SSE4_1"})
+    @Encoding({
+        "66 0F 3A 20 /r reg : PINSRB Vx,Rd,Ib : +SSE4_1",
+        "66 0F 3A 20 /r mem : PINSRB Vx,Mb,Ib : +SSE4_1"
+    })
     static void pinsrb(long[] v, int d, int a, long b, int element) {
         insert(v, d, a, b, (element & 15) * 8, 0xFF);
     }
@@ -152,7 +178,11 @@ public final class VectorMoves {
         return v[a + (bit >>> 6)] >>> bit;
     }
 
-    @Encoding({"66 0F C5 /r reg : PEXTRW Gd,Ux,Ib : +SSE2", "66 0F 3A 15 /r reg : PEXTRW Rd,Vx,Ib : +SSE4_1", "66 0F 3A 15 /r mem : PEXTRW Mw,Vx,Ib : +SSE4_1"})
+    @Encoding({
+        "66 0F C5 /r reg : PEXTRW Gd,Ux,Ib : +SSE2",
+        "66 0F 3A 15 /r reg : PEXTRW Rd,Vx,Ib : +SSE4_1",
+        "66 0F 3A 15 /r mem : PEXTRW Mw,Vx,Ib : +SSE4_1"
+    })
     static long pextrw(long[] v, int a, int element) {
         return extract(v, a, (element & 7) * 16) & 0xFFFF;
     }
@@ -162,7 +192,10 @@ public final class VectorMoves {
         return a >>> (element & 3) * 16 & 0xFFFF;
     }
 
-    @Encoding({"66 0F 3A 14 /r reg : PEXTRB Rd,Vx,Ib : +SSE4_1", "66 0F 3A 14 /r mem : PEXTRB Mb,Vx,Ib : +SSE4_1"})
+    @Encoding({
+        "66 0F 3A 14 /r reg : PEXTRB Rd,Vx,Ib : +SSE4_1",
+        "66 0F 3A 14 /r mem : PEXTRB Mb,Vx,Ib : +SSE4_1"
+    })
     static long pextrb(long[] v, int a, int element) {
         return extract(v, a, (element & 15) * 8) & 0xFF;
     }
@@ -177,7 +210,8 @@ public final class VectorMoves {
         return extract(v, a, (element & 3) * 32);
     }
 
-    // --- masked stores -----------------------------------------------------------------------------------
+    // --- masked stores
+    // -----------------------------------------------------------------------------------
 
     @Encoding("66 0F F7 /r reg : MASKMOVDQU Vx,Ux : +SSE2")
     static void maskmovdqu(Cpu cpu, Insn insn) {
@@ -193,7 +227,9 @@ public final class VectorMoves {
         cpu.x87.enterMmx();
     }
 
-    /** Stores the bytes that {@code mask} selects at DS:rDI; without any, memory is not looked at. */
+    /**
+     * Stores the bytes that {@code mask} selects at DS:rDI; without any, memory is not looked at.
+     */
     private static void store(Cpu cpu, Insn insn, int mask, long low, long high) {
         if (mask == 0) {
             return;

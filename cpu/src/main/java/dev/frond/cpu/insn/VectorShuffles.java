@@ -20,7 +20,8 @@ public final class VectorShuffles {
         return n < 16 ? high >>> bits : 0;
     }
 
-    // --- unpacking ---------------------------------------------------------------------------------------
+    // --- unpacking
+    // ---------------------------------------------------------------------------------------
 
     /** The low four bytes with a zero byte above each. */
     private static long bytesToWords(long b) {
@@ -122,17 +123,24 @@ public final class VectorShuffles {
         v[d + 1] = high;
     }
 
-    // --- packing with saturation ---------------------------------------------------------------------------
+    // --- packing with saturation
+    // ---------------------------------------------------------------------------
 
     private static long signedByte(long words, int i) {
         return Math.clamp((short) (words >>> 16 * i), Byte.MIN_VALUE, Byte.MAX_VALUE) & 0xFFL;
     }
 
     private static long signedBytes(long words) {
-        return signedByte(words, 0) | signedByte(words, 1) << 8 | signedByte(words, 2) << 16 | signedByte(words, 3) << 24;
+        return signedByte(words, 0)
+                | signedByte(words, 1) << 8
+                | signedByte(words, 2) << 16
+                | signedByte(words, 3) << 24;
     }
 
-    @Encoding({"NP 0F 63 /r : PACKSSWB Pq,Qq : +MMX", "66 0F 63 /r : PACKSSWB Vx,Wx : +SSE2 across"})
+    @Encoding({
+        "NP 0F 63 /r : PACKSSWB Pq,Qq : +MMX",
+        "66 0F 63 /r : PACKSSWB Vx,Wx : +SSE2 across"
+    })
     static long packsswb(long a, long b) {
         return signedBytes(a) | signedBytes(b) << 32;
     }
@@ -148,7 +156,10 @@ public final class VectorShuffles {
                 | unsignedByte(words, 3) << 24;
     }
 
-    @Encoding({"NP 0F 67 /r : PACKUSWB Pq,Qq : +MMX", "66 0F 67 /r : PACKUSWB Vx,Wx : +SSE2 across"})
+    @Encoding({
+        "NP 0F 67 /r : PACKUSWB Pq,Qq : +MMX",
+        "66 0F 67 /r : PACKUSWB Vx,Wx : +SSE2 across"
+    })
     static long packuswb(long a, long b) {
         return unsignedBytes(a) | unsignedBytes(b) << 32;
     }
@@ -157,7 +168,10 @@ public final class VectorShuffles {
         return Math.clamp(value, Short.MIN_VALUE, Short.MAX_VALUE) & 0xFFFFL;
     }
 
-    @Encoding({"NP 0F 6B /r : PACKSSDW Pq,Qq : +MMX", "66 0F 6B /r : PACKSSDW Vx,Wx : +SSE2 across"})
+    @Encoding({
+        "NP 0F 6B /r : PACKSSDW Pq,Qq : +MMX",
+        "66 0F 6B /r : PACKSSDW Vx,Wx : +SSE2 across"
+    })
     static long packssdw(long a, long b) {
         return signedWord((int) a)
                 | signedWord((int) (a >> 32)) << 16
@@ -177,7 +191,8 @@ public final class VectorShuffles {
                 | unsignedWord((int) (b >> 32)) << 48;
     }
 
-    // --- shuffling -------------------------------------------------------------------------------------------
+    // --- shuffling
+    // -------------------------------------------------------------------------------------------
 
     private static long shuffledByte(long low, long high, long selector) {
         if ((selector & 0x80) != 0) {
@@ -239,7 +254,9 @@ public final class VectorShuffles {
 
     @Encoding("NP 0F C6 /r : SHUFPS Vps,Wps,Ib : +SSE")
     static void shufps(long[] v, int d, int a, int b, int order) {
-        long high = doubleword(v[b], v[b + 1], order >>> 4) | doubleword(v[b], v[b + 1], order >>> 6) << 32;
+        long high =
+                doubleword(v[b], v[b + 1], order >>> 4)
+                        | doubleword(v[b], v[b + 1], order >>> 6) << 32;
         v[d] = doubleword(v[a], v[a + 1], order) | doubleword(v[a], v[a + 1], order >>> 2) << 32;
         v[d + 1] = high;
     }
@@ -277,7 +294,8 @@ public final class VectorShuffles {
         v[d + 1] = high;
     }
 
-    // --- blending --------------------------------------------------------------------------------------------
+    // --- blending
+    // --------------------------------------------------------------------------------------------
 
     private static long select(long mask, long a, long b) {
         return a & mask | b & ~mask;
@@ -328,7 +346,8 @@ public final class VectorShuffles {
         blend(v, d, a, b, wordMask(mask), wordMask(mask >>> 4));
     }
 
-    // --- widening --------------------------------------------------------------------------------------------
+    // --- widening
+    // --------------------------------------------------------------------------------------------
 
     private static long signBytes(long words) {
         return VectorIntegers.psubw(words ^ 0x0080_0080_0080_0080L, 0x0080_0080_0080_0080L);
@@ -355,7 +374,11 @@ public final class VectorShuffles {
 
     @Encoding("66 0F 38 23 /r : PMOVSXWD Vx,Wq : +SSE4_1")
     static void pmovsxwd(long[] v, int d, long b) {
-        set(v, d, pair((short) b, (short) (b >>> 16)), pair((short) (b >>> 32), (short) (b >>> 48)));
+        set(
+                v,
+                d,
+                pair((short) b, (short) (b >>> 16)),
+                pair((short) (b >>> 32), (short) (b >>> 48)));
     }
 
     @Encoding("66 0F 38 24 /r : PMOVSXWQ Vx,Wd : +SSE4_1")

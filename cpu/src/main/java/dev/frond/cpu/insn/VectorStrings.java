@@ -11,7 +11,8 @@ import dev.frond.cpu.decode.Insn;
 public final class VectorStrings {
     private VectorStrings() {}
 
-    // --- the immediate's fields ---------------------------------------------------------------------------
+    // --- the immediate's fields
+    // ---------------------------------------------------------------------------
 
     private static final int WORDS = 1;
     private static final int SIGNED = 2;
@@ -156,7 +157,8 @@ public final class VectorStrings {
     }
 
     private static int compareImplicit(Cpu cpu, int a, int b, int imm) {
-        return compare(cpu, a, implicitLength(cpu.v, a, imm), b, implicitLength(cpu.v, b, imm), imm);
+        return compare(
+                cpu, a, implicitLength(cpu.v, a, imm), b, implicitLength(cpu.v, b, imm), imm);
     }
 
     private static int compareExplicit(Cpu cpu, Insn insn) {
@@ -191,7 +193,8 @@ public final class VectorStrings {
         mask(cpu, compareExplicit(cpu, insn), (int) insn.immediate);
     }
 
-    // --- CRC32 -------------------------------------------------------------------------------------------
+    // --- CRC32
+    // -------------------------------------------------------------------------------------------
 
     /** The polynomial 11EDC6F41h without its top bit, bit-reflected. */
     private static final int POLYNOMIAL = 0x82F6_3B78;

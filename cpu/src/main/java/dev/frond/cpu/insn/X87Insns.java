@@ -14,9 +14,9 @@ import dev.frond.cpu.fpu.X87Math;
 import dev.frond.cpu.fpu.X87Transcendental;
 
 /**
- * The x87 instructions, D8 to DF. What can fault in memory comes before any change of the unit. Encodings
- * that the manual leaves out but every CPU executes as an alias are in, with the numbers that they have
- * elsewhere (FCOM2, FXCH4).
+ * The x87 instructions, D8 to DF. What can fault in memory comes before any change of the unit.
+ * Encodings that the manual leaves out but every CPU executes as an alias are in, with the numbers
+ * that they have elsewhere (FCOM2, FXCH4).
  */
 public final class X87Insns {
     private X87Insns() {}
@@ -35,9 +35,12 @@ public final class X87Insns {
         return f;
     }
 
-    /** Notes the last instruction and, if it has one, its operand; after memory has been reached. */
+    /**
+     * Notes the last instruction and, if it has one, its operand; after memory has been reached.
+     */
     private static void note(Cpu cpu, Insn insn) {
-        cpu.x87.instruction(insn.rip(cpu), cpu.selector[Seg.CS], (insn.opcode & 7) << 8 | insn.modRm);
+        cpu.x87.instruction(
+                insn.rip(cpu), cpu.selector[Seg.CS], (insn.opcode & 7) << 8 | insn.modRm);
         if (insn.memory) {
             int seg =
                     switch (insn.segment) {
@@ -77,10 +80,15 @@ public final class X87Insns {
         return value;
     }
 
-    // --- arithmetic --------------------------------------------------------------------------------------
+    // --- arithmetic
+    // --------------------------------------------------------------------------------------
 
     @Encoding({
-        "D8 /0 mem : FADD Md", "D8 /1 mem : FMUL Md", "D8 /4 mem : FSUB Md", "D8 /5 mem : FSUBR Md", "D8 /6 mem : FDIV Md",
+        "D8 /0 mem : FADD Md",
+        "D8 /1 mem : FMUL Md",
+        "D8 /4 mem : FSUB Md",
+        "D8 /5 mem : FSUBR Md",
+        "D8 /6 mem : FDIV Md",
         "D8 /7 mem : FDIVR Md"
     })
     static void arithM32(Cpu cpu, Insn insn) {
@@ -89,7 +97,11 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "DC /0 mem : FADD Mq", "DC /1 mem : FMUL Mq", "DC /4 mem : FSUB Mq", "DC /5 mem : FSUBR Mq", "DC /6 mem : FDIV Mq",
+        "DC /0 mem : FADD Mq",
+        "DC /1 mem : FMUL Mq",
+        "DC /4 mem : FSUB Mq",
+        "DC /5 mem : FSUBR Mq",
+        "DC /6 mem : FDIV Mq",
         "DC /7 mem : FDIVR Mq"
     })
     static void arithM64(Cpu cpu, Insn insn) {
@@ -98,8 +110,12 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "DA /0 mem : FIADD Md", "DA /1 mem : FIMUL Md", "DA /4 mem : FISUB Md", "DA /5 mem : FISUBR Md",
-        "DA /6 mem : FIDIV Md", "DA /7 mem : FIDIVR Md"
+        "DA /0 mem : FIADD Md",
+        "DA /1 mem : FIMUL Md",
+        "DA /4 mem : FISUB Md",
+        "DA /5 mem : FISUBR Md",
+        "DA /6 mem : FIDIV Md",
+        "DA /7 mem : FIDIVR Md"
     })
     static void arithInt32(Cpu cpu, Insn insn) {
         X87 f = waiting(cpu);
@@ -107,8 +123,12 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "DE /0 mem : FIADD Mw", "DE /1 mem : FIMUL Mw", "DE /4 mem : FISUB Mw", "DE /5 mem : FISUBR Mw",
-        "DE /6 mem : FIDIV Mw", "DE /7 mem : FIDIVR Mw"
+        "DE /0 mem : FIADD Mw",
+        "DE /1 mem : FIMUL Mw",
+        "DE /4 mem : FISUB Mw",
+        "DE /5 mem : FISUBR Mw",
+        "DE /6 mem : FIDIV Mw",
+        "DE /7 mem : FIDIVR Mw"
     })
     static void arithInt16(Cpu cpu, Insn insn) {
         X87 f = waiting(cpu);
@@ -116,18 +136,30 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "D8 /0 reg : FADD ST0,STi", "D8 /1 reg : FMUL ST0,STi", "D8 /4 reg : FSUB ST0,STi", "D8 /5 reg : FSUBR ST0,STi",
-        "D8 /6 reg : FDIV ST0,STi", "D8 /7 reg : FDIVR ST0,STi"
+        "D8 /0 reg : FADD ST0,STi",
+        "D8 /1 reg : FMUL ST0,STi",
+        "D8 /4 reg : FSUB ST0,STi",
+        "D8 /5 reg : FSUBR ST0,STi",
+        "D8 /6 reg : FDIV ST0,STi",
+        "D8 /7 reg : FDIVR ST0,STi"
     })
     static void arithST0(Cpu cpu, Insn insn) {
         X87Math.arith(start(cpu, insn), digit(insn), 0, sti(insn), false);
     }
 
     @Encoding({
-        "DC /0 reg : FADD STi,ST0", "DC /1 reg : FMUL STi,ST0", "DC /4 reg : FSUBR STi,ST0", "DC /5 reg : FSUB STi,ST0",
-        "DC /6 reg : FDIVR STi,ST0", "DC /7 reg : FDIV STi,ST0",
-        "DE /0 reg : FADDP STi,ST0", "DE /1 reg : FMULP STi,ST0", "DE /4 reg : FSUBRP STi,ST0", "DE /5 reg : FSUBP STi,ST0",
-        "DE /6 reg : FDIVRP STi,ST0", "DE /7 reg : FDIVP STi,ST0"
+        "DC /0 reg : FADD STi,ST0",
+        "DC /1 reg : FMUL STi,ST0",
+        "DC /4 reg : FSUBR STi,ST0",
+        "DC /5 reg : FSUB STi,ST0",
+        "DC /6 reg : FDIVR STi,ST0",
+        "DC /7 reg : FDIV STi,ST0",
+        "DE /0 reg : FADDP STi,ST0",
+        "DE /1 reg : FMULP STi,ST0",
+        "DE /4 reg : FSUBRP STi,ST0",
+        "DE /5 reg : FSUBP STi,ST0",
+        "DE /6 reg : FDIVRP STi,ST0",
+        "DE /7 reg : FDIVP STi,ST0"
     })
     static void arithSTi(Cpu cpu, Insn insn) {
         int digit = digit(insn);
@@ -137,9 +169,12 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "D9 =FA : FSQRT", "D9 =FC : FRNDINT", "D9 =FD : FSCALE", "D9 =F4 : FXTRACT", "D9 =F8 : FPREM", "D9 =F5 : FPREM1",
-        "D9 =E0 : FCHS", "D9 =E1 : FABS", "D9 =E4 : FTST", "D9 =E5 : FXAM", "D9 =F6 : FDECSTP", "D9 =F7 : FINCSTP",
-        "D9 =F0 : F2XM1", "D9 =F1 : FYL2X", "D9 =F2 : FPTAN", "D9 =F3 : FPATAN", "D9 =F9 : FYL2XP1", "D9 =FB : FSINCOS",
+        "D9 =FA : FSQRT", "D9 =FC : FRNDINT", "D9 =FD : FSCALE", "D9 =F4 : FXTRACT",
+                "D9 =F8 : FPREM", "D9 =F5 : FPREM1",
+        "D9 =E0 : FCHS", "D9 =E1 : FABS", "D9 =E4 : FTST", "D9 =E5 : FXAM", "D9 =F6 : FDECSTP",
+                "D9 =F7 : FINCSTP",
+        "D9 =F0 : F2XM1", "D9 =F1 : FYL2X", "D9 =F2 : FPTAN", "D9 =F3 : FPATAN", "D9 =F9 : FYL2XP1",
+                "D9 =FB : FSINCOS",
         "D9 =FE : FSIN", "D9 =FF : FCOS", "D9 =D0 : FNOP"
     })
     static void unary(Cpu cpu, Insn insn) {
@@ -171,7 +206,8 @@ public final class X87Insns {
         }
     }
 
-    // --- comparison --------------------------------------------------------------------------------------------
+    // --- comparison
+    // --------------------------------------------------------------------------------------------
 
     /** The pops of a pair of encodings, the second of which pops. */
     private static int pops(Insn insn) {
@@ -203,8 +239,12 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "D8 /2 reg : FCOM STi", "D8 /3 reg : FCOMP STi", "DC /2 reg : FCOM2 STi", "DC /3 reg : FCOMP3 STi",
-        "DE /2 reg : FCOMP5 STi", "DE =D9 : FCOMPP"
+        "D8 /2 reg : FCOM STi",
+        "D8 /3 reg : FCOMP STi",
+        "DC /2 reg : FCOM2 STi",
+        "DC /3 reg : FCOMP3 STi",
+        "DE /2 reg : FCOMP5 STi",
+        "DE =D9 : FCOMPP"
     })
     static void fcom(Cpu cpu, Insn insn) {
         int pops = insn.opcode == 0xDE ? digit(insn) - 1 : pops(insn);
@@ -217,7 +257,9 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "DB /5 reg : FUCOMI ST0,STi : +CMOV", "DB /6 reg : FCOMI ST0,STi : +CMOV", "DF /5 reg : FUCOMIP ST0,STi : +CMOV",
+        "DB /5 reg : FUCOMI ST0,STi : +CMOV",
+        "DB /6 reg : FCOMI ST0,STi : +CMOV",
+        "DF /5 reg : FUCOMIP ST0,STi : +CMOV",
         "DF /6 reg : FCOMIP ST0,STi : +CMOV"
     })
     static void fcomi(Cpu cpu, Insn insn) {
@@ -227,7 +269,8 @@ public final class X87Insns {
         cpu.setStatusFlags(flags == -1 ? kept : flags);
     }
 
-    // --- loads ---------------------------------------------------------------------------------------------------
+    // --- loads
+    // ---------------------------------------------------------------------------------------------------
 
     @Encoding("D9 /0 mem : FLD Md")
     static void fldM32(Cpu cpu, Insn insn) {
@@ -278,14 +321,20 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "D9 =E8 : FLD1", "D9 =E9 : FLDL2T", "D9 =EA : FLDL2E", "D9 =EB : FLDPI", "D9 =EC : FLDLG2", "D9 =ED : FLDLN2",
+        "D9 =E8 : FLD1",
+        "D9 =E9 : FLDL2T",
+        "D9 =EA : FLDL2E",
+        "D9 =EB : FLDPI",
+        "D9 =EC : FLDLG2",
+        "D9 =ED : FLDLN2",
         "D9 =EE : FLDZ"
     })
     static void constant(Cpu cpu, Insn insn) {
         start(cpu, insn).constant(sti(insn));
     }
 
-    // --- stores --------------------------------------------------------------------------------------------------
+    // --- stores
+    // --------------------------------------------------------------------------------------------------
 
     /** Ends a store of {@code bytes} (2, 4, 8): memory first, then the unit. */
     private static void store(Cpu cpu, Insn insn, int bytes, boolean stores, boolean pop) {
@@ -343,7 +392,11 @@ public final class X87Insns {
         store(cpu, insn, 8, f.storeInteger(64), true);
     }
 
-    @Encoding({"DF /1 mem : FISTTP Mw : +SSE3", "DB /1 mem : FISTTP Md : +SSE3", "DD /1 mem : FISTTP Mq : +SSE3"})
+    @Encoding({
+        "DF /1 mem : FISTTP Mw : +SSE3",
+        "DB /1 mem : FISTTP Md : +SSE3",
+        "DD /1 mem : FISTTP Mq : +SSE3"
+    })
     static void fisttp(Cpu cpu, Insn insn) {
         X87 f = waiting(cpu);
         int bytes =
@@ -356,13 +409,18 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "DD /2 reg : FST STi", "DD /3 reg : FSTP STi", "D9 /3 reg : FSTP1 STi", "DF /2 reg : FSTP8 STi", "DF /3 reg : FSTP9 STi"
+        "DD /2 reg : FST STi",
+        "DD /3 reg : FSTP STi",
+        "D9 /3 reg : FSTP1 STi",
+        "DF /2 reg : FSTP8 STi",
+        "DF /3 reg : FSTP9 STi"
     })
     static void fst(Cpu cpu, Insn insn) {
         start(cpu, insn).fst(sti(insn), insn.opcode != 0xDD || pops(insn) != 0);
     }
 
-    // --- moves within the stack ------------------------------------------------------------------------------
+    // --- moves within the stack
+    // ------------------------------------------------------------------------------
 
     @Encoding({"D9 /1 reg : FXCH STi", "DD /1 reg : FXCH4 STi", "DF /1 reg : FXCH7 STi"})
     static void fxch(Cpu cpu, Insn insn) {
@@ -380,8 +438,10 @@ public final class X87Insns {
     }
 
     @Encoding({
-        "DA /0 reg : FCMOVB ST0,STi : +CMOV", "DA /1 reg : FCMOVE ST0,STi : +CMOV", "DA /2 reg : FCMOVBE ST0,STi : +CMOV",
-        "DA /3 reg : FCMOVU ST0,STi : +CMOV", "DB /0 reg : FCMOVNB ST0,STi : +CMOV", "DB /1 reg : FCMOVNE ST0,STi : +CMOV",
+        "DA /0 reg : FCMOVB ST0,STi : +CMOV", "DA /1 reg : FCMOVE ST0,STi : +CMOV",
+                "DA /2 reg : FCMOVBE ST0,STi : +CMOV",
+        "DA /3 reg : FCMOVU ST0,STi : +CMOV", "DB /0 reg : FCMOVNB ST0,STi : +CMOV",
+                "DB /1 reg : FCMOVNE ST0,STi : +CMOV",
         "DB /2 reg : FCMOVNBE ST0,STi : +CMOV", "DB /3 reg : FCMOVNU ST0,STi : +CMOV"
     })
     static void fcmov(Cpu cpu, Insn insn) {
@@ -395,7 +455,8 @@ public final class X87Insns {
         start(cpu, insn).fcmov(sti(insn), condition != (insn.opcode == 0xDB));
     }
 
-    // --- control ---------------------------------------------------------------------------------------------
+    // --- control
+    // ---------------------------------------------------------------------------------------------
 
     @Encoding("9B : FWAIT")
     static void fwait(Cpu cpu, Insn insn) {
@@ -403,7 +464,13 @@ public final class X87Insns {
         cpu.requireNoX87Exception();
     }
 
-    @Encoding({"DB =E3 : FNINIT", "DB =E2 : FNCLEX", "DB =E0 : FNENI", "DB =E1 : FNDISI", "DB =E4 : FNSETPM"})
+    @Encoding({
+        "DB =E3 : FNINIT",
+        "DB =E2 : FNCLEX",
+        "DB =E0 : FNENI",
+        "DB =E1 : FNDISI",
+        "DB =E4 : FNSETPM"
+    })
     static void control(Cpu cpu, Insn insn) {
         cpu.requireX87();
         switch (insn.modRm) {
@@ -439,7 +506,8 @@ public final class X87Insns {
         cpu.setRegister(Cpu.RAX, 2, cpu.x87.statusWord());
     }
 
-    // --- environment and state -----------------------------------------------------------------------------------
+    // --- environment and state
+    // -----------------------------------------------------------------------------------
 
     private static X87Image.Layout layout(Cpu cpu, Insn insn) {
         if (cpu.selectorsNameDescriptors()) {

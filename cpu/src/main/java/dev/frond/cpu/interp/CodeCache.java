@@ -11,23 +11,27 @@ import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.insn.Table;
 import dev.frond.machine.memory.GuestMemory;
+
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The decoded code of one CPU, by physical page, and the ways to find it: through the page tables
- * ({@link #enter}), or by instruction pointer as long as nothing changed that could make it mean other
- * code ({@link #lookup}).
+ * ({@link #enter}), or by instruction pointer as long as nothing changed that could make it mean
+ * other code ({@link #lookup}).
  *
  * <p>Stores to pages that code was decoded from are told by {@link GuestMemory}: by this CPU's own
  * stores at once, by others through a queue that the CPU empties between blocks.
  */
 public final class CodeCache implements GuestMemory.Watcher {
-    /** A block ends after this many instructions at the latest: events are looked at between blocks. */
+    /**
+     * A block ends after this many instructions at the latest: events are looked at between blocks.
+     */
     private static final int MAX_BLOCK = 64;
 
     /** All decoded code is dropped when there are this many nodes, about 100 MB. */
@@ -40,8 +44,10 @@ public final class CodeCache implements GuestMemory.Watcher {
 
     private final Cpu cpu;
     private final Decoder decoder;
+
     /** By offset in RAM, or by the complement of the physical address of other memory. */
     private final Map<Long, CodePage> pages = new HashMap<>();
+
     private int nodes;
 
     private final long[] jumpRips = new long[JUMP_ENTRIES];
@@ -70,7 +76,8 @@ public final class CodeCache implements GuestMemory.Watcher {
         owner = thread;
     }
 
-    // --- finding code ----------------------------------------------------------------------------------
+    // --- finding code
+    // ----------------------------------------------------------------------------------
 
     private int key() {
         return cpu.mode | (flat() ? FLAT : 0);
@@ -96,7 +103,10 @@ public final class CodeCache implements GuestMemory.Watcher {
         }
     }
 
-    /** The node at {@code offset} of the page that executes, decoded now if need be; null if it cannot. */
+    /**
+     * The node at {@code offset} of the page that executes, decoded now if need be; null if it
+     * cannot.
+     */
     @Nullable Node inPage(int offset) {
         CodePage page = cpu.codePage;
         if (page.dropped) {
@@ -145,7 +155,11 @@ public final class CodeCache implements GuestMemory.Watcher {
         }
         long linear = linear(rip);
         int inPage = (int) linear & 4095;
-        boolean whole = cpu.is64() || Long.compareUnsigned(rip + 4095 - inPage, cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) <= 0;
+        boolean whole =
+                cpu.is64()
+                        || Long.compareUnsigned(
+                                        rip + 4095 - inPage, cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL)
+                                <= 0;
         if (!whole) {
             return enterAlone();
         }
@@ -204,13 +218,20 @@ public final class CodeCache implements GuestMemory.Watcher {
         }
     }
 
-    // --- decoding --------------------------------------------------------------------------------------
+    // --- decoding
+    // --------------------------------------------------------------------------------------
 
     /** Copies the bytes of a page from {@code offset} on to the buffer; returns how many. */
     private int fetch(long physical, long ramOffset, int offset, int to, int most) {
         int count = Math.min(4096 - offset, most);
         if (ramOffset >= 0) {
-            MemorySegment.copy(cpu.ram.segment(), ValueLayout.JAVA_BYTE, ramOffset + offset, buffer, to, count);
+            MemorySegment.copy(
+                    cpu.ram.segment(),
+                    ValueLayout.JAVA_BYTE,
+                    ramOffset + offset,
+                    buffer,
+                    to,
+                    count);
         } else {
             for (int i = 0; i < count; i++) {
                 buffer[to + i] = (byte) cpu.mmu.memory().read(physical + offset + i, 1);
@@ -279,7 +300,8 @@ public final class CodeCache implements GuestMemory.Watcher {
 
     /** An instruction that reaches from the end of {@code page} into the next linear page. */
     private Node straddling(CodePage page, long linear, int inPage) {
-        long nextLinear = cpu.is64() ? linear - inPage + 4096 : linear - inPage + 4096 & 0xFFFF_FFFFL;
+        long nextLinear =
+                cpu.is64() ? linear - inPage + 4096 : linear - inPage + 4096 & 0xFFFF_FFFFL;
         long nextPhysical = cpu.mmu.translateCode(nextLinear);
         CodePage nextPage = page(nextPhysical & -4096L);
         Node node = page.straddling(key(), inPage, nextPage);
@@ -334,7 +356,8 @@ public final class CodeCache implements GuestMemory.Watcher {
         }
         Insn insn = decoder.decode(buffer, 0, limit, inPage, cpu.mode & ~Cpu.USER);
         if (insn == null && decoder.failure() == Decoder.Failure.TRUNCATED) {
-            long nextLinear = cpu.is64() ? linear - inPage + 4096 : linear - inPage + 4096 & 0xFFFF_FFFFL;
+            long nextLinear =
+                    cpu.is64() ? linear - inPage + 4096 : linear - inPage + 4096 & 0xFFFF_FFFFL;
             long nextPhysical = cpu.mmu.translateCode(nextLinear) & -4096L;
             CodePage nextPage = page(nextPhysical);
             limit += fetch(nextPhysical, nextPage.ramOffset, 0, limit, Decoder.MAX_LENGTH);
@@ -345,12 +368,16 @@ public final class CodeCache implements GuestMemory.Watcher {
         return node;
     }
 
-    // --- changing code ------------------------------------------------------------------------------------
+    // --- changing code
+    // ------------------------------------------------------------------------------------
 
-    /** Whether a store to RAM at {@code offset} (within one page) may change the code that executes. */
+    /**
+     * Whether a store to RAM at {@code offset} (within one page) may change the code that executes.
+     */
     public boolean executes(long offset, int length) {
         CodePage page = cpu.codePage;
-        return page.ramOffset == (offset & -4096L) && page.covers((int) offset & 4095, (int) (offset & 4095) + length);
+        return page.ramOffset == (offset & -4096L)
+                && page.covers((int) offset & 4095, (int) (offset & 4095) + length);
     }
 
     @Override
@@ -378,7 +405,8 @@ public final class CodeCache implements GuestMemory.Watcher {
         if (Thread.currentThread() == owner) {
             return;
         }
-        // The right to store without asking is given up by its owner: a request with the sign bit set.
+        // The right to store without asking is given up by its owner: a request with the sign bit
+        // set.
         requests.add(~page);
         cpu.post(Cpu.EVENT_CODE);
     }

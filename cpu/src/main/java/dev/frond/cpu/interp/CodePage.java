@@ -3,12 +3,13 @@
 
 package dev.frond.cpu.interp;
 
-import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /** The decoded code of one 4 KiB page of physical memory, in all modes that it was executed in. */
 public final class CodePage {
@@ -103,7 +104,9 @@ public final class CodePage {
 
     private final List<Straddling> straddling = new ArrayList<>(0);
 
-    /** The last instruction of this page, decoded together with {@code into}; null if it was not. */
+    /**
+     * The last instruction of this page, decoded together with {@code into}; null if it was not.
+     */
     @Nullable Node straddling(int mode, int offset, CodePage into) {
         for (Straddling s : straddling) {
             if (s.key == (offset << 4 | mode) && s.into == into) {

@@ -4,6 +4,7 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+
 import org.jspecify.annotations.Nullable;
 
 /** The end of a block that no instruction ends: what follows is looked up. */

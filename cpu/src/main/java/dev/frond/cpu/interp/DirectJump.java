@@ -6,6 +6,7 @@ package dev.frond.cpu.interp;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.decode.Encoding;
 import dev.frond.cpu.decode.Insn;
+
 import org.jspecify.annotations.Nullable;
 
 /** JMP to a displacement. */

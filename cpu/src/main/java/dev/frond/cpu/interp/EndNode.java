@@ -12,7 +12,9 @@ public abstract class EndNode extends BlockExit {
         super(insn);
     }
 
-    /** Leaves the block for the next instruction; the meaning may then set another {@link Cpu#rip}. */
+    /**
+     * Leaves the block for the next instruction; the meaning may then set another {@link Cpu#rip}.
+     */
     protected final void leave(Cpu cpu) {
         count(cpu);
         cpu.rip = nextRip(cpu);

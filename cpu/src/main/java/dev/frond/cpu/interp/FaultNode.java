@@ -4,6 +4,7 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+
 import org.jspecify.annotations.Nullable;
 
 /** Bytes that are no instruction: they fault when they are reached. */

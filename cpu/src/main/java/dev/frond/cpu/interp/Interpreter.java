@@ -11,6 +11,7 @@ import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.Vcpu;
+
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.Set;
@@ -22,11 +23,28 @@ public final class Interpreter implements Accelerator {
             Collections.unmodifiableSet(
                     EnumSet.complementOf(
                             EnumSet.of(
-                                    CpuFeature.VME, CpuFeature.MONITOR, CpuFeature.PCLMULQDQ, CpuFeature.FMA, CpuFeature.MOVBE,
-                                    CpuFeature.AES, CpuFeature.AVX, CpuFeature.F16C, CpuFeature.BMI1, CpuFeature.AVX2,
-                                    CpuFeature.BMI2, CpuFeature.ADX, CpuFeature.SHA, CpuFeature.UMIP, CpuFeature.PKU,
-                                    CpuFeature.LA57, CpuFeature.XSAVEC, CpuFeature.XSAVES, CpuFeature.ABM, CpuFeature.SSE4A,
-                                    CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
+                                    CpuFeature.VME,
+                                    CpuFeature.MONITOR,
+                                    CpuFeature.PCLMULQDQ,
+                                    CpuFeature.FMA,
+                                    CpuFeature.MOVBE,
+                                    CpuFeature.AES,
+                                    CpuFeature.AVX,
+                                    CpuFeature.F16C,
+                                    CpuFeature.BMI1,
+                                    CpuFeature.AVX2,
+                                    CpuFeature.BMI2,
+                                    CpuFeature.ADX,
+                                    CpuFeature.SHA,
+                                    CpuFeature.UMIP,
+                                    CpuFeature.PKU,
+                                    CpuFeature.LA57,
+                                    CpuFeature.XSAVEC,
+                                    CpuFeature.XSAVES,
+                                    CpuFeature.ABM,
+                                    CpuFeature.SSE4A,
+                                    CpuFeature.MISALIGNSSE,
+                                    CpuFeature.FFXSR)));
 
     @Override
     public String name() {
@@ -47,7 +65,8 @@ public final class Interpreter implements Accelerator {
     private static GuestMemory mainMemory(AddressSpace memory) {
         GuestMemory largest = null;
         for (FlatView.Range range : memory.view().ranges()) {
-            if (range.region() instanceof Region.Ram ram && (largest == null || ram.memory().size() > largest.size())) {
+            if (range.region() instanceof Region.Ram ram
+                    && (largest == null || ram.memory().size() > largest.size())) {
                 largest = ram.memory();
             }
         }

@@ -5,6 +5,7 @@ package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.decode.Insn;
+
 import org.jspecify.annotations.Nullable;
 
 /** A node with a fixed target relative to its page. */
@@ -21,7 +22,10 @@ public abstract class Jump extends BlockExit {
     protected Jump(Insn insn) {
         super(insn);
         target = insn.offset + insn.length + (int) insn.immediate;
-        word = insn.size == 2 || insn.form.sizing() == dev.frond.cpu.decode.Form.Sizing.BYTE && insn.addressSize == 2;
+        word =
+                insn.size == 2
+                        || insn.form.sizing() == dev.frond.cpu.decode.Form.Sizing.BYTE
+                                && insn.addressSize == 2;
     }
 
     Jump(int offset) {

@@ -7,6 +7,7 @@ import dev.frond.cpu.Cpu;
 import dev.frond.cpu.Width;
 import dev.frond.cpu.decode.Encoding;
 import dev.frond.cpu.decode.Insn;
+
 import org.jspecify.annotations.Nullable;
 
 /** RET within the code segment, with the bytes of arguments to release. */

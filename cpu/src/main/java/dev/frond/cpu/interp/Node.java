@@ -5,15 +5,18 @@ package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.decode.Insn;
+
 import org.jspecify.annotations.Nullable;
 
 /**
- * One decoded instruction, ready to execute: the interpreter is {@code n = n.execute(cpu)}. Nodes of a
- * page are linked to each other; they know their place only within their page, so that one decoded page
- * serves wherever it is mapped.
+ * One decoded instruction, ready to execute: the interpreter is {@code n = n.execute(cpu)}. Nodes
+ * of a page are linked to each other; they know their place only within their page, so that one
+ * decoded page serves wherever it is mapped.
  */
 public abstract class Node {
-    /** What follows in the same block. The last node of a block is one that does not look at this. */
+    /**
+     * What follows in the same block. The last node of a block is one that does not look at this.
+     */
     public Node next = this;
 
     private final short offset;
@@ -30,8 +33,8 @@ public abstract class Node {
     }
 
     /**
-     * Executes the instruction and returns what to execute next; null if {@link Cpu#rip} tells. A {@link
-     * dev.frond.cpu.CpuFault} leaves everything as it was before the instruction.
+     * Executes the instruction and returns what to execute next; null if {@link Cpu#rip} tells. A
+     * {@link dev.frond.cpu.CpuFault} leaves everything as it was before the instruction.
      */
     public abstract @Nullable Node execute(Cpu cpu);
 

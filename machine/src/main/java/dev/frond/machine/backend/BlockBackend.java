@@ -7,8 +7,9 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The medium behind a disk: bytes {@code 0 .. size()-1}. Calls may come from several threads at once.
- * An {@link IOException} carries the host's error name; the controller shows the guest an I/O error.
+ * The medium behind a disk: bytes {@code 0 .. size()-1}. Calls may come from several threads at
+ * once. An {@link IOException} carries the host's error name; the controller shows the guest an I/O
+ * error.
  */
 public interface BlockBackend extends AutoCloseable {
     /** The size in bytes. */

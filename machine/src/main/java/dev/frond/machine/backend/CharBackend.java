@@ -5,7 +5,9 @@ package dev.frond.machine.backend;
 
 /** The far end of a serial line: a terminal, a pipe, a file. */
 public interface CharBackend {
-    /** Takes one byte that the guest sent, in the low 8 bits. Called with the device's lock held. */
+    /**
+     * Takes one byte that the guest sent, in the low 8 bits. Called with the device's lock held.
+     */
     void send(int value);
 
     /** Connects the device that wants input; called once, before the machine runs. */
@@ -14,7 +16,9 @@ public interface CharBackend {
     /** Tells that the device has room again after {@link Receiver#offer} refused a byte. */
     void ready();
 
-    /** The device's side of the line. May be called from any thread; takes the device's lock itself. */
+    /**
+     * The device's side of the line. May be called from any thread; takes the device's lock itself.
+     */
     interface Receiver {
         /** Offers one input byte in the low 8 bits; false if there is no room for it now. */
         boolean offer(int value);

@@ -55,6 +55,10 @@ public final class Bytes {
     @Override
     public String toString() {
         int shown = Math.min(bytes.length, 32);
-        return "Bytes[" + bytes.length + ": " + HexFormat.of().formatHex(bytes, 0, shown) + (shown < bytes.length ? "…]" : "]");
+        return "Bytes["
+                + bytes.length
+                + ": "
+                + HexFormat.of().formatHex(bytes, 0, shown)
+                + (shown < bytes.length ? "…]" : "]");
     }
 }

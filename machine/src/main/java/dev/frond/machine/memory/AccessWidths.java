@@ -5,9 +5,9 @@ package dev.frond.machine.memory;
 
 /**
  * The access sizes in bytes that a device decodes, powers of two between 1 and 8. The bus merges
- * several device accesses into one wide guest access and, for a narrower one than {@code min}, reads
- * the whole register and takes the part; a narrower write reaches the device as a whole register whose
- * other bytes are zero.
+ * several device accesses into one wide guest access and, for a narrower one than {@code min},
+ * reads the whole register and takes the part; a narrower write reaches the device as a whole
+ * register whose other bytes are zero.
  */
 public record AccessWidths(int min, int max) {
     /** Byte registers, as ISA chips have them: wider accesses become several. */
@@ -24,7 +24,12 @@ public record AccessWidths(int min, int max) {
 
     public AccessWidths {
         if (Integer.bitCount(min) != 1 || Integer.bitCount(max) != 1 || min > max || max > 8) {
-            throw new IllegalArgumentException("access widths " + min + ".." + max + ": accepted are powers of two, 1 <= min <= max <= 8");
+            throw new IllegalArgumentException(
+                    "access widths "
+                            + min
+                            + ".."
+                            + max
+                            + ": accepted are powers of two, 1 <= min <= max <= 8");
         }
     }
 }

@@ -10,9 +10,9 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.LongConsumer;
 
 /**
- * Which 4 KiB pages of a {@link GuestMemory} were stored to. Off until {@link #start}; CPUs that cache
- * the right to store to a page without telling the memory ask {@link #isLogging} and listen to
- * {@link #onHarvest}, so that they tell again after each harvest.
+ * Which 4 KiB pages of a {@link GuestMemory} were stored to. Off until {@link #start}; CPUs that
+ * cache the right to store to a page without telling the memory ask {@link #isLogging} and listen
+ * to {@link #onHarvest}, so that they tell again after each harvest.
  */
 public final class DirtyLog {
     private static final VarHandle BITS = MethodHandles.arrayElementVarHandle(long[].class);
@@ -41,7 +41,9 @@ public final class DirtyLog {
         bits = new long[0];
     }
 
-    /** Called before pages are reported clean again; a listener drops every cached right to store. */
+    /**
+     * Called before pages are reported clean again; a listener drops every cached right to store.
+     */
     public void onHarvest(Runnable listener) {
         harvestListeners.add(listener);
     }

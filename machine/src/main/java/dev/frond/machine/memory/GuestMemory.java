@@ -15,8 +15,9 @@ import java.util.concurrent.CopyOnWriteArrayList;
  * segment that the host fills lazily, so that it may be larger than 4 GiB and larger than what the
  * host has free. All accesses are little-endian and may be misaligned.
  *
- * <p>Pages (4 KiB) are watched: a store to a page that
- * some CPU holds decoded code of is told to all CPUs after it happened, and the dirty log notes it. Whoever writes through {@link #segment()} or {@link #slice} calls {@link #wrote}.
+ * <p>Pages (4 KiB) are watched: a store to a page that some CPU holds decoded code of is told to
+ * all CPUs after it happened, and the dirty log notes it. Whoever writes through {@link #segment()}
+ * or {@link #slice} calls {@link #wrote}.
  */
 public final class GuestMemory {
     /** log2 of the page size that watching and dirty logging work in. */
@@ -32,8 +33,8 @@ public final class GuestMemory {
     /** A CPU that holds decoded code. Called on any thread. */
     public interface Watcher {
         /**
-         * Bytes {@code offset .. offset + length - 1}, all in one code page, were stored to. Returns
-         * whether the CPU still holds code of the page.
+         * Bytes {@code offset .. offset + length - 1}, all in one code page, were stored to.
+         * Returns whether the CPU still holds code of the page.
          */
         boolean stored(long offset, int length);
 
@@ -52,7 +53,10 @@ public final class GuestMemory {
     /** RAM over {@code segment}, a native segment whose size is a multiple of 4 KiB, not empty. */
     public GuestMemory(MemorySegment segment) {
         if (segment.byteSize() == 0 || segment.byteSize() % (1 << PAGE_SHIFT) != 0) {
-            throw new IllegalArgumentException("guest memory of " + segment.byteSize() + " bytes: accepted are multiples of 4096");
+            throw new IllegalArgumentException(
+                    "guest memory of "
+                            + segment.byteSize()
+                            + " bytes: accepted are multiples of 4096");
         }
         this.segment = segment;
         long pages = segment.byteSize() >>> PAGE_SHIFT;
@@ -65,12 +69,16 @@ public final class GuestMemory {
         return segment.byteSize();
     }
 
-    /** The whole memory, for those who need raw speed; call {@link #wrote} after storing through it. */
+    /**
+     * The whole memory, for those who need raw speed; call {@link #wrote} after storing through it.
+     */
     public MemorySegment segment() {
         return segment;
     }
 
-    /** Bytes {@code offset .. offset + length - 1}; call {@link #wrote} after storing through it. */
+    /**
+     * Bytes {@code offset .. offset + length - 1}; call {@link #wrote} after storing through it.
+     */
     public MemorySegment slice(long offset, long length) {
         return segment.asSlice(offset, length);
     }
@@ -104,24 +112,30 @@ public final class GuestMemory {
     }
 
     /**
-     * Atomically replaces {@code expected} by {@code value} if it stands there; {@code offset} must be
-     * a multiple of {@code size} (1, 2, 4, 8). Returns the value found, zero-extended.
+     * Atomically replaces {@code expected} by {@code value} if it stands there; {@code offset} must
+     * be a multiple of {@code size} (1, 2, 4, 8). Returns the value found, zero-extended.
      */
     public long compareAndExchange(long offset, int size, long expected, long value) {
         long found =
                 switch (size) {
-                    case 1, 2 -> compareAndExchangeWithin(offset, 8 * size, (int) expected, (int) value);
+                    case 1, 2 ->
+                            compareAndExchangeWithin(offset, 8 * size, (int) expected, (int) value);
                     case 4 ->
-                            (int) ATOMIC_INT.compareAndExchange(segment, offset, (int) expected, (int) value)
+                            (int)
+                                            ATOMIC_INT.compareAndExchange(
+                                                    segment, offset, (int) expected, (int) value)
                                     & 0xFFFF_FFFFL;
-                    case 8 -> (long) ATOMIC_LONG.compareAndExchange(segment, offset, expected, value);
+                    case 8 ->
+                            (long) ATOMIC_LONG.compareAndExchange(segment, offset, expected, value);
                     default -> throw badSize(size);
                 };
         wrote(offset, size);
         return found;
     }
 
-    /** Foreign memory has no narrow compare-and-set: the field is exchanged within its aligned int. */
+    /**
+     * Foreign memory has no narrow compare-and-set: the field is exchanged within its aligned int.
+     */
     private int compareAndExchangeWithin(long offset, int bits, int expected, int value) {
         long word = offset & ~3L;
         int shift = (int) (offset & 3) * 8;
@@ -139,7 +153,10 @@ public final class GuestMemory {
         }
     }
 
-    /** Tells watchers and the dirty log that {@code length} bytes from {@code offset} on were stored. */
+    /**
+     * Tells watchers and the dirty log that {@code length} bytes from {@code offset} on were
+     * stored.
+     */
     public void wrote(long offset, long length) {
         long position = offset;
         long end = offset + length;
@@ -198,6 +215,7 @@ public final class GuestMemory {
     }
 
     private static IllegalArgumentException badSize(int size) {
-        return new IllegalArgumentException("access of " + size + " bytes: accepted are 1, 2, 4, 8");
+        return new IllegalArgumentException(
+                "access of " + size + " bytes: accepted are 1, 2, 4, 8");
     }
 }

@@ -31,8 +31,12 @@ public sealed interface Region {
         }
     }
 
-    /** Device registers. Every access holds {@code lock}: a device is entered by one thread at a time. */
-    record Io(IoHandler handler, long size, AccessWidths widths, ReentrantLock lock) implements Region {
+    /**
+     * Device registers. Every access holds {@code lock}: a device is entered by one thread at a
+     * time.
+     */
+    record Io(IoHandler handler, long size, AccessWidths widths, ReentrantLock lock)
+            implements Region {
         public Io {
             checkSize(size);
         }
@@ -47,7 +51,8 @@ public sealed interface Region {
 
     private static void checkSize(long size) {
         if (size <= 0) {
-            throw new IllegalArgumentException("region of " + size + " bytes: accepted is 1 and more");
+            throw new IllegalArgumentException(
+                    "region of " + size + " bytes: accepted is 1 and more");
         }
     }
 
@@ -55,7 +60,13 @@ public sealed interface Region {
         checkSize(size);
         if (offset < 0 || offset > memory.size() - size) {
             throw new IllegalArgumentException(
-                    "region of " + size + " bytes at offset " + offset + " leaves a memory of " + memory.size() + " bytes");
+                    "region of "
+                            + size
+                            + " bytes at offset "
+                            + offset
+                            + " leaves a memory of "
+                            + memory.size()
+                            + " bytes");
         }
     }
 }

@@ -15,8 +15,8 @@ public interface Accelerator extends AutoCloseable {
     java.util.Set<CpuFeature> features();
 
     /**
-     * Makes CPU number {@code id}, in its power-on state: CPU 0 at the reset vector, all others waiting
-     * for a start-up IPI.
+     * Makes CPU number {@code id}, in its power-on state: CPU 0 at the reset vector, all others
+     * waiting for a start-up IPI.
      */
     Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring);
 
@@ -24,5 +24,6 @@ public interface Accelerator extends AutoCloseable {
     void close();
 
     /** What a CPU is connected to: its two buses, time, and its local interrupt controller. */
-    record Wiring(AddressSpace memory, AddressSpace ports, Clock clock, LocalInterrupts interrupts) {}
+    record Wiring(
+            AddressSpace memory, AddressSpace ports, Clock clock, LocalInterrupts interrupts) {}
 }

@@ -18,14 +18,52 @@ import java.util.Set;
  * @param brand up to 47 characters, leaves 80000002h to 80000004h
  */
 public record CpuModel(
-        String name, String vendor, int family, int model, int stepping, String brand, Set<CpuFeature> features) {
+        String name,
+        String vendor,
+        int family,
+        int model,
+        int stepping,
+        String brand,
+        Set<CpuFeature> features) {
 
     /** What every 64-bit machine of Frond has: the platform's side beside the psABI level. */
     private static final Set<CpuFeature> PLATFORM =
             EnumSet.of(
-                    DE, PSE, TSC, MSR, PAE, MCE, APIC, SEP, MTRR, PGE, MCA, PAT, PSE36, CLFSH, X2APIC, TSC_DEADLINE,
-                    HYPERVISOR, PCID, SMEP, SMAP, FSGSBASE, TSC_ADJUST, INVPCID, ERMS, NX, SYSCALL, LM, RDTSCP,
-                    PDPE1GB, INVARIANT_TSC, ARAT, XSAVE, XSAVEOPT, RDRAND, RDSEED);
+                    DE,
+                    PSE,
+                    TSC,
+                    MSR,
+                    PAE,
+                    MCE,
+                    APIC,
+                    SEP,
+                    MTRR,
+                    PGE,
+                    MCA,
+                    PAT,
+                    PSE36,
+                    CLFSH,
+                    X2APIC,
+                    TSC_DEADLINE,
+                    HYPERVISOR,
+                    PCID,
+                    SMEP,
+                    SMAP,
+                    FSGSBASE,
+                    TSC_ADJUST,
+                    INVPCID,
+                    ERMS,
+                    NX,
+                    SYSCALL,
+                    LM,
+                    RDTSCP,
+                    PDPE1GB,
+                    INVARIANT_TSC,
+                    ARAT,
+                    XSAVE,
+                    XSAVEOPT,
+                    RDRAND,
+                    RDSEED);
 
     /** x86-64-v1 of the psABI. */
     public static final CpuModel X86_64_V1 =
@@ -33,14 +71,35 @@ public record CpuModel(
 
     /** x86-64-v2 of the psABI: SSE4.2, POPCNT, CMPXCHG16B, LAHF. */
     public static final CpuModel X86_64_V2 =
-            of("x86-64-v2", with(X86_64_V1.features, CX16, LAHF64, POPCNT, SSE3, SSSE3, SSE4_1, SSE4_2));
+            of(
+                    "x86-64-v2",
+                    with(X86_64_V1.features, CX16, LAHF64, POPCNT, SSE3, SSSE3, SSE4_1, SSE4_2));
 
     /** x86-64-v3 of the psABI: AVX2, BMI1 and 2, FMA, F16C, LZCNT, MOVBE. */
     public static final CpuModel X86_64_V3 =
-            of("x86-64-v3", with(X86_64_V2.features, AVX, AVX2, BMI1, BMI2, F16C, FMA, ABM, MOVBE, AES, PCLMULQDQ, ADX, SHA));
+            of(
+                    "x86-64-v3",
+                    with(
+                            X86_64_V2.features,
+                            AVX,
+                            AVX2,
+                            BMI1,
+                            BMI2,
+                            F16C,
+                            FMA,
+                            ABM,
+                            MOVBE,
+                            AES,
+                            PCLMULQDQ,
+                            ADX,
+                            SHA));
 
     public CpuModel {
-        features = Collections.unmodifiableSet(features.isEmpty() ? EnumSet.noneOf(CpuFeature.class) : EnumSet.copyOf(features));
+        features =
+                Collections.unmodifiableSet(
+                        features.isEmpty()
+                                ? EnumSet.noneOf(CpuFeature.class)
+                                : EnumSet.copyOf(features));
     }
 
     /** All models by name. */
@@ -64,7 +123,8 @@ public record CpuModel(
     private static CpuModel of(String name, Set<CpuFeature> level) {
         Set<CpuFeature> features = EnumSet.copyOf(PLATFORM);
         features.addAll(level);
-        return new CpuModel(name, "GenuineIntel", 6, 0x2C, 1, "Frond virtual CPU " + name, features);
+        return new CpuModel(
+                name, "GenuineIntel", 6, 0x2C, 1, "Frond virtual CPU " + name, features);
     }
 
     private static Set<CpuFeature> with(Set<CpuFeature> base, CpuFeature... more) {

@@ -11,7 +11,9 @@ public interface CpuSignals {
     /** A non-maskable interrupt. */
     void nmi();
 
-    /** INIT: the CPU resets, except for caches and floating point, and waits for {@link #startup}. */
+    /**
+     * INIT: the CPU resets, except for caches and floating point, and waits for {@link #startup}.
+     */
     void init();
 
     /** Start-up IPI: a waiting CPU starts in real mode at {@code vector << 12}, vector 0..255. */

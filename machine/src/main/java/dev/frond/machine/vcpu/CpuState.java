@@ -5,11 +5,12 @@ package dev.frond.machine.vcpu;
 
 import dev.frond.machine.device.Bytes;
 import dev.frond.machine.device.Longs;
+
 import java.util.List;
 
 /**
- * Everything architectural of one x86-64 CPU at an instruction boundary; the form in which engines hand
- * a CPU over to each other and in which it is saved. The local APIC is a device of its own.
+ * Everything architectural of one x86-64 CPU at an instruction boundary; the form in which engines
+ * hand a CPU over to each other and in which it is saved. The local APIC is a device of its own.
  *
  * @param gprs RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8..R15: 16 values
  * @param dr DR0..DR7: 8 values (4 and 5 unused)
@@ -62,8 +63,8 @@ public record CpuState(
 
     /**
      * A segment register with its hidden part. {@code attributes} are bits 15:0 of a descriptor's
-     * access rights as LAR shows them, shifted right by 8: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13,
-     * D/B 14, G 15; bit 16 set means unusable. {@code limit} is in bytes, scaled.
+     * access rights as LAR shows them, shifted right by 8: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L
+     * 13, D/B 14, G 15; bit 16 set means unusable. {@code limit} is in bytes, scaled.
      */
     public record Segment(int selector, long base, int limit, int attributes) {
         public static final int UNUSABLE = 1 << 16;
@@ -83,7 +84,9 @@ public record CpuState(
         msrs = List.copyOf(msrs);
     }
 
-    /** The state after power-on of a CPU: real mode, at the reset vector (SDM Vol. 3A, table 10-1). */
+    /**
+     * The state after power-on of a CPU: real mode, at the reset vector (SDM Vol. 3A, table 10-1).
+     */
     public static CpuState powerOn(int familyModelStepping) {
         Segment data = new Segment(0, 0, 0xFFFF, 0x93);
         Longs gprs = Longs.of(0, 0, familyModelStepping, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -126,7 +129,8 @@ public record CpuState(
 
     private static void check(String field, int actual, int expected) {
         if (actual != expected) {
-            throw new IllegalArgumentException("cpu state: " + field + " has " + actual + " elements, not " + expected);
+            throw new IllegalArgumentException(
+                    "cpu state: " + field + " has " + actual + " elements, not " + expected);
         }
     }
 }

@@ -6,9 +6,9 @@ package dev.frond.machine.vcpu;
 import java.nio.charset.StandardCharsets;
 
 /**
- * The CPUID answers of one CPU: model and features, number {@code id} of {@code cpus} that all sit in one
- * package with one thread each. What follows the running state (OSXSAVE, the XSAVE size in use) is the
- * engine's to fill in.
+ * The CPUID answers of one CPU: model and features, number {@code id} of {@code cpus} that all sit
+ * in one package with one thread each. What follows the running state (OSXSAVE, the XSAVE size in
+ * use) is the engine's to fill in.
  */
 public record Cpuid(CpuModel model, int id, int cpus) {
     /** One answer. */
@@ -38,7 +38,10 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         return model.features().contains(feature);
     }
 
-    /** The answer for EAX = {@code leaf}, ECX = {@code subleaf}; out-of-range leaves give the highest basic one. */
+    /**
+     * The answer for EAX = {@code leaf}, ECX = {@code subleaf}; out-of-range leaves give the
+     * highest basic one.
+     */
     public Leaf query(int leaf, int subleaf) {
         int in = leaf;
         if (Integer.compareUnsigned(in, 0x8000_0000) >= 0) {
@@ -54,7 +57,11 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         return switch (in) {
             case 0 -> vendor(MAX_BASIC);
             case 1 ->
-                    new Leaf(signature(), id << 24 | (cpus > 1 ? Math.min(pow2(cpus), 255) << 16 : 0) | 8 << 8, features.ecx, features.edx | (cpus > 1 ? 1 << 28 : 0));
+                    new Leaf(
+                            signature(),
+                            id << 24 | (cpus > 1 ? Math.min(pow2(cpus), 255) << 16 : 0) | 8 << 8,
+                            features.ecx,
+                            features.edx | (cpus > 1 ? 1 << 28 : 0));
             // A 32 KiB L1 of each kind, 1 MiB L2, 8 MiB L3, by leaf 4.
             case 2 -> new Leaf(0x00FF_FF01, 0, 0, 0);
             case 4 -> cache(subleaf);
@@ -115,7 +122,11 @@ public record Cpuid(CpuModel model, int id, int cpus) {
 
     private Leaf cache(int type, int level, int ways, int sets, int sharedBy) {
         return new Leaf(
-                Math.min(pow2(cpus) - 1, 63) << 26 | Math.min(pow2(sharedBy) - 1, 4095) << 14 | 1 << 8 | level << 5 | type,
+                Math.min(pow2(cpus) - 1, 63) << 26
+                        | Math.min(pow2(sharedBy) - 1, 4095) << 14
+                        | 1 << 8
+                        | level << 5
+                        | type,
                 (ways - 1) << 22 | 63,
                 sets - 1,
                 0);
@@ -147,11 +158,15 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         byte[] name = model.brand().getBytes(StandardCharsets.US_ASCII);
         System.arraycopy(name, 0, text, 0, Math.min(47, name.length));
         int at = part * 16;
-        return new Leaf(word(text, at), word(text, at + 4), word(text, at + 8), word(text, at + 12));
+        return new Leaf(
+                word(text, at), word(text, at + 4), word(text, at + 8), word(text, at + 12));
     }
 
     private static int word(byte[] text, int at) {
-        return (text[at] & 0xFF) | (text[at + 1] & 0xFF) << 8 | (text[at + 2] & 0xFF) << 16 | text[at + 3] << 24;
+        return (text[at] & 0xFF)
+                | (text[at + 1] & 0xFF) << 8
+                | (text[at + 2] & 0xFF) << 16
+                | text[at + 3] << 24;
     }
 
     private static int pow2(int n) {

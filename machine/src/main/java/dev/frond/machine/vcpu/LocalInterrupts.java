@@ -19,7 +19,10 @@ public interface LocalInterrupts {
     /** Sets CR8 to {@code priorityClass}, 0..15. */
     void setTaskPriority(long priorityClass);
 
-    /** Where {@link #registers} appear in this CPU's physical memory: a 4 KiB page, or -1 for nowhere. */
+    /**
+     * Where {@link #registers} appear in this CPU's physical memory: a 4 KiB page, or -1 for
+     * nowhere.
+     */
     long registerPage();
 
     /** The 4 KiB register page (xAPIC). */
@@ -40,7 +43,10 @@ public interface LocalInterrupts {
      */
     void tscOffset(long offset);
 
-    /** Whether {@code index} is an MSR of this controller: IA32_APIC_BASE, IA32_TSC_DEADLINE, x2APIC. */
+    /**
+     * Whether {@code index} is an MSR of this controller: IA32_APIC_BASE, IA32_TSC_DEADLINE,
+     * x2APIC.
+     */
     static boolean owns(int index) {
         return index == 0x1B || index == 0x6E0 || (index >= 0x800 && index <= 0x8FF);
     }

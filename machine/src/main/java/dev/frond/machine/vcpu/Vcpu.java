@@ -4,8 +4,8 @@
 package dev.frond.machine.vcpu;
 
 /**
- * One virtual CPU of an engine. {@link #run}, {@link #save} and {@link #load} belong to its own thread;
- * {@link #kick} and the {@link CpuSignals} may come from any.
+ * One virtual CPU of an engine. {@link #run}, {@link #save} and {@link #load} belong to its own
+ * thread; {@link #kick} and the {@link CpuSignals} may come from any.
  */
 public interface Vcpu extends CpuSignals {
     /** Executes the guest until something needs the caller. A halted CPU sleeps inside. */

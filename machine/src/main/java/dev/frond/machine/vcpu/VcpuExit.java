@@ -11,10 +11,15 @@ public sealed interface VcpuExit {
     /** A triple fault: the CPU is in the shutdown state and the board decides what follows. */
     record Shutdown() implements VcpuExit {}
 
-    /** The guest reached a breakpoint or finished a step of the debugger at linear address {@code rip}. */
+    /**
+     * The guest reached a breakpoint or finished a step of the debugger at linear address {@code
+     * rip}.
+     */
     record Debug(long rip) implements VcpuExit {}
 
-    /** The engine cannot go on; {@code reason} says why to a person. The state can still be saved. */
+    /**
+     * The engine cannot go on; {@code reason} says why to a person. The state can still be saved.
+     */
     record Fault(String reason) implements VcpuExit {}
 
     Kicked KICKED = new Kicked();

@@ -171,7 +171,7 @@ class StateCodecTest {
         assertRefused(
                 stream,
                 "StateCodecTest.Everything.phases[0]: component until is missing and has no"
-                    + " default");
+                        + " default");
     }
 
     @Test
@@ -209,7 +209,7 @@ class StateCodecTest {
         assertRefused(
                 StateCodec.encode(new Old(1, Channel.RESET)),
                 "StateCodecTest.Everything: a 'StateCodecTest.Old' stands where a"
-                    + " StateCodecTest.Everything is expected");
+                        + " StateCodecTest.Everything is expected");
     }
 
     @Test
@@ -410,7 +410,7 @@ class StateCodecTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage(
                         "StateCodecTest.WithObject.thing: a java.lang.Object cannot be part of a"
-                            + " state");
+                                + " state");
     }
 
     // Streams by hand

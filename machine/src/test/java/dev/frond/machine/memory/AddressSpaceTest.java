@@ -135,7 +135,7 @@ class AddressSpaceTest {
         assertThatThrownBy(() -> space.map(-4096, io))
                 .hasMessage(
                         "memory: a region of 4097 bytes at 0xfffffffffffff000 passes the end of the"
-                            + " address space");
+                                + " address space");
     }
 
     @Test

@@ -172,7 +172,7 @@ class GuestCatalogTest {
         assertFailure()
                 .withMessageMatching(
                         "busybox-static_.*\\.deb has the SHA-256 digest [0-9a-f]{64} where apt's"
-                            + " metadata says 000000[0-9a-f]{58}; nothing was kept");
+                                + " metadata says 000000[0-9a-f]{58}; nothing was kept");
         assertThat(names(cache().resolve(NAME))).containsExactly(".lock");
     }
 
@@ -213,7 +213,7 @@ class GuestCatalogTest {
         assertFailure()
                 .withMessage(
                         "cannot fetch package lists: Failed to fetch http://x/InRelease Could not"
-                            + " connect");
+                                + " connect");
     }
 
     @Test
@@ -223,7 +223,7 @@ class GuestCatalogTest {
         assertFailure()
                 .withMessage(
                         "no package source of this system offers linux-image-cloud-amd64 and"
-                            + " busybox-static for amd64 (see /etc/apt/sources.list)");
+                                + " busybox-static for amd64 (see /etc/apt/sources.list)");
     }
 
     @Test
@@ -232,7 +232,7 @@ class GuestCatalogTest {
         apt.fail(
                 "download",
                 "[ -n \"$lists\" ] || { echo 'E: Failed to fetch http://x  404  Not Found [IP:"
-                    + " 1.2.3.4 80]'; exit 100; }");
+                        + " 1.2.3.4 80]'; exit 100; }");
 
         assertThat(catalog.obtain(NAME, GuestProgress.SILENT).kernel()).hasContent("kernel 6.1-1");
 
@@ -317,7 +317,7 @@ class GuestCatalogTest {
         apt.fail(
                 "download",
                 "head -c 100 \"$root/pool/busybox-static_\"*.deb >busybox-static_1_amd64.deb; echo"
-                    + " $$ >$root/half; exec sleep 60");
+                        + " $$ >$root/half; exec sleep 60");
         Process killed = process();
         await(() -> Files.exists(apt.root.resolve("half")));
         killed.destroyForcibly().waitFor();
