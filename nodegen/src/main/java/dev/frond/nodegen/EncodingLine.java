@@ -49,12 +49,12 @@ final class EncodingLine {
         String[] words = parts[1].trim().split("\\s+", 2);
         mnemonic = words[0];
         if (words.length > 1) {
-            for (String operand : words[1].split(",")) {
+            for (String operand : words[1].split(",", -1)) {
                 operands.add(operand.trim());
             }
         }
         if (parts.length == 3 && !parts[2].isBlank()) {
-            for (String attribute : parts[2].trim().split("\\s+")) {
+            for (String attribute : parts[2].trim().split("\\s+", -1)) {
                 attribute(attribute);
             }
         }

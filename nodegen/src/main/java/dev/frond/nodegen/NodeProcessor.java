@@ -3,6 +3,8 @@
 
 package dev.frond.nodegen;
 
+import static java.util.Objects.requireNonNull;
+
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.io.Writer;
@@ -18,7 +20,6 @@ import javax.lang.model.SourceVersion;
 import javax.lang.model.element.AnnotationMirror;
 import javax.lang.model.element.AnnotationValue;
 import javax.lang.model.element.Element;
-import javax.lang.model.element.ElementKind;
 import javax.lang.model.element.ExecutableElement;
 import javax.lang.model.element.TypeElement;
 import javax.lang.model.element.VariableElement;
@@ -73,7 +74,7 @@ public final class NodeProcessor extends AbstractProcessor {
             }
         });
         write("Table", writer.table());
-        return true;
+        return false;
     }
 
     private void write(String name, String source) {
@@ -105,8 +106,7 @@ public final class NodeProcessor extends AbstractProcessor {
                 }
             }
         }
-        if (element.getKind() == ElementKind.METHOD) {
-            ExecutableElement method = (ExecutableElement) element;
+        if (element instanceof ExecutableElement method) {
             List<Entry.Parameter> parameters = new ArrayList<>();
             for (VariableElement parameter : method.getParameters()) {
                 parameters.add(
@@ -114,8 +114,8 @@ public final class NodeProcessor extends AbstractProcessor {
                                 parameter.asType().toString(),
                                 parameter.getSimpleName().toString()));
             }
-            String owner =
-                    ((TypeElement) method.getEnclosingElement()).getQualifiedName().toString();
+            TypeElement enclosing = (TypeElement) requireNonNull(method.getEnclosingElement());
+            String owner = enclosing.getQualifiedName().toString();
             String result =
                     method.getReturnType().getKind() == TypeKind.VOID
                             ? "void"

@@ -63,11 +63,15 @@ final class NodeWriter {
         }
         StringBuilder out = new StringBuilder(HEADER.formatted(owner));
         out.append(
-                "import dev.frond.cpu.*;\n"
-                    + "import dev.frond.cpu.decode.*;\n"
-                    + "import dev.frond.cpu.interp.*;\n");
-        out.append("import dev.frond.machine.vcpu.CpuFeature;\nimport java.util.List;\n");
-        out.append("import org.jspecify.annotations.Nullable;\n\n");
+                """
+                import dev.frond.cpu.*;
+                import dev.frond.cpu.decode.*;
+                import dev.frond.cpu.interp.*;
+                import dev.frond.machine.vcpu.CpuFeature;
+                import java.util.List;
+                import org.jspecify.annotations.Nullable;
+
+                """);
         out.append("/** Forms and nodes of {@link ").append(owner).append("}. */\n");
         out.append("@javax.annotation.processing.Generated(\"dev.frond.nodegen.NodeProcessor\")\n");
         out.append("final class ")
@@ -101,10 +105,8 @@ final class NodeWriter {
 
     private static void makeMethods(StringBuilder out, List<String> constructors) {
         int chunks = (constructors.size() + CHUNK - 1) / CHUNK;
-        out.append(
-                "\n"
-                    + "    static Node make(int number, Insn insn) {\n"
-                    + "        return switch (number / ");
+        out.append("\n    static Node make(int number, Insn insn) {\n");
+        out.append("        return switch (number / ");
         out.append(CHUNK).append(") {\n");
         for (int c = 0; c < chunks; c++) {
             String label = c == chunks - 1 ? "default" : "case " + c;
@@ -127,10 +129,8 @@ final class NodeWriter {
                         .append(constructors.get(n))
                         .append(";\n");
             }
-            out.append(
-                    "            default -> throw new AssertionError(number);\n"
-                        + "        };\n"
-                        + "    }\n");
+            out.append("            default -> throw new AssertionError(number);\n");
+            out.append("        };\n    }\n");
         }
     }
 
@@ -161,7 +161,7 @@ final class NodeWriter {
         }
         out.append(", Form.Sizing.").append(line.sizing()).append(", ");
         out.append(line.feature.isEmpty() ? "null" : "CpuFeature." + line.feature).append(", 0");
-        for (String flag : entry.undefined().trim().split("\\s+")) {
+        for (String flag : entry.undefined().trim().split("\\s+", -1)) {
             if (!flag.isEmpty()) {
                 out.append(" | Cpu.").append(flag);
             }
@@ -198,10 +198,8 @@ final class NodeWriter {
         for (String file : files) {
             out.append("        ").append(file).append(".forms(all);\n");
         }
-        out.append(
-                "        return all;\n"
-                    + "    }\n\n"
-                    + "    /** The node with a number that a form names. */\n");
+        out.append("        return all;\n    }\n\n");
+        out.append("    /** The node with a number that a form names. */\n");
         out.append("    public static Node make(int number, Insn insn) {\n");
         for (int i = files.size() - 1; i > 0; i--) {
             out.append("        if (number >= ")
