@@ -3,6 +3,7 @@
 
 /** The x86-64 processor: one instruction table, its decoder, its meanings and the interpreter. */
 module dev.frond.cpu {
+    requires static java.compiler;
     requires static org.jspecify;
     requires transitive dev.frond.machine;
     requires transitive dev.frond.host;

@@ -189,6 +189,7 @@ public final class Cpu {
      * Why the CPU should leave the chain of blocks: bits posted by other threads or by
      * instructions.
      */
+    @SuppressWarnings("UnusedVariable") // Read and written through EVENTS.
     private volatile int events;
 
     /** Look at the interrupt controller. */

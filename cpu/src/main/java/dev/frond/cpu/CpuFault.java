@@ -7,6 +7,7 @@ package dev.frond.cpu;
  * An exception of the guest's CPU on its way to delivery. Each CPU owns one, filled in anew for
  * each fault: faults are frequent, so that they carry no stack and cost no allocation.
  */
+@SuppressWarnings("serial") // Never serialized.
 public final class CpuFault extends RuntimeException {
     /** Divide error. */
     public static final int DE = 0;

@@ -81,8 +81,8 @@ public final class Delivery {
         if (vector * 16 + 15 > cpu.idtLimit) {
             throw gateFault(CpuFault.GP, vector, source);
         }
-        long low = cpu.mmu.loadSystem(cpu.idtBase + vector * 16, 8);
-        long high = cpu.mmu.loadSystem(cpu.idtBase + vector * 16 + 8, 8);
+        long low = cpu.mmu.loadSystem(cpu.idtBase + vector * 16L, 8);
+        long high = cpu.mmu.loadSystem(cpu.idtBase + vector * 16L + 8, 8);
         int attributes = attributes(low);
         int type = attributes & 0x1F;
         if (type != 0xE && type != 0xF || (high >>> 40 & 0x1F) != 0) {
@@ -118,7 +118,7 @@ public final class Delivery {
         }
         stack &= -16L;
         int words = withError ? 6 : 5;
-        long top = stack - 8 * words;
+        long top = stack - 8L * words;
         int oldCpl = cpu.cpl;
         int oldSs = cpu.selector[SS];
         cpu.cpl = newCpl;
@@ -215,7 +215,7 @@ public final class Delivery {
         if (vector * 8 + 7 > cpu.idtLimit) {
             throw gateFault(CpuFault.GP, vector, source);
         }
-        long gate = cpu.mmu.loadSystem(cpu.idtBase + vector * 8, 8);
+        long gate = cpu.mmu.loadSystem(cpu.idtBase + vector * 8L, 8);
         int attributes = attributes(gate);
         int type = attributes & 0x1F;
         // Interrupt and trap gates, 16-bit (6, 7) and 32-bit (E, F).
@@ -394,9 +394,9 @@ public final class Delivery {
     private void iretReal(int size) {
         long target = Width.zx(size, cpu.peek(size, 0));
         int selector = (int) cpu.peek(size, size) & 0xFFFF;
-        long flags = cpu.peek(size, 2 * size);
+        long flags = cpu.peek(size, 2L * size);
         cpu.code.checkTarget(target);
-        cpu.setStackPointer(cpu.r[Cpu.RSP] + 3 * size);
+        cpu.setStackPointer(cpu.r[Cpu.RSP] + 3L * size);
         int kept = cpu.v8086() ? Cpu.IOPL | Cpu.VM | Cpu.VIF | Cpu.VIP : Cpu.VM | Cpu.VIF | Cpu.VIP;
         setFlags(flags, size, kept);
         cpu.segments.setReal(CS, selector);
@@ -407,7 +407,7 @@ public final class Delivery {
     private void iretProtected(int size) {
         long target = Width.zx(size, cpu.peek(size, 0));
         int selector = (int) cpu.peek(size, size) & 0xFFFF;
-        long flags = cpu.peek(size, 2 * size);
+        long flags = cpu.peek(size, 2L * size);
         if (size == 4 && (flags & Cpu.VM) != 0 && cpu.cpl == 0 && !cpu.longMode()) {
             iretToV8086(target, selector, flags);
             return;
@@ -442,8 +442,8 @@ public final class Delivery {
         }
         boolean outer = rpl > cpu.cpl;
         if (outer || cpu.is64()) {
-            long newSp = Width.zx(size, cpu.peek(size, 3 * size));
-            int newSs = (int) cpu.peek(size, 4 * size) & 0xFFFF;
+            long newSp = Width.zx(size, cpu.peek(size, 3L * size));
+            int newSs = (int) cpu.peek(size, 4L * size) & 0xFFFF;
             long raw = checkOuterStack(newSs, rpl, to64);
             cpu.segments.markAccessed(selector, code);
             returnTo(selector, code, target, flags, size, rpl);
@@ -464,7 +464,7 @@ public final class Delivery {
             }
         } else {
             cpu.segments.markAccessed(selector, code);
-            cpu.setStackPointer(cpu.r[Cpu.RSP] + 3 * size);
+            cpu.setStackPointer(cpu.r[Cpu.RSP] + 3L * size);
             returnTo(selector, code, target, flags, size, rpl);
             cpu.segments.modeChanged();
         }

@@ -706,7 +706,7 @@ public final class Mmu {
     boolean loadPdptes(long cr3) {
         long[] loaded = new long[4];
         for (int i = 0; i < 4; i++) {
-            loaded[i] = readTable((cr3 & 0xFFFF_FFE0L) + 8 * i, 8);
+            loaded[i] = readTable((cr3 & 0xFFFF_FFE0L) + 8L * i, 8);
             if ((loaded[i] & P) != 0 && (loaded[i] & (RESERVED | 0xFFF0_0000_0000_01E6L)) != 0) {
                 return false;
             }

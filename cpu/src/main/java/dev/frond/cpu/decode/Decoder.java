@@ -67,6 +67,7 @@ public final class Decoder {
     private boolean secondImmediate;
 
     /** Thrown inside {@link #decode} only. */
+    @SuppressWarnings("serial") // Never serialized.
     private static final class Stop extends RuntimeException {
         Stop() {
             super(null, null, false, false);

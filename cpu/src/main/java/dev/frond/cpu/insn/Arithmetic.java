@@ -266,14 +266,14 @@ public final class Arithmetic {
         long n0 = low << shift;
         long dHigh = d >>> 32;
         long dLow = d & 0xFFFF_FFFFL;
-        long q1 = digit(n1, n0 >>> 32, d, dHigh, dLow);
+        long q1 = digit(n1, n0 >>> 32, dHigh, dLow);
         long rest = (n1 << 32 | n0 >>> 32) - q1 * d;
-        long q0 = digit(rest, n0 & 0xFFFF_FFFFL, d, dHigh, dLow);
+        long q0 = digit(rest, n0 & 0xFFFF_FFFFL, dHigh, dLow);
         return (q1 << 32) + q0;
     }
 
-    /** One 32-bit digit of the quotient: of n:next by d, for n below d. */
-    private static long digit(long n, long next, long d, long dHigh, long dLow) {
+    /** One 32-bit digit of the quotient: of n:next by dHigh:dLow, for n below that. */
+    private static long digit(long n, long next, long dHigh, long dLow) {
         long q = Long.divideUnsigned(n, dHigh);
         long r = n - q * dHigh;
         while (q >>> 32 != 0 || Long.compareUnsigned(q * dLow, r << 32 | next) > 0) {

@@ -171,7 +171,7 @@ public final class Flow {
         if (!cpu.selectorsNameDescriptors()) {
             cpu.code.checkTarget(target);
             cpu.segments.setReal(CS, selector);
-            cpu.setStackPointer(cpu.r[Cpu.RSP] + 2 * size + release);
+            cpu.setStackPointer(cpu.r[Cpu.RSP] + 2L * size + release);
             cpu.segments.followSegment(CS);
             cpu.rip = target;
             return;
@@ -201,7 +201,7 @@ public final class Flow {
         }
         if (rpl == cpu.cpl) {
             cpu.segments.markAccessed(selector, code);
-            cpu.setStackPointer(cpu.r[Cpu.RSP] + 2 * size + release);
+            cpu.setStackPointer(cpu.r[Cpu.RSP] + 2L * size + release);
             cpu.segments.set(CS, selector, code);
             cpu.segments.followSegment(CS);
             cpu.rip = target;
@@ -269,6 +269,7 @@ public final class Flow {
         }
     }
 
+    @SuppressWarnings("DoNotCallSuggester") // A meaning like any other to the table.
     @Encoding({"0F 0B : UD2", "0F B9 /r : UD1 Gv,Ev", "0F FF /r : UD0 Gv,Ev"})
     static void ud(Cpu cpu, Insn insn) {
         throw cpu.ud();

@@ -254,9 +254,9 @@ public final class Moves {
         int size = insn.size;
         long[] values = new long[8];
         for (int i = 0; i < 8; i++) {
-            values[i] = cpu.peek(size, (7 - i) * size);
+            values[i] = cpu.peek(size, (7L - i) * size);
         }
-        cpu.setStackPointer(cpu.r[Cpu.RSP] + 8 * size);
+        cpu.setStackPointer(cpu.r[Cpu.RSP] + 8L * size);
         for (int i = Cpu.RAX; i <= Cpu.RDI; i++) {
             if (i != Cpu.RSP) {
                 cpu.setRegister(i, size, values[i]);

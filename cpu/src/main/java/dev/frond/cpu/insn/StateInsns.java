@@ -147,8 +147,8 @@ public final class StateInsns {
         }
         if ((saved & AVX) != 0) {
             for (int i = 0; i < registers; i++) {
-                cpu.store64(at + EXTENDED + 16 * i, cpu.v[4 * i + 2]);
-                cpu.store64(at + EXTENDED + 16 * i + 8, cpu.v[4 * i + 3]);
+                cpu.store64(at + EXTENDED + 16L * i, cpu.v[4 * i + 2]);
+                cpu.store64(at + EXTENDED + 16L * i + 8, cpu.v[4 * i + 3]);
             }
         }
         long old = cpu.load64(at + XSTATE_BV);

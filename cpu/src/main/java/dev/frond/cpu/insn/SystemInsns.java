@@ -338,6 +338,7 @@ public final class SystemInsns {
         cpu.r[insn.rm] = cpu.msrs.tscAux;
     }
 
+    @SuppressWarnings("DoNotCallSuggester") // A meaning like any other to the table.
     @Encoding("0F 33 : RDPMC")
     static void rdpmc(Cpu cpu, Insn insn) {
         // The model has no performance counters.

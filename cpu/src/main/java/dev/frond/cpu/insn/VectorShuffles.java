@@ -388,7 +388,8 @@ public final class VectorShuffles {
 
     @Encoding("66 0F 38 25 /r : PMOVSXDQ Vx,Wq : +SSE4_1")
     static void pmovsxdq(long[] v, int d, long b) {
-        set(v, d, (int) b, b >> 32);
+        int low = (int) b;
+        set(v, d, low, b >> 32);
     }
 
     @Encoding("66 0F 38 30 /r : PMOVZXBW Vx,Wq : +SSE4_1")

@@ -213,7 +213,8 @@ public final class VectorStrings {
 
     @Encoding("F2 0F 38 F0 /r : CRC32 Gd,Eb : +SSE4_2")
     static long crc32Byte(long crc, long value) {
-        return (int) crc >>> 8 ^ CRC[(int) (crc ^ value) & 0xFF];
+        int next = (int) crc >>> 8 ^ CRC[(int) (crc ^ value) & 0xFF];
+        return next;
     }
 
     @Encoding("F2 0F 38 F1 /r : CRC32 Gd,Ev : +SSE4_2")

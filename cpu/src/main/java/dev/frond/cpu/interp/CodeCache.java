@@ -380,6 +380,7 @@ public final class CodeCache implements GuestMemory.Watcher {
                 && page.covers((int) offset & 4095, (int) (offset & 4095) + length);
     }
 
+    @SuppressWarnings("ReferenceEquality") // A thread is its identity.
     @Override
     public boolean stored(long offset, int length) {
         long page = offset >>> GuestMemory.PAGE_SHIFT;
@@ -400,6 +401,7 @@ public final class CodeCache implements GuestMemory.Watcher {
         return held.contains(page);
     }
 
+    @SuppressWarnings("ReferenceEquality") // A thread is its identity.
     @Override
     public void marked(long page) {
         if (Thread.currentThread() == owner) {
