@@ -132,7 +132,9 @@ public final class Mc146818Rtc implements Device<Mc146818Rtc.State>, IoHandler {
     private static final int PM = 1 << 7;
     private static final int DONT_CARE = 0b11 << 6;
 
-    /** UIP is up for t_BUC before and t_UC during an update (table 3), which ends with the second. */
+    /**
+     * UIP is up for t_BUC before and t_UC during an update (table 3), which ends with the second.
+     */
     private static final int UPDATE_NANOS = 244_000 + 1_984_000;
 
     /** The first update comes this long after the divider chain is released from its reset. */
