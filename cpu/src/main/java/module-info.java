@@ -7,4 +7,8 @@ module dev.frond.cpu {
     requires static org.jspecify;
     requires transitive dev.frond.machine;
     requires transitive dev.frond.host;
+
+    exports dev.frond.cpu;
+    exports dev.frond.cpu.decode;
+    exports dev.frond.cpu.interp;
 }

@@ -27,7 +27,6 @@ import dev.frond.machine.backend.BlockBackend;
 import dev.frond.machine.backend.CharBackend;
 import dev.frond.machine.clock.HostClock;
 import dev.frond.machine.irq.IrqLine;
-import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.Region;
@@ -136,7 +135,9 @@ public final class Microvm {
         // Interrupts: ISA lines reach the 8259 pair and the I/O APIC; INTR goes to all LINT0.
         ApicBus bus = new ApicBus();
         I8259PicPair pic = machine.add("pic", new I8259PicPair(bus.lint0()));
-        pic.map(ports);
+        ports.map(0x20, pic.masterRegisters());
+        ports.map(0xA0, pic.slaveRegisters());
+        ports.map(0x4D0, pic.elcrRegisters());
         List<LocalApic> apics = new ArrayList<>();
         for (int id = 0; id < spec.cpus(); id++) {
             Cpuid cpuid = new Cpuid(spec.cpu().within(engine.features()), id, spec.cpus());
@@ -150,11 +151,12 @@ public final class Microvm {
             machine.add(vcpu);
         }
         IoApic ioApic = machine.add("ioapic", new IoApic(bus, 0));
-        memory.map(IO_APIC, new Region.Io(ioApic, 0x1000, AccessWidths.DWORD, ioApic.lock()));
+        memory.map(IO_APIC, ioApic.registers());
 
         // A PC's parts at their places.
-        I8254Pit pit = machine.add("pit", new I8254Pit(clock, both(pic.irq(0), ioApic.pin(2))));
-        pit.map(ports);
+        I8254Pit pit = machine.add("pit", new I8254Pit(clock, both(pic.input(0), ioApic.pin(2))));
+        ports.map(0x40, pit.registers());
+        ports.map(0x61, pit.portB());
         Uart16550 uart =
                 machine.add(
                         "uart0",
@@ -165,21 +167,21 @@ public final class Microvm {
                                 spec.serial()));
         ports.map(COM1, uart.registers());
         Mc146818Rtc rtc = machine.add("rtc", new Mc146818Rtc(clock, isa(pic, ioApic, RTC_IRQ)));
-        rtc.map(ports);
+        ports.map(RTC, rtc.registers());
         I8042 i8042 =
                 machine.add("i8042", new I8042(isa(pic, ioApic, 1), isa(pic, ioApic, 12), machine));
-        i8042.map(ports);
+        ports.map(0x60, i8042.data());
+        ports.map(0x64, i8042.command());
         AcpiPm pm =
                 machine.add(
                         "pm",
                         new AcpiPm(
                                 new AcpiPm.Spec(S5, true), clock, isa(pic, ioApic, SCI), machine));
-        ports.map(PM, new Region.Io(pm, AcpiPm.SIZE, AccessWidths.UP_TO_DWORD, pm.lock()));
+        ports.map(PM, pm.registers());
         ResetControl reset = machine.add("reset", new ResetControl(machine));
-        ports.map(RESET, new Region.Io(reset, 1, AccessWidths.BYTE, reset.lock()));
+        ports.map(RESET, reset.registers());
         if (spec.debugExit()) {
-            DebugExitPort exit = new DebugExitPort(machine);
-            ports.map(DEBUG_EXIT, exit.region());
+            ports.map(DEBUG_EXIT, new DebugExitPort(machine).registers());
         }
 
         // virtio-mmio, one interrupt each.
@@ -213,12 +215,13 @@ public final class Microvm {
     }
 
     private static IrqLine isa(I8259PicPair pic, IoApic ioApic, int number) {
-        return both(pic.irq(number), ioApic.pin(number));
+        return both(pic.input(number), ioApic.pin(number));
     }
 
     private void addVirtio(List<AcpiSpec.VirtioMmio> slots, IoApic ioApic, VirtioDevice<?> device) {
         int number = slots.size();
         int gsi = VIRTIO_GSI + number;
+        machine.add("virtio" + number + ".device", device);
         VirtioMmio transport =
                 machine.add("virtio" + number, new VirtioMmio(device, memory, ioApic.pin(gsi)));
         long address = VIRTIO + (long) number * VirtioMmio.SIZE;

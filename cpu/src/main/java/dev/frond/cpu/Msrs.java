@@ -22,6 +22,7 @@ public final class Msrs {
 
     private static final int IA32_TSC = 0x10;
     private static final int IA32_PLATFORM_ID = 0x17;
+    private static final int IA32_APIC_BASE = 0x1B;
     private static final int IA32_FEATURE_CONTROL = 0x3A;
     private static final int IA32_TSC_ADJUST = 0x3B;
     private static final int IA32_BIOS_SIGN_ID = 0x8B;
@@ -153,7 +154,10 @@ public final class Msrs {
             if (!cpu.interrupts.writeMsr(index, value)) {
                 throw cpu.gp();
             }
-            cpu.mmu.flush();
+            if (index == IA32_APIC_BASE) {
+                // The register page may have moved.
+                cpu.mmu.flush();
+            }
             return;
         }
         switch (index) {

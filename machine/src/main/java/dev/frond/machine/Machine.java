@@ -165,9 +165,8 @@ public final class Machine implements MachineControl, AutoCloseable {
     }
 
     private void powerOn() throws Exception {
-        for (Device<?> device : devices.values()) {
-            device.reset();
-        }
+        devices.values().forEach(Machine::loadResetState);
+        settle();
         for (int i = 0; i < cpus.size(); i++) {
             Cpu cpu = cpus.get(i);
             cpu.vcpu.load(i == 0 ? firmware.start(memory, cpu.powerOn) : cpu.powerOn);
@@ -430,6 +429,10 @@ public final class Machine implements MachineControl, AutoCloseable {
                 load(device, saved.state());
             }
         }
+        settle();
+    }
+
+    private void settle() {
         for (Device<?> device : devices.values()) {
             device.lock().lock();
             try {
@@ -438,6 +441,10 @@ public final class Machine implements MachineControl, AutoCloseable {
                 device.lock().unlock();
             }
         }
+    }
+
+    private static void loadResetState(Device<?> device) {
+        load(device, device.resetState());
     }
 
     private static <S extends Record> void load(Device<S> device, Record state) {

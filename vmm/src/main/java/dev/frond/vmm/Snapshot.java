@@ -4,7 +4,7 @@
 package dev.frond.vmm;
 
 import dev.frond.machine.MachineState;
-import dev.frond.machine.device.MachineStateCodec;
+import dev.frond.machine.MachineStateCodec;
 import dev.frond.machine.device.StateException;
 import dev.frond.machine.memory.GuestMemory;
 

@@ -18,9 +18,9 @@ import java.time.YearMonth;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * The real-time clock and CMOS RAM of a PC: a Motorola MC146818A (datasheet MC146818A, 1984) with a
- * crystal of 32.768 kHz, 128 bytes behind ports 70h and 71h, and a century byte at 32h that counts
- * along. A battery keeps time and RAM through every reset.
+ * The real-time clock and CMOS RAM of a PC: a Motorola MC146818A (its datasheet, "Registers") with
+ * a crystal of 32.768 kHz, 128 bytes behind ports 70h and 71h, and a century byte at 32h that
+ * counts along. A battery keeps time and RAM through every reset.
  *
  * <p>Nothing ticks inside: the time bytes are those of the last update that was looked at, and each
  * access first makes up for the updates and periodic ticks that the clock's time of day has brought
@@ -84,7 +84,7 @@ public final class Mc146818Rtc implements Device<Mc146818Rtc.State>, IoHandler {
     private static final int INDEX_MASK = 0x7F;
     private static final int NMI_MASK = 1 << 7;
 
-    // Address map (figure 12)
+    // Address map
     private static final int SECONDS = 0;
     private static final int SECONDS_ALARM = 1;
     private static final int MINUTES = 2;
@@ -132,7 +132,9 @@ public final class Mc146818Rtc implements Device<Mc146818Rtc.State>, IoHandler {
     private static final int PM = 1 << 7;
     private static final int DONT_CARE = 0b11 << 6;
 
-    /** UIP is up for t_BUC before and t_UC during an update (table 3), which ends with the second. */
+    /**
+     * UIP is up for t_BUC before and t_UC during an update (table 6), which ends with the second.
+     */
     private static final int UPDATE_NANOS = 244_000 + 1_984_000;
 
     /** The first update comes this long after the divider chain is released from its reset. */
