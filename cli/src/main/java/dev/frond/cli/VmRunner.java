@@ -20,6 +20,8 @@ import java.util.function.Consumer;
 
 /** Runs machines with the virtual machine monitor of the room vmm. */
 final class VmRunner implements MachineRunner {
+    // The end of a machine is never exceptional: a failure is MachineEnd.Failed.
+    @SuppressWarnings("FutureReturnValueIgnored")
     @Override
     public Running start(RunSpec spec, CharBackend serial, Consumer<Outcome> ended)
             throws CliException {
