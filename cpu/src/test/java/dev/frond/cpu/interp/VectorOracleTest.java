@@ -138,7 +138,7 @@ final class VectorOracleTest {
                 continue;
             }
             count++;
-            int seed = form.toString().hashCode();
+            int seed = form.toString().hashCode() + Integer.getInteger("frond.oracle.seed", 0);
             random = new SplittableRandom(seed);
             String failure = check(form, kind);
             if (failure != null) {
@@ -302,7 +302,9 @@ final class VectorOracleTest {
                 int theirs = (int) (expected.vectors[i] >>> shift);
                 double a = Float.intBitsToFloat(mine);
                 double b = Float.intBitsToFloat(theirs);
-                if (mine != theirs && Math.abs(a - b) <= 3 * 0x1p-12 * Math.abs(b)) {
+                // Around the smallest normal number either may have become zero.
+                double apart = Math.max(3 * 0x1p-12 * Math.abs(b), Float.MIN_NORMAL);
+                if (mine != theirs && Math.abs(a - b) <= apart) {
                     long mask = 0xFFFF_FFFFL << shift;
                     actual.vectors[i] = actual.vectors[i] & ~mask | expected.vectors[i] & mask;
                 }
