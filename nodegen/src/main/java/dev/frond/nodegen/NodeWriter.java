@@ -64,8 +64,8 @@ final class NodeWriter {
         StringBuilder out = new StringBuilder(HEADER.formatted(owner));
         out.append(
                 "import dev.frond.cpu.*;\n"
-                        + "import dev.frond.cpu.decode.*;\n"
-                        + "import dev.frond.cpu.interp.*;\n");
+                    + "import dev.frond.cpu.decode.*;\n"
+                    + "import dev.frond.cpu.interp.*;\n");
         out.append("import dev.frond.machine.vcpu.CpuFeature;\nimport java.util.List;\n");
         out.append("import org.jspecify.annotations.Nullable;\n\n");
         out.append("/** Forms and nodes of {@link ").append(owner).append("}. */\n");
@@ -103,8 +103,8 @@ final class NodeWriter {
         int chunks = (constructors.size() + CHUNK - 1) / CHUNK;
         out.append(
                 "\n"
-                        + "    static Node make(int number, Insn insn) {\n"
-                        + "        return switch (number / ");
+                    + "    static Node make(int number, Insn insn) {\n"
+                    + "        return switch (number / ");
         out.append(CHUNK).append(") {\n");
         for (int c = 0; c < chunks; c++) {
             String label = c == chunks - 1 ? "default" : "case " + c;
@@ -129,8 +129,8 @@ final class NodeWriter {
             }
             out.append(
                     "            default -> throw new AssertionError(number);\n"
-                            + "        };\n"
-                            + "    }\n");
+                        + "        };\n"
+                        + "    }\n");
         }
     }
 
@@ -200,8 +200,8 @@ final class NodeWriter {
         }
         out.append(
                 "        return all;\n"
-                        + "    }\n\n"
-                        + "    /** The node with a number that a form names. */\n");
+                    + "    }\n\n"
+                    + "    /** The node with a number that a form names. */\n");
         out.append("    public static Node make(int number, Insn insn) {\n");
         for (int i = files.size() - 1; i > 0; i--) {
             out.append("        if (number >= ")

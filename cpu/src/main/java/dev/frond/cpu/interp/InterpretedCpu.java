@@ -15,12 +15,10 @@ import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
 import dev.frond.machine.vcpu.VcpuStats;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /** One CPU executed by the interpreter. */
 final class InterpretedCpu implements Vcpu {
@@ -37,14 +35,7 @@ final class InterpretedCpu implements Vcpu {
 
     InterpretedCpu(int id, Cpuid cpuid, Accelerator.Wiring wiring, GuestMemory ram) {
         this.id = id;
-        cpu =
-                new Cpu(
-                        cpuid,
-                        wiring.memory(),
-                        wiring.ports(),
-                        ram,
-                        wiring.clock(),
-                        wiring.interrupts());
+        cpu = new Cpu(cpuid, wiring.memory(), wiring.ports(), ram, wiring.clock(), wiring.interrupts());
         load(initial(false));
         wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));
         ram.dirtyLog().onHarvest(() -> signal(Cpu.EVENT_MAP));
@@ -53,12 +44,10 @@ final class InterpretedCpu implements Vcpu {
     /** After power-on, or after INIT: only CPU 0 does not wait for a start-up IPI. */
     private CpuState initial(boolean init) {
         CpuState powerOn = CpuState.powerOn(cpu.cpuid.signature());
-        return CpuStates.withActivity(
-                powerOn, id == 0 && !init ? Activity.ACTIVE : Activity.WAIT_FOR_SIPI);
+        return CpuStates.withActivity(powerOn, id == 0 && !init ? Activity.ACTIVE : Activity.WAIT_FOR_SIPI);
     }
 
-    // --- signals: from any thread
-    // ---------------------------------------------------------------------------
+    // --- signals: from any thread ---------------------------------------------------------------------------
 
     private void signal(int event) {
         cpu.post(event);
@@ -94,8 +83,7 @@ final class InterpretedCpu implements Vcpu {
         signal(Cpu.EVENT_SIPI);
     }
 
-    // --- state
-    // ---------------------------------------------------------------------------------------------------
+    // --- state ---------------------------------------------------------------------------------------------------
 
     @Override
     public CpuState save() {
@@ -121,8 +109,7 @@ final class InterpretedCpu implements Vcpu {
         return new VcpuStats(cpu.instructions, exits);
     }
 
-    // --- the loop
-    // --------------------------------------------------------------------------------------------------
+    // --- the loop --------------------------------------------------------------------------------------------------
 
     @Override
     public VcpuExit run() {
@@ -240,10 +227,8 @@ final class InterpretedCpu implements Vcpu {
                     return VcpuExit.SHUTDOWN;
                 }
                 boolean pageFault = source == Delivery.Source.EXCEPTION && vector == CpuFault.PF;
-                boolean contributory =
-                        source == Delivery.Source.EXCEPTION && isContributory(vector);
-                if (contributory && isContributory(next)
-                        || pageFault && (isContributory(next) || next == CpuFault.PF)) {
+                boolean contributory = source == Delivery.Source.EXCEPTION && isContributory(vector);
+                if (contributory && isContributory(next) || pageFault && (isContributory(next) || next == CpuFault.PF)) {
                     vector = CpuFault.DF;
                     error = 0;
                 } else {
