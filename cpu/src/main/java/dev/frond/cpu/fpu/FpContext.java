@@ -74,6 +74,15 @@ public final class FpContext {
         return (mxcsr & FpFlags.PE) != 0;
     }
 
+    /** Raises PE, which must be masked: {@link #inexactIsQuiet}. */
+    void inexact() {
+        mxcsr |= FpFlags.PE;
+    }
+
+    boolean inexactIsQuiet() {
+        return (mxcsr & FpFlags.PE << 7) != 0;
+    }
+
     FpEnv begin() {
         env.beginSse(mxcsr);
         return env;
