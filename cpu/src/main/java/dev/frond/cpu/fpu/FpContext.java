@@ -65,7 +65,7 @@ public final class FpContext {
         return true;
     }
 
-    /** The sticky flags may be gained, and nothing else happens, whatever the operands are. */
+    /** Nearest, and everything masked: an exception does no more than set its sticky flag. */
     boolean nearestMasked() {
         return (mxcsr & RC_AND_MASKS) == MXCSR_RESET;
     }

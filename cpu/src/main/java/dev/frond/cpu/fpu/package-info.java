@@ -27,32 +27,33 @@
  * </table>
  *
  * <p>All formats share one operand form, a 64-bit significand with its top bit set, so that each
- * operation exists once: unpack, operate exactly (or with a sticky bit), round into the format, pack.
- * Nothing is allocated: results go through the fields of an {@code FpEnv} that each CPU owns.
+ * operation exists once: unpack, operate exactly (or with a sticky bit), round into the format,
+ * pack. Nothing is allocated: results go through the fields of an {@code FpEnv} that each CPU owns.
  *
  * <h2>Fast paths</h2>
  *
- * <p>Java's float and double arithmetic is IEEE 754 to nearest. An SSE operation is one host operation
- * when MXCSR says nearest and all masked, operands and result are normal or zero, and PE is already
- * set or provably not raised (an error-free transformation tells). Programs reach that state with
- * their first inexact result. Everything else, about 20 times slower, is the exact path.
+ * <p>Java's float and double arithmetic is IEEE 754 to nearest. An SSE operation is one host
+ * operation when MXCSR says nearest and all masked, operands and result are normal or zero, and PE
+ * is already set or provably not raised (an error-free transformation tells). Programs reach that
+ * state with their first inexact result. Everything else, about 20 times slower, is the exact path.
  *
  * <h2>How the CPU uses it</h2>
  *
  * <p>SSE: {@code c.enter()}; compute all elements; {@code if (c.faulted())} raise #XM and write
  * nothing; else write the destination. x87, before a waiting instruction: {@code
- * pendingException()} raises #MF. Stores to memory have two steps, because the write may fault: {@code
- * storeM64()} computes without changing the unit and tells whether to write, then the CPU writes {@code
- * storeLow()}, then {@code commitStore(pop)} raises flags and pops.
+ * pendingException()} raises #MF. Stores to memory have two steps, because the write may fault:
+ * {@code storeM64()} computes without changing the unit and tells whether to write, then the CPU
+ * writes {@code storeLow()}, then {@code commitStore(pop)} raises flags and pops.
  *
  * <h2>What the manuals leave open</h2>
  *
- * <p>Where the SDM calls a bit or a response undefined, the choice is what processors were seen to do:
+ * <p>Where the SDM calls a bit or a response undefined, the choice is what processors were seen to
+ * do:
  *
  * <ul>
  *   <li>IE and ZE hide DE. Tininess is found after rounding, for SSE and x87.
- *   <li>A load of a denormal with DE unmasked still pushes it. FLD ST(i) of an empty register onto a
- *       full stack is an underflow.
+ *   <li>A load of a denormal with DE unmasked still pushes it. FLD ST(i) of an empty register onto
+ *       a full stack is an underflow.
  *   <li>A store to memory that an unmasked OE or UE suppresses raises no PE.
  *   <li>FPREM and FPREM1 reduce 32 + (difference mod 32) exponent bits in a partial step.
  *   <li>Precision control 01 is 64 bits. FBLD counts a digit above 9 as its value.
@@ -61,12 +62,12 @@
  *   <li>FXTRACT, FSINCOS and FPTAN check for an empty ST(0) before they check for a free register.
  * </ul>
  *
- * <p>Where the SDM speaks and some processors differ, the SDM is followed: FCOMI and FUCOMI clear C1,
- * and leave ZF, PF and CF alone when an unmasked invalid operation stops them.
+ * <p>Where the SDM speaks and some processors differ, the SDM is followed: FCOMI and FUCOMI clear
+ * C1, and leave ZF, PF and CF alone when an unmasked invalid operation stops them.
  *
- * <p>RCPPS and RSQRTPS results differ between processor makes; here they are the true values rounded to
- * 12 bits. The transcendentals are correctly rounded (but for about one argument in 2^50) where
- * processors err by up to one unit in the last place.
+ * <p>RCPPS and RSQRTPS results differ between processor makes; here they are the true values
+ * rounded to 12 bits. The transcendentals are correctly rounded (but for about one argument in
+ * 2^50) where processors err by up to one unit in the last place.
  */
 @NullMarked
 package dev.frond.cpu.fpu;
