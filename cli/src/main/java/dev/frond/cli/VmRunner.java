@@ -10,7 +10,6 @@ import dev.frond.vmm.Vm;
 import dev.frond.vmm.VmException;
 import dev.frond.vmm.VmSpec;
 
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -37,7 +36,8 @@ final class VmRunner implements MachineRunner {
     private static VmSpec vmSpec(RunSpec spec) {
         return new VmSpec(
                 spec.kernel(),
-                spec.initrd().map(Path::toString),
+                // In the list that it is, a comma of a name is written twice.
+                spec.initrd().map(file -> file.toString().replace(",", ",,")),
                 spec.commandLine(),
                 spec.memory(),
                 spec.cpus(),

@@ -102,7 +102,7 @@ public final class BootFile implements AutoCloseable {
             throws BootException {
         long done = 0;
         while (done < length) {
-            long chunk = Math.min(CHUNK, length - done);
+            long chunk = Math.min(GuestRam.run(memory, address + done, CHUNK), length - done);
             MemorySegment target = GuestRam.slice(memory, address + done, chunk);
             read(offset + done, target.asByteBuffer());
             memory.wrote(address + done, chunk);

@@ -16,7 +16,7 @@ import java.util.OptionalLong;
  *
  * @param kernel stays open for as long as the machine may be reset
  * @param map what the kernel is told; its ACPI range holds at least {@code acpi.size()} bytes
- * @param smbios stands at F0000h if there is one
+ * @param smbios stands at F0080h if there is one
  */
 public record DirectBoot(
         KernelImage kernel,
@@ -50,10 +50,9 @@ public record DirectBoot(
                         .orElseThrow(() ->
                                 new IllegalStateException(
                                         "no ACPI range of " + acpi.size() + " bytes"));
-        acpi.install(memory, MemoryMap.BIOS_AREA, tables.base());
+        acpi.install(memory, MemoryMap.TABLES, tables.base());
         smbios.ifPresent(t -> t.install(memory, MemoryMap.SMBIOS));
-        BootTarget target =
-                new BootTarget(memory, map, OptionalLong.of(MemoryMap.BIOS_AREA), powerOn);
+        BootTarget target = new BootTarget(memory, map, OptionalLong.of(MemoryMap.TABLES), powerOn);
         return kernel.boot(target, arguments);
     }
 }

@@ -162,10 +162,10 @@ record Elf(boolean is64, int machine, long entry, List<Segment> loads, List<Segm
     }
 
     /** Takes the RAM of all segments, or fails if some of it is not there. */
-    void place(BootFile file, MemoryMap map, Placement placement) throws BootException {
+    void place(BootFile file, BootTarget target, Placement placement) throws BootException {
         for (Segment segment : loads) {
-            if (!map.isRam(segment.paddr(), segment.memorySize())) {
-                throw notRam(file, map, segment.paddr(), segment.memorySize());
+            if (!target.isLoadable(segment.paddr(), segment.memorySize())) {
+                throw notRam(file, target.map(), segment.paddr(), segment.memorySize());
             }
         }
         for (Segment segment : loads) {
@@ -204,10 +204,10 @@ record Elf(boolean is64, int machine, long entry, List<Segment> loads, List<Segm
                                 + " MiB; accepted is "
                                 + mebibytes(base + size + reserve(map))
                                 + " MiB and more"
-                        : "that is not RAM; RAM is below 0x9fc00, from 0x100000 to 0x"
+                        : "that is not free RAM; accepted are 0x0..0xeffff, 0xf1000..0x"
                                 + Long.toHexString(map.lowTop() - 1)
                                 + (top > MemoryMap.HIGH_BASE
-                                        ? " and from 0x100000000 to 0x" + Long.toHexString(top - 1)
+                                        ? ", 0x100000000..0x" + Long.toHexString(top - 1)
                                         : "");
         return new BootException(
                 String.format(

@@ -15,6 +15,12 @@ final class GuestRam {
 
     private GuestRam() {}
 
+    /** How many bytes from {@code address} on are in one run of memory, at most {@code most}. */
+    static long run(AddressSpace memory, long address, long most) {
+        long run = memory.view().find(address).remaining(address);
+        return run > 0 && run < most ? run : most;
+    }
+
     /** The RAM behind {@code length} bytes at {@code address}. */
     static MemorySegment slice(AddressSpace memory, long address, long length) {
         return memory.ram(address, length)

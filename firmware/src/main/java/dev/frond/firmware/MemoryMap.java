@@ -24,11 +24,20 @@ public record MemoryMap(List<Range> ranges) {
     /** The frame buffer of a VGA would start here. */
     public static final long VGA = 0xA0000;
 
-    /** Where a guest without other advice searches the RSDP, up to 1 MiB (ACPI 6.3, 5.2.5.1). */
+    /** A BIOS would be here; kept from the guest up to 1 MiB. */
     public static final long BIOS_AREA = 0xE0000;
 
-    /** Where a guest without other advice searches the SMBIOS entry point (DSP0134 3.0, 5.2.2). */
-    public static final long SMBIOS = 0xF0000;
+    /**
+     * The page with the tables that a guest without other advice searches: the RSDP first (ACPI
+     * 6.3, 5.2.5.1), with the FACS behind it.
+     */
+    public static final long TABLES = 0xF0000;
+
+    /** The SMBIOS entry point, in the page of {@link #TABLES} (DSP0134 3.0, 5.2.2). */
+    public static final long SMBIOS = 0xF0080;
+
+    /** The size of the page at {@link #TABLES}. */
+    public static final long TABLES_SIZE = 4096;
 
     /** The end of the BIOS area. */
     public static final long ONE_MIB = 0x10_0000;

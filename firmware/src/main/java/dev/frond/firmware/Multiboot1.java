@@ -185,7 +185,7 @@ public final class Multiboot1 implements KernelImage {
     @Override
     public CpuState boot(BootTarget target, BootArguments arguments) throws BootException {
         Placement placement = new Placement(target.map());
-        long end = place(target.map(), placement);
+        long end = place(target, placement);
         List<Long> modules = new ArrayList<>();
         for (BootArguments.Module module : arguments.modules()) {
             long room = Placement.alignUp(module.file().size(), PAGE);
@@ -226,10 +226,10 @@ public final class Multiboot1 implements KernelImage {
     }
 
     /** Takes the memory of the kernel; returns the first address after it. */
-    private long place(MemoryMap map, Placement placement) throws BootException {
+    private long place(BootTarget target, Placement placement) throws BootException {
         switch (body) {
             case Body.OfElf(Elf elf) -> {
-                elf.place(file, map, placement);
+                elf.place(file, target, placement);
                 return elf.loads().stream()
                         .filter(s -> s.paddr() < MemoryMap.HIGH_BASE)
                         .mapToLong(s -> s.paddr() + s.memorySize())
@@ -237,8 +237,8 @@ public final class Multiboot1 implements KernelImage {
                         .orElse(0);
             }
             case Body.OfAddresses(Flat flat) -> {
-                if (!map.isRam(flat.address, flat.memorySize)) {
-                    throw Elf.notRam(file, map, flat.address, flat.memorySize);
+                if (!target.isLoadable(flat.address, flat.memorySize)) {
+                    throw Elf.notRam(file, target.map(), flat.address, flat.memorySize);
                 }
                 placement.take(flat.address, flat.memorySize);
                 return flat.address + flat.memorySize;

@@ -68,7 +68,7 @@ public final class PvhBoot implements KernelImage {
     @Override
     public CpuState boot(BootTarget target, BootArguments arguments) throws BootException {
         Placement placement = new Placement(target.map());
-        elf.place(file, target.map(), placement);
+        elf.place(file, target, placement);
         List<Long> modules = new ArrayList<>();
         for (BootArguments.Module module : arguments.modules()) {
             modules.add(placeModule(target.map(), placement, module));

@@ -30,7 +30,7 @@ class DirectBootTest {
         DirectBoot boot = boot(acpi);
         CpuState state = boot.boot(memory, powerOn);
         long rsdp = memory.read(LinuxBoot.BOOT_PARAMS + 0x70, 8);
-        assertThat(rsdp).isEqualTo(0xE0000);
+        assertThat(rsdp).isEqualTo(0xF0000);
         assertThat(memory.readBytes(rsdp, 8)).asString().isEqualTo("RSD PTR ");
         MemoryMap.Range tables =
                 boot.map().ranges().stream()
@@ -61,7 +61,7 @@ class DirectBootTest {
         boot(new AcpiTables(Boards.bare()))
                 .withSmbios(new SmbiosTables(spec))
                 .boot(memory, powerOn);
-        assertThat(memory.readBytes(0xF0000, 5)).asString().isEqualTo("_SM3_");
+        assertThat(memory.readBytes(0xF0080, 5)).asString().isEqualTo("_SM3_");
     }
 
     /** GDT, page tables, boot_params, RSDP and FACS, and the last ACPI table. */
@@ -70,9 +70,9 @@ class DirectBootTest {
         all.writeBytes(memory.readBytes(0x1000, 0x30));
         all.writeBytes(memory.readBytes(0x2000, 0x6000));
         all.writeBytes(memory.readBytes(0x1_0000, 0x1000));
-        all.writeBytes(memory.readBytes(0xE0000, 36));
-        all.writeBytes(memory.readBytes(0xE0040, 64));
-        all.writeBytes(memory.readBytes(memory.read(0xE0000 + 24, 8), 52));
+        all.writeBytes(memory.readBytes(0xF0000, 36));
+        all.writeBytes(memory.readBytes(0xF0040, 64));
+        all.writeBytes(memory.readBytes(memory.read(0xF0000 + 24, 8), 52));
         all.writeBytes(memory.readBytes(boot.map().lowTop(), 36 + 16));
         return all.toByteArray();
     }

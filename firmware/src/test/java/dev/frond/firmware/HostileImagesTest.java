@@ -34,6 +34,7 @@ class HostileImagesTest {
         0x9FC00,
         0xA0000,
         0xE0000,
+        0xF0000,
         0xF_FFFF,
         0x10_0000,
         0x20_0000,
@@ -165,7 +166,8 @@ class HostileImagesTest {
         try {
             CpuState state = machine.boot(KernelImage.of(Images.file("kernel", image)), arguments);
             long info = state.gprs().at(3) | state.gprs().at(6);
-            if (!machine.map().isRam(state.rip(), 1) || !machine.map().isRam(info, 64)) {
+            if (!GuestRam.isRam(machine.memory(), state.rip(), 1)
+                    || !machine.map().isRam(info, 64)) {
                 fail(kind + " round " + round + ": starts outside of RAM: " + state);
             }
             return true;

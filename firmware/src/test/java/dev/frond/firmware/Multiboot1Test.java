@@ -6,12 +6,15 @@ package dev.frond.firmware;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.CpuState;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
@@ -146,6 +149,30 @@ class Multiboot1Test {
         refused(graphics, "it requires a graphics mode, and the machine has no display");
     }
 
+    /** GNU ld puts the ELF header there when only the text has an address, which is 1 MiB. */
+    @Test
+    void aSegmentMayReachIntoThePageBelow1Mib() throws BootException {
+        byte[] text = Images.pattern(0x2000, 11);
+        byte[] header = Images.multibootHeader(3);
+        System.arraycopy(header, 0, text, 0x1000, header.length);
+        byte[] image =
+                Images.elf(
+                        false,
+                        0x10_0010,
+                        List.of(new Images.Part(0xF_F000, 0xF_F000, text, 0x2000, true)),
+                        new byte[0]);
+        CpuState state = machine.boot(kernel(image), BootArguments.NONE);
+        assertThat(state.rip()).isEqualTo(0x10_0010);
+        assertThat(machine.memory().readBytes(0xF_F000, 0x2000)).isEqualTo(text);
+    }
+
+    @Test
+    void memoryBelow1MibThatIsNoRamIsNotLoadedTo() {
+        GuestMemory rom = new GuestMemory(Arena.ofAuto().allocate(4096, 4096));
+        machine.memory().map(0xF_F000, new Region.Rom(rom, 0, 4096), 1);
+        refused(flat(0xF_F010, 0xF_F000, 0xF_F800, 0, 0xF_F100), "that is not free RAM");
+    }
+
     @Test
     void badHeadersAreToldInOneLine() {
         refused(
@@ -169,7 +196,7 @@ class Multiboot1Test {
         refused(
                 flat(0x10_0010, 0x10_0000, 0x10_0800, 0, 0x10_0800),
                 "entry point 0x100800 is outside");
-        refused(flat(0xA_0010, 0xA_0000, 0xA_0800, 0, 0xA_0100), "that is not RAM");
+        refused(flat(0xF_0010, 0xF_0000, 0xF_0800, 0, 0xF_0100), "that is not free RAM");
         byte[] noAddresses = Images.pattern(0x100, 3);
         System.arraycopy(HEADER, 0, noAddresses, 0x20, HEADER.length);
         refused(noAddresses, "it is no ELF file, and its header gives no load addresses");

@@ -124,10 +124,10 @@ class PvhBootTest {
                 .isInstanceOf(BootException.class)
                 .hasMessageContaining(
                         "too little memory for it: 8 MiB; accepted is 55 MiB and more");
-        assertThatThrownBy(() -> machine.boot(kernel(at(0xE_0000, 0x1000)), BootArguments.NONE))
-                .hasMessageContaining("0xe0000..0xe0fff: that is not RAM");
+        assertThatThrownBy(() -> machine.boot(kernel(at(0xF_0800, 0x1000)), BootArguments.NONE))
+                .hasMessageContaining("0xf0800..0xf17ff: that is not free RAM");
         assertThatThrownBy(() -> machine.boot(kernel(at(0xD000_0000L, 1)), BootArguments.NONE))
-                .hasMessageContaining("that is not RAM");
+                .hasMessageContaining("that is not free RAM");
         assertThatThrownBy(() ->
                         machine.boot(kernel(at(0x10_0000, Long.MAX_VALUE)), BootArguments.NONE))
                 .hasMessageContaining("passes the end of the address space");

@@ -15,7 +15,7 @@ import java.util.OptionalLong;
 
 /** RAM laid out by a memory map, and a CPU after power-on. */
 record TestMachine(AddressSpace memory, MemoryMap map, List<GuestMemory> ram) {
-    static final long RSDP = 0xE0000;
+    static final long RSDP = 0xF0000;
 
     /** A PC with {@code memory} bytes of RAM below 4 GiB, and 64 KiB of ACPI tables. */
     static TestMachine pc(long memory) {

@@ -65,13 +65,22 @@ public final class FpContext {
         return true;
     }
 
-    /** The sticky flags may be gained, and nothing else happens, whatever the operands are. */
+    /** Nearest, and everything masked: an exception does no more than set its sticky flag. */
     boolean nearestMasked() {
         return (mxcsr & RC_AND_MASKS) == MXCSR_RESET;
     }
 
     boolean inexactIsSet() {
         return (mxcsr & FpFlags.PE) != 0;
+    }
+
+    /** Raises PE, which must be masked: {@link #inexactIsQuiet}. */
+    void inexact() {
+        mxcsr |= FpFlags.PE;
+    }
+
+    boolean inexactIsQuiet() {
+        return (mxcsr & FpFlags.PE << 7) != 0;
     }
 
     FpEnv begin() {

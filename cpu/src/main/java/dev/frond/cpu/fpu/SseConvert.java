@@ -61,11 +61,26 @@ public final class SseConvert {
         if (r == x) {
             return r;
         }
+        if (SseMath.normal(a) && Math.abs(x) < 0x1p31 && c.inexactIsQuiet()) {
+            c.inexact();
+            return r;
+        }
         return (int) SseSoft.toInteger64(c, a, FpFlags.TRUNCATE, 32);
     }
 
     /** CVTTSD2SI to 64 bits: toward zero. */
     public static long cvttsd2si64(FpContext c, long a) {
+        double x = Double.longBitsToDouble(a);
+        long r = (long) x;
+        if (Math.abs(x) < 0x1p63) {
+            if ((double) r == x) {
+                return r;
+            }
+            if (SseMath.normal(a) && c.inexactIsQuiet()) {
+                c.inexact();
+                return r;
+            }
+        }
         return SseSoft.toInteger64(c, a, FpFlags.TRUNCATE, 64);
     }
 
@@ -76,11 +91,23 @@ public final class SseConvert {
         if (r == x) {
             return r;
         }
+        if (SseMath.normal(a) && Math.abs(x) < 0x1p30 && c.nearestMasked()) {
+            c.inexact();
+            return (int) nearest(x);
+        }
         return (int) SseSoft.toInteger64(c, a, rc(c), 32);
     }
 
     /** CVTSD2SI to 64 bits: by MXCSR.RC. */
     public static long cvtsd2si64(FpContext c, long a) {
+        double x = Double.longBitsToDouble(a);
+        if (SseMath.normal(a) && Math.abs(x) < 0x1p51 && c.nearestMasked()) {
+            long r = nearest(x);
+            if ((double) r != x) {
+                c.inexact();
+            }
+            return r;
+        }
         return SseSoft.toInteger64(c, a, rc(c), 64);
     }
 
@@ -89,6 +116,10 @@ public final class SseConvert {
         double x = Float.intBitsToFloat(a);
         int r = (int) x;
         if (r == x) {
+            return r;
+        }
+        if (SseMath.normal(a) && Math.abs(x) < 0x1p31 && c.inexactIsQuiet()) {
+            c.inexact();
             return r;
         }
         return (int) SseSoft.toInteger32(c, a, FpFlags.TRUNCATE, 32);
@@ -105,6 +136,10 @@ public final class SseConvert {
         int r = (int) x;
         if (r == x) {
             return r;
+        }
+        if (SseMath.normal(a) && Math.abs(x) < 0x1p30 && c.nearestMasked()) {
+            c.inexact();
+            return (int) nearest(x);
         }
         return (int) SseSoft.toInteger32(c, a, rc(c), 32);
     }
@@ -137,12 +172,30 @@ public final class SseConvert {
      * PE from being raised.
      */
     public static long roundsd(FpContext c, long a, int imm) {
-        return SseSoft.round64(c, a, (imm & 4) != 0 ? rc(c) : imm & 3, (imm & 8) != 0);
+        int rc = (imm & 4) != 0 ? rc(c) : imm & 3;
+        double x = Double.longBitsToDouble(a);
+        if (SseMath.normal(a) && Math.abs(x) < 0x1p51 && c.inexactIsQuiet()) {
+            double r = integral(x, rc);
+            if (r != x && (imm & 8) == 0) {
+                c.inexact();
+            }
+            return Double.doubleToRawLongBits(r) | (a & Long.MIN_VALUE);
+        }
+        return SseSoft.round64(c, a, rc, (imm & 8) != 0);
     }
 
     /** ROUNDSS, as {@link #roundsd}. */
     public static int roundss(FpContext c, int a, int imm) {
-        return SseSoft.round32(c, a, (imm & 4) != 0 ? rc(c) : imm & 3, (imm & 8) != 0);
+        int rc = (imm & 4) != 0 ? rc(c) : imm & 3;
+        double x = Float.intBitsToFloat(a);
+        if (SseMath.normal(a) && Math.abs(x) < 0x1p51 && c.inexactIsQuiet()) {
+            double r = integral(x, rc);
+            if (r != x && (imm & 8) == 0) {
+                c.inexact();
+            }
+            return Float.floatToRawIntBits((float) r) | (a & Integer.MIN_VALUE);
+        }
+        return SseSoft.round32(c, a, rc, (imm & 8) != 0);
     }
 
     /** VCVTPH2PS of the lower 16 bits. */
@@ -153,6 +206,23 @@ public final class SseConvert {
     /** VCVTPS2PH: imm bits 1:0 are the rounding control, bit 2 chooses MXCSR.RC instead. */
     public static int cvtps2ph(FpContext c, int a, int imm) {
         return SseSoft.narrowToHalf(c, a, (imm & 4) != 0 ? rc(c) : imm & 3);
+    }
+
+    /** The integer nearest to x, ties to even, for |x| below 2^51: the sum has no fraction bits. */
+    private static long nearest(double x) {
+        return Double.doubleToRawLongBits(x + 0x1.8p52) - Double.doubleToRawLongBits(0x1.8p52);
+    }
+
+    /** x rounded to integral, for |x| below 2^51; the sign of a zero result is not kept. */
+    private static double integral(double x, int rc) {
+        if (rc == FpFlags.NEAREST) {
+            return nearest(x);
+        }
+        double truncated = (long) x;
+        if (rc == FpFlags.DOWN) {
+            return truncated > x ? truncated - 1 : truncated;
+        }
+        return rc == FpFlags.UP && truncated < x ? truncated + 1 : truncated;
     }
 
     private static int rc(FpContext c) {

@@ -108,25 +108,21 @@ public final class X87Compare {
 
     /**
      * FCOMI, FCOMIP (signalling) and FUCOMI, FUCOMIP with ST(i): the new ZF, PF and CF in their
-     * EFLAGS places, or -1 when an unmasked exception leaves these three as they are. OF, SF and AF
-     * become 0 in any case.
+     * EFLAGS places; OF, SF and AF become 0. An unmasked exception keeps only the pop from
+     * happening.
      */
     public static int fcomi(X87 f, int i, boolean signalling, boolean pop) {
         if (f.empty(0) || f.empty(i)) {
-            boolean masked = f.stackUnderflow();
-            if (masked && pop) {
+            if (f.stackUnderflow() && pop) {
                 f.pop();
             }
-            return masked ? SseMath.UNORDERED : -1;
+            return SseMath.UNORDERED;
         }
         FpEnv e = f.begin();
         f.load(e.a, 0);
         f.load(e.b, i);
         int relation = relation(e, signalling);
-        if (!f.settle(e)) {
-            return -1;
-        }
-        if (pop) {
+        if (f.settle(e) && pop) {
             f.pop();
         }
         return switch (relation) {

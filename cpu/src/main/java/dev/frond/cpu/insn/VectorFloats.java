@@ -329,6 +329,10 @@ public final class VectorFloats {
         return pair(low, SseConvert.cvttsd2si32(c, v[b + 1]));
     }
 
+    // As Intel has it the x87 unit becomes the MMX unit here whatever the operand is; CPUs of AMD
+    // leave it
+    // alone when the operand is in memory, and change it even if a conversion to or from MMX ends
+    // in #XM.
     @Encoding("NP 0F 2A /r : CVTPI2PS Vsd,Qq : +SSE")
     static long cvtpi2ps(FpContext c, long b) {
         return SseConvert.cvtdq2ps(c, b);

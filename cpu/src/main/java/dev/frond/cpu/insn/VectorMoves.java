@@ -158,7 +158,7 @@ public final class VectorMoves {
     }
 
     @Encoding("66 0F 3A 21 /r reg : INSERTPS Vps,Ups,Ib : +SSE4_1")
-    static void insertps(long[] v, int d, int a, int b, int imm) {
+    static void insertpsRegister(long[] v, int d, int a, int b, int imm) {
         insertps(v, d, a, v[b + (imm >>> 7)] >>> (imm >>> 1 & 32), imm);
     }
 

@@ -264,9 +264,8 @@ public final class X87Insns {
     })
     static void fcomi(Cpu cpu, Insn insn) {
         X87 f = start(cpu, insn);
-        int flags = X87Compare.fcomi(f, sti(insn), digit(insn) == 6, insn.opcode == 0xDF);
-        int kept = cpu.statusFlags() & (Cpu.ZF | Cpu.PF | Cpu.CF);
-        cpu.setStatusFlags(flags == -1 ? kept : flags);
+        // CPUs of AMD leave C1 as it was.
+        cpu.setStatusFlags(X87Compare.fcomi(f, sti(insn), digit(insn) == 6, insn.opcode == 0xDF));
     }
 
     // --- loads
@@ -411,12 +410,22 @@ public final class X87Insns {
     @Encoding({
         "DD /2 reg : FST STi",
         "DD /3 reg : FSTP STi",
-        "D9 /3 reg : FSTP1 STi",
         "DF /2 reg : FSTP8 STi",
         "DF /3 reg : FSTP9 STi"
     })
     static void fst(Cpu cpu, Insn insn) {
         start(cpu, insn).fst(sti(insn), insn.opcode != 0xDD || pops(insn) != 0);
+    }
+
+    /** FSTP that takes an empty ST(0) for good: it then only pops. */
+    @Encoding("D9 /3 reg : FSTP1 STi")
+    static void fstp1(Cpu cpu, Insn insn) {
+        X87 f = start(cpu, insn);
+        if (f.empty(0)) {
+            f.fincstp();
+        } else {
+            f.fst(sti(insn), true);
+        }
     }
 
     // --- moves within the stack

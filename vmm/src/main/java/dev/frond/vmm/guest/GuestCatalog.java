@@ -34,7 +34,7 @@ public final class GuestCatalog {
     }
 
     /** The catalog of a user with this environment: XDG_CACHE_HOME or HOME, and PATH are read. */
-    static GuestCatalog of(Map<String, String> environment) {
+    public static GuestCatalog of(Map<String, String> environment) {
         return new GuestCatalog(
                 directory(environment),
                 List.of(
