@@ -141,8 +141,7 @@ public final class Microvm {
         List<LocalApic> apics = new ArrayList<>();
         for (int id = 0; id < spec.cpus(); id++) {
             Cpuid cpuid = new Cpuid(spec.cpu().within(engine.features()), id, spec.cpus());
-            LocalApic apic =
-                    machine.add("apic" + id, new LocalApic(bus, cpuid, clock, pic));
+            LocalApic apic = machine.add("apic" + id, new LocalApic(bus, cpuid, clock, pic));
             Vcpu vcpu =
                     engine.createVcpu(
                             id, cpuid, new Accelerator.Wiring(memory, ports, clock, apic));

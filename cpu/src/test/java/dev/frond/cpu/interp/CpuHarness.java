@@ -169,6 +169,7 @@ final class CpuHarness {
      *
      * @return the vector of the exception that it raised, before any delivery, or {@link #NO_FAULT}
      */
+    @SuppressWarnings("ReferenceEquality") // Nodes are compared by identity: they have no value.
     int step() {
         errorCode = 0;
         cpu.alone = true;
