@@ -4,11 +4,12 @@
 /** The x86-64 processor: one instruction table, its decoder, its meanings and the interpreter. */
 module dev.frond.cpu {
     requires static java.compiler;
-    requires static org.jspecify;
+    requires static transitive org.jspecify;
     requires transitive dev.frond.machine;
     requires transitive dev.frond.host;
 
     exports dev.frond.cpu;
     exports dev.frond.cpu.decode;
+    exports dev.frond.cpu.fpu;
     exports dev.frond.cpu.interp;
 }

@@ -26,6 +26,9 @@ public final class FpContext {
     private int pending;
     private final FpEnv env = new FpEnv();
 
+    /** The context after reset. */
+    public FpContext() {}
+
     /** MXCSR with its sticky flags. */
     public int mxcsr() {
         return mxcsr;

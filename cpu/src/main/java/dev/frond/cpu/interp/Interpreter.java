@@ -46,6 +46,9 @@ public final class Interpreter implements Accelerator {
                                     CpuFeature.MISALIGNSSE,
                                     CpuFeature.FFXSR)));
 
+    /** The engine; it holds nothing of the host. */
+    public Interpreter() {}
+
     @Override
     public String name() {
         return "interpreter";
