@@ -62,7 +62,9 @@ final class SignalsTest {
     void aSignalThatTheProcessWasStartedToIgnoreStaysIgnored() throws Exception {
         assertThat(run(List.of("sh", "-c", "trap '' HUP; exec \"$@\"", "-"), "HUP"))
                 .isEqualTo("registered, after two seconds: false");
-        assertThat(run(List.of(), "HUP")).isEqualTo("registered, after two seconds: true");
+        // The tests may themselves run under nohup.
+        assertThat(run(List.of("env", "--default-signal=HUP"), "HUP"))
+                .isEqualTo("registered, after two seconds: true");
     }
 
     @Test

@@ -112,7 +112,7 @@ final class TerminalTest {
     void signalsThatEndTheProcessGiveTheTerminalBack() throws Exception {
         for (String signal : List.of("INT", "TERM", "HUP")) {
             try (Pty pty = new Pty()) {
-                Process program = start(pty, List.of(), "wait");
+                Process program = start(pty, DEFAULT_SIGNALS, "wait");
                 await(pty::isRaw);
                 send(signal, program.pid());
                 assertThat(program.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
@@ -141,7 +141,7 @@ final class TerminalTest {
     @Test
     void aStoppedProcessLendsTheTerminalToTheShellUntilItContinues() throws Exception {
         try (Pty pty = new Pty()) {
-            Process program = start(pty, List.of(), "wait");
+            Process program = start(pty, DEFAULT_SIGNALS, "wait");
             await(pty::isRaw);
             send("TSTP", program.pid());
             await(() -> state(program.pid()) == 'T');
@@ -160,7 +160,7 @@ final class TerminalTest {
     @Test
     void aProcessThatWasStoppedHardBecomesRawAgainWhenItContinues() throws Exception {
         try (Pty pty = new Pty()) {
-            Process program = start(pty, List.of(), "wait");
+            Process program = start(pty, DEFAULT_SIGNALS, "wait");
             await(pty::isRaw);
             send("STOP", program.pid());
             await(() -> state(program.pid()) == 'T');
@@ -212,6 +212,10 @@ final class TerminalTest {
             }
         }
     }
+
+    /** The tests may themselves run where signals are ignored, which children would inherit. */
+    private static final List<String> DEFAULT_SIGNALS =
+            List.of("env", "--default-signal=HUP,INT,TERM");
 
     private static Process start(Pty pty, List<String> prefix, String end) throws Exception {
         List<String> command = new ArrayList<>(prefix);
