@@ -196,7 +196,7 @@ public final class Mmu {
         }
         if (crosses(linear, size)) {
             translate(linear, READ, how);
-            translate(lastByte(linear, size), READ, how);
+            translate(lastByte(linear, size) & PAGE_MASK, READ, how);
             long value = 0;
             for (int i = 0; i < size; i++) {
                 value |=
@@ -239,7 +239,8 @@ public final class Mmu {
         checkCode(translate(linear, WRITE, how), linear, size);
         if (crosses(linear, size)) {
             long last = lastByte(linear, size);
-            checkCode(translate(last, WRITE, how), last & PAGE_MASK, (int) (last & 4095) + 1);
+            long page = last & PAGE_MASK;
+            checkCode(translate(page, WRITE, how), page, (int) (last & 4095) + 1);
         }
     }
 

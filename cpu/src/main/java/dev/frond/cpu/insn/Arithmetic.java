@@ -369,9 +369,7 @@ public final class Arithmetic {
             if (cpu.zf()) {
                 insn.writeE(cpu, size, replacement);
             } else {
-                // The destination is written back, which clears the upper half of a 32-bit
-                // register.
-                insn.writeE(cpu, size, old);
+                // The register is not written, not even the upper half of a 32-bit one.
                 cpu.setRegister(Cpu.RAX, size, old);
             }
             return;

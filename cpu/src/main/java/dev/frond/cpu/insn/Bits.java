@@ -238,7 +238,7 @@ public final class Bits {
         }
         int al = (int) cpu.r[Cpu.RAX] & 0xFF;
         cpu.setRegister(Cpu.RAX, 2, al / base << 8 | al % base);
-        cpu.setFlags(al % base, 0);
+        cpu.setFlags((byte) (al % base), 0);
     }
 
     @Encoding(value = "D5 : AAD Ib : i64", undefined = "OF AF CF")

@@ -65,7 +65,7 @@ public final class Moves {
         return (int) source;
     }
 
-    @Encoding("8D /r : LEA Gv,M")
+    @Encoding("8D /r mem : LEA Gv,M")
     static long lea(long address) {
         return address;
     }
@@ -102,7 +102,7 @@ public final class Moves {
     @Encoding({
         "90 : NOP",
         "0F 1F /r : NOP Ev",
-        "0F 0D /r : PREFETCHW Mb",
+        "0F 0D /r mem : PREFETCHW Mb",
         "F3 0F 1E =FA : ENDBR64",
         "0F 1E /r : NOP Ev",
         "0F 18 /r : PREFETCH Ev"
@@ -253,7 +253,7 @@ public final class Moves {
     static void popa(Cpu cpu, Insn insn) {
         int size = insn.size;
         long[] values = new long[8];
-        for (int i = 0; i < 8; i++) {
+        for (int i = Cpu.RDI; i >= Cpu.RAX; i--) {
             values[i] = cpu.peek(size, (7L - i) * size);
         }
         cpu.setStackPointer(cpu.r[Cpu.RSP] + 8L * size);

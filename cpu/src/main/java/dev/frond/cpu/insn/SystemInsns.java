@@ -223,7 +223,7 @@ public final class SystemInsns {
     @Encoding("63 /r : ARPL Ew,Gw : i64")
     static void arpl(Cpu cpu, Insn insn) {
         requireSelectors(cpu);
-        int destination = (int) insn.readForUpdate(cpu, 2) & 0xFFFF;
+        int destination = (int) insn.readE(cpu, 2) & 0xFFFF;
         int rpl = (int) insn.readG(cpu, 2) & 3;
         boolean less = (destination & 3) < rpl;
         if (less) {

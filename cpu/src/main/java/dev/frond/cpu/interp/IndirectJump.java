@@ -4,6 +4,7 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Seg;
 import dev.frond.cpu.Width;
 import dev.frond.cpu.decode.Encoding;
 import dev.frond.cpu.decode.Insn;
@@ -27,5 +28,10 @@ public final class IndirectJump extends EndNode {
         count(cpu);
         cpu.rip = target;
         return cpu.code.follow(cpu);
+    }
+
+    @Override
+    public boolean accessesStack() {
+        return insn.segment == Seg.FLAT_STACK;
     }
 }

@@ -173,8 +173,9 @@ final class CpuHarness {
     int step() {
         errorCode = 0;
         cpu.alone = true;
+        Node node = null;
         try {
-            Node node = cpu.code.enterAlone();
+            node = cpu.code.enterAlone();
             Node next = node.execute(cpu);
             if (next == node.next) {
                 cpu.rip = node.nextRip(cpu);
@@ -184,7 +185,11 @@ final class CpuHarness {
             return NO_FAULT;
         } catch (CpuFault fault) {
             errorCode = fault.errorCode();
-            return fault.vector();
+            if (node == null) {
+                return fault.vector();
+            }
+            cpu.rip = node.rip(cpu);
+            return fault.isNonCanonical() && node.accessesStack() ? CpuFault.SS : fault.vector();
         } finally {
             cpu.alone = false;
             cpu.takeEvents();
