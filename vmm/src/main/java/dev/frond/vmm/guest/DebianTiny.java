@@ -49,7 +49,7 @@ final class DebianTiny implements GuestSource {
 
     @Override
     public String commandLine() {
-        return "console=ttyS0";
+        return TinyInitramfs.COMMAND_LINE;
     }
 
     @Override
