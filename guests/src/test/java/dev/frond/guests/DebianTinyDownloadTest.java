@@ -50,7 +50,10 @@ class DebianTinyDownloadTest {
                 .first()
                 .satisfies(rest -> assertThat(rest).isGreaterThan(5_000_000));
         assertThat(transferred).last().isEqualTo(0L);
-        byte[] kernel = Files.readAllBytes(guest.kernel());
+        assertThat(Files.readString(guest.kernel(), StandardCharsets.ISO_8859_1))
+                .startsWith("\177ELF")
+                .contains("Linux version ");
+        byte[] kernel = Files.readAllBytes(guest.bzImage());
         assertThat(new String(kernel, 0x202, 4, StandardCharsets.US_ASCII)).isEqualTo("HdrS");
         assertThat(Files.readString(guest.initrd(), StandardCharsets.ISO_8859_1))
                 .startsWith("070701")

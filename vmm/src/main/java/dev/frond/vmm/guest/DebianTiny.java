@@ -49,8 +49,7 @@ final class DebianTiny implements GuestSource {
 
     @Override
     public String commandLine() {
-        // An interpreted CPU does not speculate: the guest need not pay for defences against that.
-        return "console=ttyS0 mitigations=off";
+        return TinyInitramfs.COMMAND_LINE;
     }
 
     @Override

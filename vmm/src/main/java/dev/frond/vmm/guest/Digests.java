@@ -10,8 +10,9 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.zip.CRC32C;
 
-/** SHA-256 as lower-case hexadecimal digits. */
+/** Checksums as lower-case hexadecimal digits. */
 final class Digests {
     private Digests() {}
 
@@ -25,6 +26,18 @@ final class Digests {
 
     static String hex(MessageDigest digest) {
         return HexFormat.of().formatHex(digest.digest());
+    }
+
+    /** The Castagnoli CRC, which processors compute by themselves. */
+    static String crc32c(Path file) throws IOException {
+        CRC32C crc = new CRC32C();
+        byte[] buffer = new byte[1 << 16];
+        try (InputStream in = Files.newInputStream(file)) {
+            for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+                crc.update(buffer, 0, n);
+            }
+        }
+        return HexFormat.of().toHexDigits((int) crc.getValue());
     }
 
     static String sha256(Path file) throws IOException {

@@ -26,6 +26,14 @@ final class Elf64 {
     private static final int E_MACHINE = 18;
     private static final int EM_X86_64 = 62;
     private static final int PT_INTERP = 3;
+    private static final int PT_NOTE = 4;
+    private static final int P_OFFSET = 8;
+    private static final int P_FILESZ = 32;
+    private static final int XEN_ELFNOTE_PHYS32_ENTRY = 18;
+
+    /** The name "Xen" with its zero. */
+    private static final int XEN = 0x006E6558;
+
     private static final int SH_OFFSET = 24;
     private static final int SH_SIZE = 32;
 
@@ -78,6 +86,52 @@ final class Elf64 {
         } catch (IndexOutOfBoundsException | ArithmeticException damaged) {
             return false;
         }
+    }
+
+    /** Whether this is a kernel that says where it is entered by PVH: a Xen note of type 18 (xen/include/public/elfnote.h). */
+    boolean hasPvhEntry() {
+        if (!isX86()) {
+            return false;
+        }
+        try {
+            int count = Short.toUnsignedInt(file.getShort(E_PHNUM));
+            int size = Short.toUnsignedInt(file.getShort(E_PHENTSIZE));
+            int start = Math.toIntExact(file.getLong(E_PHOFF));
+            for (int i = 0; i < count; i++) {
+                int header = Math.addExact(start, i * size);
+                if (file.getInt(header) == PT_NOTE
+                        && hasPvhNote(
+                                Math.toIntExact(file.getLong(header + P_OFFSET)),
+                                Math.toIntExact(file.getLong(header + P_FILESZ)))) {
+                    return true;
+                }
+            }
+            return false;
+        } catch (IndexOutOfBoundsException | ArithmeticException damaged) {
+            return false;
+        }
+    }
+
+    private boolean hasPvhNote(int start, int size) {
+        int at = start;
+        while (at + 12 <= start + size) {
+            int nameSize = file.getInt(at);
+            int contentSize = file.getInt(at + 4);
+            if (nameSize < 0 || contentSize < 0) {
+                return false;
+            }
+            if (file.getInt(at + 8) == XEN_ELFNOTE_PHYS32_ENTRY
+                    && nameSize == 4
+                    && file.getInt(at + 12) == XEN) {
+                return true;
+            }
+            at = Math.addExact(at + 12, Math.addExact(padded(nameSize), padded(contentSize)));
+        }
+        return false;
+    }
+
+    private static int padded(int size) {
+        return Math.addExact(size, 3) & ~3;
     }
 
     private boolean isX86() {

@@ -10,10 +10,12 @@ import java.nio.file.Path;
  *
  * @param name as the user writes it
  * @param version what it is made of; another version is another guest
- * @param kernel a Linux bzImage
+ * @param kernel what to start: the kernel as an ELF file for PVH where it could be taken out of the
+ *     bzImage, so that the guest need not decompress it; else the bzImage
+ * @param bzImage the same kernel as it was packaged
  * @param initrd its initramfs, a cpio archive
  * @param commandLine what the kernel is told when the user says nothing else
  * @param size what it takes in the cache, in bytes
  */
 public record Guest(
-        String name, String version, Path kernel, Path initrd, String commandLine, long size) {}
+        String name, String version, Path kernel, Path bzImage, Path initrd, String commandLine, long size) {}

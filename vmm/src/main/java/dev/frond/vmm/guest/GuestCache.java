@@ -25,16 +25,17 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
 
 /**
- * The guests on disk: {@code NAME/VERSION/} holds {@code vmlinuz}, {@code initrd.cpio} and {@code
- * manifest.properties} with the sizes and SHA-256 digests of both. A version appears by one rename
- * of a finished directory; whatever is unfinished has a name that begins with a dot.
+ * The guests on disk: {@code NAME/VERSION/} holds {@code vmlinuz}, {@code initrd.cpio}, mostly
+ * {@code vmlinux}, and {@code manifest.properties} with their sizes, CRC-32C and SHA-256 digests. A
+ * version appears by one rename of a finished directory; whatever is unfinished has a name that begins with a dot.
  */
 final class GuestCache {
     static final String KERNEL = "vmlinuz";
     static final String INITRD = "initrd.cpio";
+    static final String VMLINUX = "vmlinux";
     static final String MANIFEST = "manifest.properties";
     private static final String WORK = ".work-";
-    private static final List<String> FILES = List.of(KERNEL, INITRD);
+    private static final List<String> FILES = List.of(KERNEL, INITRD, VMLINUX);
 
     /** File locks are held by the whole process; these order its threads. */
     private static final Map<Path, ReentrantLock> THREADS = new ConcurrentHashMap<>();
@@ -51,7 +52,8 @@ final class GuestCache {
             String version,
             String recipe,
             Path directory,
-            Map<String, String> digests,
+            Map<String, String> sha256,
+            Map<String, String> crc32c,
             long size) {
         Path kernel() {
             return directory.resolve(KERNEL);
@@ -61,10 +63,26 @@ final class GuestCache {
             return directory.resolve(INITRD);
         }
 
-        /** Whether both files are still what was put here. */
+        Optional<Path> vmlinux() {
+            return sha256.containsKey(VMLINUX)
+                    ? Optional.of(directory.resolve(VMLINUX))
+                    : Optional.empty();
+        }
+
+        /** Whether all files are still what was put here. */
         boolean isIntact() throws IOException {
-            for (String file : FILES) {
-                if (!Digests.sha256(directory.resolve(file)).equals(digests.get(file))) {
+            for (Map.Entry<String, String> file : sha256.entrySet()) {
+                if (!Digests.sha256(directory.resolve(file.getKey())).equals(file.getValue())) {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        /** The same against accidents only, in a few milliseconds: for each run. */
+        boolean looksIntact() throws IOException {
+            for (Map.Entry<String, String> file : crc32c.entrySet()) {
+                if (!Digests.crc32c(directory.resolve(file.getKey())).equals(file.getValue())) {
                     return false;
                 }
             }
@@ -130,7 +148,7 @@ final class GuestCache {
         /**
          * Puts a finished guest in place, instead of every other version.
          *
-         * @param made a directory below {@link #work} with the two files and nothing else
+         * @param made a directory below {@link #work} with the files and nothing else
          */
         Entry put(Path made, String version, String recipe) throws IOException {
             Properties manifest = new Properties();
@@ -139,8 +157,12 @@ final class GuestCache {
             manifest.setProperty("recipe", recipe);
             for (String file : FILES) {
                 Path path = made.resolve(file);
+                if (!Files.exists(path)) {
+                    continue;
+                }
                 manifest.setProperty(file + ".size", Long.toString(Files.size(path)));
                 manifest.setProperty(file + ".sha256", Digests.sha256(path));
+                manifest.setProperty(file + ".crc32c", Digests.crc32c(path));
                 force(path);
             }
             StringBuilder text = new StringBuilder();
@@ -230,15 +252,20 @@ final class GuestCache {
         Properties manifest = new Properties();
         try (var reader = Files.newBufferedReader(directory.resolve(MANIFEST))) {
             manifest.load(reader);
-            Map<String, String> digests = new HashMap<>();
+            Map<String, String> sha256 = new HashMap<>();
+            Map<String, String> crc32c = new HashMap<>();
             long total = Files.size(directory.resolve(MANIFEST));
             for (String file : FILES) {
+                if (file.equals(VMLINUX) && manifest.getProperty(file + ".size") == null) {
+                    continue;
+                }
                 long size = Files.size(directory.resolve(file));
                 if (!Long.toString(size).equals(manifest.getProperty(file + ".size"))) {
                     return Optional.empty();
                 }
                 total += size;
-                digests.put(file, manifest.getProperty(file + ".sha256", ""));
+                sha256.put(file, manifest.getProperty(file + ".sha256", ""));
+                crc32c.put(file, manifest.getProperty(file + ".crc32c", ""));
             }
             return Optional.of(
                     new Entry(
@@ -246,7 +273,8 @@ final class GuestCache {
                             manifest.getProperty("version", ""),
                             manifest.getProperty("recipe", ""),
                             directory,
-                            digests,
+                            sha256,
+                            crc32c,
                             total));
         } catch (IOException | IllegalArgumentException notWhole) {
             return Optional.empty();

@@ -92,7 +92,7 @@ public final class GuestCatalog {
         try {
             List<GuestCache.Entry> entries = cache.find(name);
             for (GuestCache.Entry entry : entries) {
-                if (!entry.isIntact()) {
+                if (!entry.looksIntact()) {
                     progress.step(name + " in the cache is damaged and is made anew");
                 } else if (entry.recipe().equals(TinyInitramfs.recipe())) {
                     return guest(source, entry);
@@ -146,7 +146,12 @@ public final class GuestCatalog {
             }
         }
         Path made = Files.createDirectory(work.resolve("made"));
-        plan.make(made.resolve(GuestCache.KERNEL), made.resolve(GuestCache.INITRD), progress);
+        Path kernel = made.resolve(GuestCache.KERNEL);
+        plan.make(kernel, made.resolve(GuestCache.INITRD), progress);
+        Optional<byte[]> vmlinux = LinuxPayload.vmlinux(Files.readAllBytes(kernel));
+        if (vmlinux.isPresent()) {
+            Files.write(made.resolve(GuestCache.VMLINUX), vmlinux.get());
+        }
         return lock.put(made, version, recipe);
     }
 
@@ -179,6 +184,7 @@ public final class GuestCatalog {
         return new Guest(
                 source.name(),
                 entry.version(),
+                entry.vmlinux().orElse(entry.kernel()),
                 entry.kernel(),
                 entry.initrd(),
                 source.commandLine(),

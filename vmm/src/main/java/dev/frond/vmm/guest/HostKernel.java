@@ -40,7 +40,7 @@ final class HostKernel implements GuestSource {
 
     @Override
     public String commandLine() {
-        return "console=ttyS0";
+        return TinyInitramfs.COMMAND_LINE;
     }
 
     @Override

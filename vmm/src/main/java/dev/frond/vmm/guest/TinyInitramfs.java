@@ -22,6 +22,14 @@ import java.util.List;
  */
 final class TinyInitramfs {
     /**
+     * The console, from the kernel's first line on; and no self-tests of the kernel's cryptography,
+     * which are half of all instructions of a boot
+     * (Documentation/admin-guide/kernel-parameters.txt, earlycon and cryptomgr.notests).
+     */
+    static final String COMMAND_LINE =
+            "console=ttyS0 earlycon=uart8250,io,0x3f8 cryptomgr.notests";
+
+    /**
      * Modules that are loaded when the machine has the device, or when a program asks for the
      * service.
      */
@@ -34,7 +42,6 @@ final class TinyInitramfs {
                     "virtio_net",
                     "virtio_console",
                     "virtio_balloon",
-                    "button",
                     "loop",
                     "ext4",
                     "crc32c_generic",
@@ -45,6 +52,9 @@ final class TinyInitramfs {
                     "isofs",
                     "overlay",
                     "squashfs");
+
+    /** To be changed with what this class or {@link LinuxPayload} makes of the same parts. */
+    private static final byte FORMAT = 1;
 
     private static final List<String> SCRIPTS =
             List.of(
@@ -107,6 +117,7 @@ final class TinyInitramfs {
      */
     static String recipe() throws IOException {
         MessageDigest digest = Digests.sha256();
+        digest.update(FORMAT);
         digest.update(String.join("\n", MODULES).getBytes(StandardCharsets.UTF_8));
         List<String> paths = new ArrayList<>(SCRIPTS);
         paths.addAll(FILES);

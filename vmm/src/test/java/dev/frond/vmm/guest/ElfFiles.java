@@ -7,7 +7,9 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 
 /** Small ELF files, laid out by the System V ABI. */
 final class ElfFiles {
@@ -16,6 +18,7 @@ final class ElfFiles {
     private static final int PROGRAM_HEADER = 56;
     private static final int PT_LOAD = 1;
     private static final int PT_INTERP = 3;
+    private static final int PT_NOTE = 4;
     private static final byte[] NAMES =
             "\0.modinfo\0.shstrtab\0".getBytes(StandardCharsets.US_ASCII);
 
@@ -47,6 +50,20 @@ final class ElfFiles {
         file.putInt(HEADER, PT_LOAD);
         file.putInt(HEADER + PROGRAM_HEADER, isStatic ? PT_LOAD : PT_INTERP);
         file.put(at, contents);
+        return bytes;
+    }
+
+    /** A kernel with a note that names its PVH entry, and these many bytes of noise and text after it. */
+    static byte[] pvhKernel(int more) {
+        int note = HEADER + PROGRAM_HEADER;
+        byte[] bytes = new byte[note + 20 + more];
+        new Random(more).nextBytes(bytes);
+        Arrays.fill(bytes, 0, note + 20, (byte) 0);
+        ByteBuffer file = header(2, bytes);
+        file.putLong(32, HEADER).putShort(54, (short) PROGRAM_HEADER).putShort(56, (short) 1);
+        file.putInt(HEADER, PT_NOTE).putLong(HEADER + 8, note).putLong(HEADER + 32, 20);
+        file.putInt(note, 4).putInt(note + 4, 4).putInt(note + 8, 18);
+        file.put(note + 12, "Xen\0".getBytes(StandardCharsets.US_ASCII)).putInt(note + 16, 0x100_0000);
         return bytes;
     }
 

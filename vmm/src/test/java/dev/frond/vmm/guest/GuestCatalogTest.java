@@ -51,7 +51,7 @@ class GuestCatalogTest {
         assertThat(made.version()).startsWith("6.1-1_busybox-1.35_");
         assertThat(made.kernel()).hasContent("kernel 6.1-1");
         assertThat(made.initrd()).isNotEmptyFile();
-        assertThat(made.commandLine()).isEqualTo("console=ttyS0 mitigations=off");
+        assertThat(made.commandLine()).startsWith("console=ttyS0 ");
         assertThat(made.size())
                 .isBetween(Files.size(made.initrd()), Files.size(made.initrd()) + 1000);
     }
