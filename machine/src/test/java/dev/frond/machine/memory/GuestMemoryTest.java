@@ -12,6 +12,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 
 class GuestMemoryTest {
     private final GuestMemory memory = new GuestMemory(Arena.ofAuto().allocate(70 * 4096, 4096));
@@ -65,6 +66,7 @@ class GuestMemoryTest {
 
     @Test
     void neighbouringBytesAreExchangedAtomically() throws InterruptedException {
+        AtomicInteger lost = new AtomicInteger();
         List<Thread> threads = new ArrayList<>();
         for (int lane = 0; lane < 4; lane++) {
             long offset = lane;
@@ -73,14 +75,16 @@ class GuestMemoryTest {
                             .start(() -> {
                                 for (int i = 0; i < 100_000; i++) {
                                     long old = memory.load(offset, 1);
-                                    assert memory.compareAndExchange(offset, 1, old, old + 1)
-                                            == old;
+                                    if (memory.compareAndExchange(offset, 1, old, old + 1) != old) {
+                                        lost.incrementAndGet();
+                                    }
                                 }
                             }));
         }
         for (Thread thread : threads) {
             thread.join();
         }
+        assertThat(lost).as("each lane has one writer").hasValue(0);
         int count = 100_000 & 0xFF;
         assertThat(memory.load(0, 4)).isEqualTo(count * 0x0101_0101L);
     }
@@ -109,6 +113,82 @@ class GuestMemoryTest {
         memory.dirtyLog().onHarvest(() -> memory.store(3 * 4096, 1, 1));
         memory.dirtyLog().harvest(storedWhileHarvested::add);
         assertThat(storedWhileHarvested).containsExactly(3L);
+    }
+
+    /** A CPU that notes what it is told, and holds code until a store to it. */
+    private static class Cpu implements GuestMemory.Watcher {
+        final List<String> told = new ArrayList<>();
+        boolean holds = true;
+        boolean keeps;
+
+        @Override
+        public boolean stored(long offset, int length) {
+            told.add("stored %d at %d".formatted(length, offset));
+            holds &= keeps;
+            return holds;
+        }
+
+        @Override
+        public boolean holds(long page) {
+            return holds;
+        }
+
+        @Override
+        public void marked(long page) {
+            told.add("marked " + page);
+        }
+    }
+
+    @Test
+    void storesToCodePagesAreToldPageByPage() {
+        Cpu cpu = new Cpu();
+        cpu.keeps = true;
+        memory.watch(cpu);
+        assertThat(memory.markCode(1)).isTrue();
+        assertThat(memory.markCode(1)).isFalse();
+        assertThat(memory.markCode(65)).isTrue();
+        memory.store(0, 8, 1);
+        memory.store(4096 - 4, 8, 1);
+        memory.wrote(64 * 4096, 3 * 4096);
+        memory.unwatch(cpu);
+        memory.store(4096, 8, 1);
+        assertThat(cpu.told)
+                .containsExactly(
+                        "marked 1", "marked 65", "stored 4 at 4096", "stored 4096 at 266240");
+    }
+
+    @Test
+    void aPageIsNoCodePageAnyMoreWhenNoCpuHoldsItsCode() {
+        Cpu one = new Cpu();
+        Cpu two = new Cpu();
+        two.keeps = true;
+        memory.watch(one);
+        memory.watch(two);
+        memory.markCode(2);
+        memory.store(2 * 4096, 1, 1);
+        assertThat(memory.isCode(2)).as("one CPU still holds code").isTrue();
+        two.keeps = false;
+        memory.store(2 * 4096, 1, 1);
+        assertThat(memory.isCode(2)).isFalse();
+        memory.store(2 * 4096, 1, 1);
+        assertThat(one.told).containsExactly("marked 2", "stored 1 at 8192", "stored 1 at 8192");
+    }
+
+    @Test
+    void aCpuThatTakesUpCodeWhileThePageIsUnmarkedMarksItAgain() {
+        Cpu late =
+                new Cpu() {
+                    @Override
+                    public boolean stored(long offset, int length) {
+                        super.stored(offset, length);
+                        holds = true;
+                        return false;
+                    }
+                };
+        memory.watch(late);
+        memory.markCode(2);
+        memory.store(2 * 4096, 1, 1);
+        assertThat(memory.isCode(2)).isTrue();
     }
 
     private List<Long> harvest() {
