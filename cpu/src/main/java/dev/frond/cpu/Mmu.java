@@ -196,7 +196,7 @@ public final class Mmu {
         }
         if (crosses(linear, size)) {
             translate(linear, READ, how);
-            translate(lastByte(linear, size), READ, how);
+            translate(secondPage(linear, size), READ, how);
             long value = 0;
             for (int i = 0; i < size; i++) {
                 value |=
@@ -238,8 +238,9 @@ public final class Mmu {
     private void checkStore(long linear, int size, int how) {
         checkCode(translate(linear, WRITE, how), linear, size);
         if (crosses(linear, size)) {
-            long last = lastByte(linear, size);
-            checkCode(translate(last, WRITE, how), last & PAGE_MASK, (int) (last & 4095) + 1);
+            long second = secondPage(linear, size);
+            int length = (int) (linear + size - 1 & 4095) + 1;
+            checkCode(translate(second, WRITE, how), second, length);
         }
     }
 
@@ -372,8 +373,9 @@ public final class Mmu {
         return (linear & 4095) + size > 4096;
     }
 
-    private long lastByte(long linear, int size) {
-        return wrap(linear + size - 1);
+    /** The start of the page that an access reaches into: what CR2 tells if it faults there. */
+    private long secondPage(long linear, int size) {
+        return wrap(linear + size - 1 & PAGE_MASK);
     }
 
     private long wrap(long linear) {
