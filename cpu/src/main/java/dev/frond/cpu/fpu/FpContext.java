@@ -26,7 +26,7 @@ public final class FpContext {
     private int pending;
     private final FpEnv env = new FpEnv();
 
-    /** The context after reset. */
+    /** The state after RESET: {@link #MXCSR_RESET}. */
     public FpContext() {}
 
     /** MXCSR with its sticky flags. */

@@ -61,8 +61,8 @@ public final class X87 {
     /** {@link #constant}: +0.0. */
     public static final int NIL = 6;
 
-    static final int INDEFINITE_EXPONENT = 0xFFFF;
-    static final long INDEFINITE = 0xC000_0000_0000_0000L;
+    private static final int INDEFINITE_EXPONENT = 0xFFFF;
+    private static final long INDEFINITE = 0xC000_0000_0000_0000L;
 
     private static final int CC = C0 | C1 | C2 | C3;
 
@@ -91,6 +91,11 @@ public final class X87 {
     private int storeHigh;
     private int storeStatus;
     private boolean storeSuppressed;
+
+    /** A unit in the state after RESET. */
+    public X87() {
+        reset();
+    }
 
     // --- control and status ---------------------------------------------------------------------
 
@@ -296,6 +301,14 @@ public final class X87 {
         significands[n] = significand;
     }
 
+    void setIndefinite(int i) {
+        set(i, INDEFINITE_EXPONENT, INDEFINITE);
+    }
+
+    void pushIndefinite() {
+        pushRaw(INDEFINITE_EXPONENT, INDEFINITE);
+    }
+
     void set(int i, Unpacked value) {
         set(i, value.signExponent(), value.sig);
     }
@@ -337,7 +350,7 @@ public final class X87 {
             return false;
         }
         if (stackOverflow()) {
-            pushRaw(INDEFINITE_EXPONENT, INDEFINITE);
+            pushIndefinite();
         }
         return true;
     }
@@ -394,7 +407,7 @@ public final class X87 {
     public void fld(int i) {
         if (empty(i)) {
             if (stackUnderflow()) {
-                pushRaw(INDEFINITE_EXPONENT, INDEFINITE);
+                pushIndefinite();
             }
             return;
         }
@@ -505,8 +518,7 @@ public final class X87 {
         }
     }
 
-    // --- stores: computed first, committed when memory has taken the value
-    // ------------------------
+    // --- stores: computed first, committed when memory has taken the value --------------------
 
     /** FST and FSTP m32fp: as {@link #storeM64}; the value is the lower half of storeLow. */
     public boolean storeM32() {
@@ -658,7 +670,7 @@ public final class X87 {
             if (!stackUnderflow()) {
                 return;
             }
-            set(i, INDEFINITE_EXPONENT, INDEFINITE);
+            setIndefinite(i);
         } else {
             set(i, signExponent(0), significand(0));
         }
@@ -675,10 +687,10 @@ public final class X87 {
                 return;
             }
             if (empty(0)) {
-                set(0, INDEFINITE_EXPONENT, INDEFINITE);
+                setIndefinite(0);
             }
             if (empty(i)) {
-                set(i, INDEFINITE_EXPONENT, INDEFINITE);
+                setIndefinite(i);
             }
         }
         int exponent = signExponent(0);
@@ -691,7 +703,7 @@ public final class X87 {
     public void fcmov(int i, boolean condition) {
         if (empty(0) || empty(i)) {
             if (stackUnderflow()) {
-                set(0, INDEFINITE_EXPONENT, INDEFINITE);
+                setIndefinite(0);
             }
         } else if (condition) {
             set(0, signExponent(i), significand(i));
@@ -713,50 +725,11 @@ public final class X87 {
         if (!empty(0)) {
             set(0, signExponent, significand(0));
         } else if (stackUnderflow()) {
-            set(0, INDEFINITE_EXPONENT, INDEFINITE);
+            setIndefinite(0);
         }
     }
 
     // --- state ----------------------------------------------------------------------------------
-
-    /** The length of {@link #save}. */
-    public static final int STATE_LONGS = 14;
-
-    /**
-     * The whole state: physical registers' significands (0 to 7), their sign-and-exponent words
-     * four to a long (8, 9), control word, status word and occupied bits from bit 0, 16, 32 up
-     * (10), the two pointers (11, 12), and opcode, code and data selector from bit 0, 16, 32 up
-     * (13).
-     */
-    public long[] save() {
-        long[] state = new long[STATE_LONGS];
-        for (int n = 0; n < 8; n++) {
-            state[n] = significands[n];
-            state[8 + n / 4] |= (long) exponents[n] << (n % 4 * 16);
-        }
-        state[10] = control | (long) statusWord() << 16 | (long) occupied << 32;
-        state[11] = instructionPointer;
-        state[12] = dataPointer;
-        state[13] = opcode | (long) codeSelector << 16 | (long) dataSelector << 32;
-        return state;
-    }
-
-    /** Takes over what {@link #save} gave; any bits are accepted, reserved ones are dropped. */
-    public void load(long[] state) {
-        if (state.length != STATE_LONGS) {
-            throw new IllegalArgumentException(
-                    "x87 state of " + state.length + " longs, expected " + STATE_LONGS);
-        }
-        for (int n = 0; n < 8; n++) {
-            significands[n] = state[n];
-            exponents[n] = (int) (state[8 + n / 4] >>> (n % 4 * 16)) & 0xFFFF;
-        }
-        controlWord((int) state[10] & 0xFFFF);
-        statusWord((int) (state[10] >>> 16) & 0xFFFF);
-        occupied((int) (state[10] >>> 32));
-        instruction(state[11], (int) (state[13] >>> 16) & 0xFFFF, (int) state[13]);
-        operand(state[12], (int) (state[13] >>> 32) & 0xFFFF);
-    }
 
     /** The initial configuration of the XSAVE feature set: FNINIT with all registers +0. */
     public void initialize() {

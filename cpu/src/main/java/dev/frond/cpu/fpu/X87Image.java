@@ -231,4 +231,43 @@ public final class X87Image {
             f.setBits(i, getShort(image, at + 40 + 16 * i), getLong(image, at + 32 + 16 * i));
         }
     }
+
+    /** The length of {@link #save}. */
+    public static final int STATE_LONGS = 14;
+
+    /**
+     * The whole state: physical registers' significands (0 to 7), their sign-and-exponent words
+     * four to a long (8, 9), control word, status word and occupied bits from bit 0, 16, 32 up
+     * (10), the two pointers (11, 12), and opcode, code and data selector from bit 0, 16, 32 up
+     * (13).
+     */
+    public static long[] save(X87 f) {
+        long[] state = new long[STATE_LONGS];
+        for (int n = 0; n < 8; n++) {
+            state[n] = f.significands[n];
+            state[8 + n / 4] |= (long) f.exponents[n] << (n % 4 * 16);
+        }
+        state[10] = f.controlWord() | (long) f.statusWord() << 16 | (long) f.occupied() << 32;
+        state[11] = f.instructionPointer();
+        state[12] = f.dataPointer();
+        state[13] = f.opcode() | (long) f.codeSelector() << 16 | (long) f.dataSelector() << 32;
+        return state;
+    }
+
+    /** Takes over what {@link #save} gave; any bits are accepted, reserved ones are dropped. */
+    public static void load(X87 f, long[] state) {
+        if (state.length != STATE_LONGS) {
+            throw new IllegalArgumentException(
+                    "x87 state of " + state.length + " longs, expected " + STATE_LONGS);
+        }
+        for (int n = 0; n < 8; n++) {
+            f.significands[n] = state[n];
+            f.exponents[n] = (int) (state[8 + n / 4] >>> (n % 4 * 16)) & 0xFFFF;
+        }
+        f.controlWord((int) state[10] & 0xFFFF);
+        f.statusWord((int) (state[10] >>> 16) & 0xFFFF);
+        f.occupied((int) (state[10] >>> 32));
+        f.instruction(state[11], (int) (state[13] >>> 16) & 0xFFFF, (int) state[13]);
+        f.operand(state[12], (int) (state[13] >>> 32) & 0xFFFF);
+    }
 }

@@ -28,7 +28,7 @@ public final class X87Math {
     public static void arith(X87 f, int op, int dst, int src, boolean pop) {
         if (f.empty(dst) || f.empty(src)) {
             if (f.stackUnderflow()) {
-                f.set(dst, X87.INDEFINITE_EXPONENT, X87.INDEFINITE);
+                f.setIndefinite(dst);
                 if (pop) {
                     f.pop();
                 }
@@ -94,7 +94,7 @@ public final class X87Math {
             return false;
         }
         if (f.stackUnderflow()) {
-            f.set(0, X87.INDEFINITE_EXPONENT, X87.INDEFINITE);
+            f.setIndefinite(0);
         }
         return true;
     }
@@ -105,7 +105,7 @@ public final class X87Math {
             return false;
         }
         if (f.stackUnderflow()) {
-            f.set(0, X87.INDEFINITE_EXPONENT, X87.INDEFINITE);
+            f.setIndefinite(0);
         }
         return true;
     }
@@ -284,8 +284,8 @@ public final class X87Math {
     public static void fxtract(X87 f) {
         if (f.empty(0) || !f.empty(7)) {
             if (f.empty(0) ? f.stackUnderflow() : f.stackOverflow()) {
-                f.set(0, X87.INDEFINITE_EXPONENT, X87.INDEFINITE);
-                f.pushRaw(X87.INDEFINITE_EXPONENT, X87.INDEFINITE);
+                f.setIndefinite(0);
+                f.pushIndefinite();
             }
             return;
         }

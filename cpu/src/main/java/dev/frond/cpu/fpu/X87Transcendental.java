@@ -180,7 +180,7 @@ public final class X87Transcendental {
             return false;
         }
         if (f.stackUnderflow()) {
-            f.set(1, X87.INDEFINITE_EXPONENT, X87.INDEFINITE);
+            f.setIndefinite(1);
             f.pop();
         }
         return true;
@@ -478,8 +478,8 @@ public final class X87Transcendental {
         f.conditions(X87.C2, 0);
         if (f.empty(0) || !f.empty(7)) {
             if (f.empty(0) ? f.stackUnderflow() : f.stackOverflow()) {
-                f.set(0, X87.INDEFINITE_EXPONENT, X87.INDEFINITE);
-                f.pushRaw(X87.INDEFINITE_EXPONENT, X87.INDEFINITE);
+                f.setIndefinite(0);
+                f.pushIndefinite();
             }
             return;
         }

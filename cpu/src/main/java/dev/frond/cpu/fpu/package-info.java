@@ -14,12 +14,12 @@
  *   <tr><td>{@link dev.frond.cpu.fpu.FpContext}</td>
  *       <td>MXCSR and the unmasked exceptions of the instruction in progress</td></tr>
  *   <tr><td>{@link dev.frond.cpu.fpu.X87}</td>
- *       <td>the register stack, control, loads, stores, moves, MMX, saved state</td></tr>
+ *       <td>the register stack, control, loads, stores, moves, MMX</td></tr>
  *   <tr><td>{@link dev.frond.cpu.fpu.X87Math}, {@link dev.frond.cpu.fpu.X87Compare},
  *       {@link dev.frond.cpu.fpu.X87Transcendental}</td>
  *       <td>what the x87 instructions compute</td></tr>
  *   <tr><td>{@link dev.frond.cpu.fpu.X87Image}</td>
- *       <td>FNSTENV, FNSAVE, FXSAVE, the legacy region of XSAVE</td></tr>
+ *       <td>FNSTENV, FNSAVE, FXSAVE, the legacy region of XSAVE; saved state</td></tr>
  *   <tr><td>{@code SseSoft}, {@code SoftFloat}, {@code SoftRound}</td>
  *       <td>the exact path: NaN rules of SSE; the operations; rounding with every flag</td></tr>
  *   <tr><td>{@code Unpacked}, {@code FpEnv}, {@code Wide}, {@code Quad}</td>

@@ -354,21 +354,21 @@ class X87Test {
     void savedStateIsTheWholeState() {
         Operands operands = new Operands(19);
         for (int k = 0; k < 1000; k++) {
-            long[] wild = new long[X87.STATE_LONGS];
+            long[] wild = new long[X87Image.STATE_LONGS];
             for (int n = 0; n < wild.length; n++) {
                 wild[n] = operands.bits();
             }
-            f.load(wild);
-            long[] saved = f.save();
+            X87Image.load(f, wild);
+            long[] saved = X87Image.save(f);
             X87 other = new X87();
-            other.load(saved);
-            assertThat(other.save()).isEqualTo(saved);
+            X87Image.load(other, saved);
+            assertThat(X87Image.save(other)).isEqualTo(saved);
             assertThat(other.statusWord()).isEqualTo(f.statusWord());
             assertThat(other.tagWord()).isEqualTo(f.tagWord());
             assertThat(f.pendingException())
                     .isEqualTo((f.statusWord() & ~f.controlWord() & FpFlags.ALL) != 0);
         }
-        assertThatThrownBy(() -> f.load(new long[3]))
+        assertThatThrownBy(() -> X87Image.load(f, new long[3]))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("x87 state of 3 longs, expected 14");
     }
