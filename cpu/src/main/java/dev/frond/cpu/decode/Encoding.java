@@ -26,7 +26,8 @@ import java.lang.annotation.Target;
  *   <li>attributes: {@code lock} (LOCK allowed on memory), {@code o64} only and {@code i64} not in
  *       64-bit mode, {@code d64} 64-bit operands by default and {@code f64} always in 64-bit mode,
  *       {@code cpl0}, {@code end} (ends a block: the instruction pointer or what code means may
- *       change), {@code +NAME} the {@link dev.frond.machine.vcpu.CpuFeature} that must be offered.
+ *       change), {@code +NAME} the {@link dev.frond.machine.vcpu.CpuFeature} that must be offered;
+ *       for vectors {@code unaligned}, {@code across} and {@code count}, see below.
  * </ul>
  *
  * <p>The meaning is a static method. Its parameters are, in this order: {@code Cpu cpu}; {@code int
@@ -35,6 +36,28 @@ import java.lang.annotation.Target;
  * the operand's width. A result goes to the first operand, which is read only if there are as many
  * values as operands. Or its parameters are {@code Cpu cpu, Insn insn}, and it does everything
  * itself.
+ *
+ * <p>With MMX or XMM registers among the operands the node first makes sure that they may be used
+ * and that 16 bytes of memory are aligned, unless {@code unaligned}. The meaning then is one of
+ *
+ * <ul>
+ *   <li>lanes, {@code long paddd(long a, long b)}: 64 bits at a time, once for MMX and twice for
+ *       XMM registers ({@code Vx}, {@code Wx}). With {@code count} both times see the low half of
+ *       the last source; with {@code across} the low half comes from both halves of the first
+ *       source, the high half from those of the second, as horizontal and packing instructions have
+ *       it.
+ *   <li>a scalar, {@code long addsd(FpContext c, long a, long b)} or {@code int addss(FpContext c,
+ *       int a, int b)}: {@code Vsd} and {@code Vss} keep the rest of the register, {@code Vq},
+ *       {@code Vd} and {@code Vy} clear it.
+ *   <li>a whole vector, {@code void pshufb(long[] v, int d, int a, int b)}: the places in {@link
+ *       dev.frond.cpu.Cpu#v} of the destination, named {@code d}, and of each vector that is read,
+ *       which may be the same; values otherwise. A result instead of {@code d} goes to the first
+ *       operand.
+ * </ul>
+ *
+ * <p>A meaning that takes an {@code FpContext} may raise SIMD floating-point exceptions: nothing is
+ * written if one is unmasked. All shapes do 128 bits with separate sources, so that a three-operand
+ * encoding or one of 256 bits needs no other meaning.
  */
 @Retention(RetentionPolicy.CLASS)
 @Target({ElementType.METHOD, ElementType.TYPE})

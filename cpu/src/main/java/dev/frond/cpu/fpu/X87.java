@@ -99,9 +99,6 @@ public final class X87 {
 
     // --- control and status ---------------------------------------------------------------------
 
-    /** The unit after power-on. */
-    public X87() {}
-
     /** The state after RESET and power-on: SDM Vol. 3, table 10-1. */
     public void reset() {
         initialize();

@@ -99,7 +99,11 @@ final class FloatingPointStateTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {ADDPS, PADDB_MMX, FLD1, FWAIT, FNSTSW_AX, FXSAVE, FXRSTOR, XSAVE, XRSTOR, "0f77", "0fae16"})
+    @ValueSource(
+            strings = {
+                ADDPS, PADDB_MMX, FLD1, FWAIT, FNSTSW_AX, FXSAVE, FXRSTOR, XSAVE, XRSTOR, "0f77",
+                "0fae16"
+            })
     void aSwitchedTaskHasNoFloatingPointYet(String instruction) {
         cr0(ControlRegisters.TS | ControlRegisters.MP, 0);
         assertThat(run(instruction)).isEqualTo(CpuFault.NM);
@@ -137,7 +141,8 @@ final class FloatingPointStateTest {
         assertThat(run(XRSTOR)).isEqualTo(CpuFault.UD);
     }
 
-    // --- exceptions of arithmetic -----------------------------------------------------------------
+    // --- exceptions of arithmetic
+    // -----------------------------------------------------------------
 
     @Test
     void anUnmaskedSimdExceptionLeavesTheDestination() {
@@ -172,7 +177,10 @@ final class FloatingPointStateTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {FNSTSW_AX, "d93e", "d936", "dd36", "dbe3", "dbe2", FXSAVE, FXRSTOR, XSAVE, ADDPS})
+    @ValueSource(
+            strings = {
+                FNSTSW_AX, "d93e", "d936", "dd36", "dbe3", "dbe2", FXSAVE, FXRSTOR, XSAVE, ADDPS
+            })
     void aPendingX87ExceptionDoesNotStopWhatDoesNotWait(String instruction) {
         divideByZero();
         completes(instruction);
@@ -185,7 +193,8 @@ final class FloatingPointStateTest {
         assertThat(cpu.x87.pendingException()).isTrue();
     }
 
-    // --- faults of memory come first ----------------------------------------------------------------
+    // --- faults of memory come first
+    // ----------------------------------------------------------------
 
     @Test
     void aStoreThatFaultsLeavesTheStack() {
@@ -211,7 +220,15 @@ final class FloatingPointStateTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"0f1106, 8", "f30f7f06, 15", "66480f7e06, 4", "0f7f06, 4", "dd36, 50", "db3e, 9", "d936, 20"})
+    @CsvSource({
+        "0f1106, 8",
+        "f30f7f06, 15",
+        "66480f7e06, 4",
+        "0f7f06, 4",
+        "dd36, 50",
+        "db3e, 9",
+        "d936, 20"
+    })
     void aStoreAcrossTheEndOfMemoryWritesNothing(String instruction, int before) {
         Arrays.fill(cpu.v, -1);
         byte[] filled = fill(4096);
@@ -229,7 +246,8 @@ final class FloatingPointStateTest {
         assertThat(run("660ff7c1")).isEqualTo(CpuFault.PF);
     }
 
-    // --- saved state ------------------------------------------------------------------------------------
+    // --- saved state
+    // ------------------------------------------------------------------------------------
 
     @ParameterizedTest
     @ValueSource(strings = {FXSAVE, FXRSTOR, "0f2806", "0f5806", "660fe706", "660f383906"})
@@ -270,7 +288,7 @@ final class FloatingPointStateTest {
         fill(28);
         completes("66d936");
         image = data(28);
-        assertThat(word(image, 6)).isEqualTo(CODE & 0xFFFF);
+        assertThat(word(image, 6)).as("the low 16 bits of CODE").isZero();
         assertThat(word(image, 8)).isEqualTo(0x33);
         assertThat(word(image, 10)).isEqualTo(0x100);
         assertThat(word(image, 12)).isEqualTo(0x2B);
@@ -316,7 +334,8 @@ final class FloatingPointStateTest {
         byte[] image = data(1024);
         assertThat(FxImage.load64(image, 512)).isEqualTo(4);
         assertThat(FxImage.load64(image, 576)).isEqualTo(5);
-        assertThat(Arrays.copyOf(image, FxImage.MXCSR)).isEqualTo(Arrays.copyOf(filled, FxImage.MXCSR));
+        assertThat(Arrays.copyOf(image, FxImage.MXCSR))
+                .isEqualTo(Arrays.copyOf(filled, FxImage.MXCSR));
         cpu.v[0] = 1;
         cpu.v[2] = 1;
         completes(XRSTOR);

@@ -25,25 +25,25 @@ final class IntegerForms {
 
     private static Map<String, String> excused() {
         Map<String, String> reasons = new LinkedHashMap<>();
-        for (String name : "SGDT SIDT SLDT STR SMSW LAR LSL VERR VERW".split(" ")) {
+        for (String name : "SGDT SIDT SLDT STR SMSW LAR LSL VERR VERW".split(" ", -1)) {
             reasons.put(name, HOST_TABLES);
         }
         for (String name :
-                "JMPF CALLF RETF IRET INT INT1 INT3 SYSCALL SYSENTER SYSEXIT".split(" ")) {
+                "JMPF CALLF RETF IRET INT INT1 INT3 SYSCALL SYSENTER SYSEXIT".split(" ", -1)) {
             reasons.put(name, TRANSFER);
         }
         for (String name :
                 "RDTSC RDTSCP RDPMC RDPID CPUID XGETBV RDRAND RDSEED RDFSBASE RDGSBASE"
-                        .split(" ")) {
+                        .split(" ", -1)) {
             reasons.put(name, HOST_VALUE);
         }
-        for (String name : "WRFSBASE WRGSBASE".split(" ")) {
+        for (String name : "WRFSBASE WRGSBASE".split(" ", -1)) {
             reasons.put(name, "the virtual machine's thread pointer is there");
         }
-        for (String name : "LDS LES LFS LGS LSS POP-segment MOV-to-segment".split(" ")) {
+        for (String name : "LDS LES LFS LGS LSS POP-segment MOV-to-segment".split(" ", -1)) {
             reasons.put(name, "loads a segment register from the host's descriptor tables");
         }
-        for (String name : "IN OUT INSB INS OUTSB OUTS".split(" ")) {
+        for (String name : "IN OUT INSB INS OUTSB OUTS".split(" ", -1)) {
             reasons.put(name, "the host's I/O ports");
         }
         return Map.copyOf(reasons);
@@ -76,8 +76,16 @@ final class IntegerForms {
             return true;
         }
         return Set.of(
-                                "WAIT", "FWAIT", "EMMS", "FXSAVE", "FXRSTOR", "XSAVE", "XSAVEOPT",
-                                "XRSTOR", "LDMXCSR", "STMXCSR")
+                                "WAIT",
+                                "FWAIT",
+                                "EMMS",
+                                "FXSAVE",
+                                "FXRSTOR",
+                                "XSAVE",
+                                "XSAVEOPT",
+                                "XRSTOR",
+                                "LDMXCSR",
+                                "STMXCSR")
                         .contains(form.mnemonic())
                 || form.operands().stream()
                         .anyMatch(o -> o.name().matches("[PQNVWU][a-z]+|XMM0|ST0|STi"));
@@ -109,8 +117,7 @@ final class IntegerForms {
     static boolean isNearTransfer(Form form) {
         return switch (form.mnemonic()) {
             case "JMP", "CALL", "RET", "LOOP", "LOOPZ", "LOOPNZ", "JCXZ" -> true;
-            default ->
-                    form.operands().contains(Operand.Jb) || form.operands().contains(Operand.Jz);
+            default -> form.operands().contains(Operand.Jb) || form.operands().contains(Operand.Jz);
         };
     }
 

@@ -16,6 +16,7 @@ import dev.frond.cpu.interp.IntegerRig.Place;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
 
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -175,7 +176,7 @@ final class IntegerOracleTest {
 
     private int completed;
 
-    private String check(Form form) {
+    private @Nullable String check(Form form) {
         for (int i = 0; i < ENCODINGS; i++) {
             IntegerEncoder encoder = choose(form, i);
             byte[] code = encoder.encode(form, rig.codeAddress);
@@ -197,7 +198,7 @@ final class IntegerOracleTest {
         return null;
     }
 
-    private String run(Form form, IntegerEncoder encoder, byte[] code) {
+    private @Nullable String run(Form form, IntegerEncoder encoder, byte[] code) {
         try {
             rig.run(IntegerForms.isNearTransfer(form));
         } catch (AssertionError | RuntimeException e) {
@@ -211,8 +212,7 @@ final class IntegerOracleTest {
             // Which of its operands it reads first, too.
             rig.actual.faultAddress = rig.expected.faultAddress;
         }
-        int undefined =
-                IntegerForms.undefinedFlags(form, count(form, encoder), encoder.size(form));
+        int undefined = IntegerForms.undefinedFlags(form, count(form, encoder), encoder.size(form));
         long differ = (rig.actual.flags ^ rig.expected.flags) & undefined;
         if (differ != 0) {
             undefinedDiffer.merge(form.mnemonic(), differ, (a, b) -> a | b);
@@ -259,8 +259,7 @@ final class IntegerOracleTest {
         e.code64 = code64;
         boolean memoryToo =
                 form.hasModRm() && form.digit() < Form.EXACT && !form.is(Form.REGISTER_ONLY);
-        boolean registerToo =
-                !form.is(Form.MEMORY_ONLY);
+        boolean registerToo = !form.is(Form.MEMORY_ONLY);
         e.memory = memoryToo && (!registerToo || (i & 1) != 0);
         e.wide = code64 && (i >> 1 & 1) != 0 && !form.is(Form.W0) || form.is(Form.W1);
         boolean transfer = IntegerForms.isNearTransfer(form);
@@ -335,7 +334,8 @@ final class IntegerOracleTest {
         }
         e.scale = random.nextInt(4);
         boolean byteOnly =
-                e.addressing == Addressing.BASE_DISP8 || e.addressing == Addressing.BASE_INDEX_DISP8;
+                e.addressing == Addressing.BASE_DISP8
+                        || e.addressing == Addressing.BASE_INDEX_DISP8;
         e.displacement =
                 e.addressing == Addressing.BASE
                         ? 0
@@ -412,7 +412,9 @@ final class IntegerOracleTest {
             long bits = random.nextInt(-600, 600);
             int size = e.size(form);
             r[e.reg] =
-                    size == 8 ? bits : IntegerRig.value(random) << 8 * size | bits & (1L << 8 * size) - 1;
+                    size == 8
+                            ? bits
+                            : IntegerRig.value(random) << 8 * size | bits & (1L << 8 * size) - 1;
         }
         long at = e.address;
         if (inMemory) {
@@ -427,8 +429,7 @@ final class IntegerOracleTest {
                     indexed = indexValue << e.scale;
                 }
                 long displacement =
-                        e.addressing == Addressing.BASE
-                                        && (e.base & 7) != Cpu.RBP
+                        e.addressing == Addressing.BASE && (e.base & 7) != Cpu.RBP
                                 ? 0
                                 : e.displacement;
                 r[e.base] = at - indexed - displacement;
@@ -476,7 +477,11 @@ final class IntegerOracleTest {
         if (IntegerForms.isString(form)) {
             long garbage = e.shortAddress ? garbage() : 0;
             r[Cpu.RSI] = spot() | garbage;
-            r[Cpu.RDI] = (chance(3) && r[Cpu.RSI] << 32 != 0 ? (r[Cpu.RSI] & 0xFFFF_FFFFL) + random.nextInt(9) : spot()) | garbage;
+            r[Cpu.RDI] =
+                    (chance(3) && r[Cpu.RSI] << 32 != 0
+                                    ? (r[Cpu.RSI] & 0xFFFF_FFFFL) + random.nextInt(9)
+                                    : spot())
+                            | garbage;
             if (e.repeat != 0) {
                 r[Cpu.RCX] = random.nextInt(9) | garbage;
             }
@@ -490,19 +495,14 @@ final class IntegerOracleTest {
             }
         }
         switch (form.mnemonic()) {
-            case "XLAT" ->
-                    r[Cpu.RBX] =
-                            spot() - (r[Cpu.RAX] & 0xFF);
+            case "XLAT" -> r[Cpu.RBX] = spot() - (r[Cpu.RAX] & 0xFF);
             case "DIV", "IDIV" -> dividend(form, e);
             case "POPF" -> {
                 // No trap flag, alignment check or nested task for the host.
                 for (int i = 0; i < IntegerRig.WINDOW; i++) {
                     rig.start.memory[i] = 0;
                 }
-                putAt(
-                        r[Cpu.RSP],
-                        random.nextLong() & (IntegerRig.FLAGS | Cpu.IF | Cpu.IOPL),
-                        4);
+                putAt(r[Cpu.RSP], random.nextLong() & (IntegerRig.FLAGS | Cpu.IF | Cpu.IOPL), 4);
             }
             case "INTO" -> rig.start.flags &= ~Cpu.OF;
             case "LOOP", "LOOPZ", "LOOPNZ", "JCXZ" -> {
@@ -513,8 +513,7 @@ final class IntegerOracleTest {
             }
             default -> {
                 if (IntegerForms.isShift(form)) {
-                    r[Cpu.RCX] =
-                            r[Cpu.RCX] & ~0xFF | random.nextInt(chance(3) ? 256 : 34);
+                    r[Cpu.RCX] = r[Cpu.RCX] & ~0xFF | random.nextInt(chance(3) ? 256 : 34);
                 }
             }
         }
@@ -528,7 +527,8 @@ final class IntegerOracleTest {
         if (e.hasMemory(form) || e.rm == Cpu.RAX || e.rm == Cpu.RDX || size == 1 || chance(4)) {
             r[Cpu.RDX] = signed ? r[Cpu.RAX] >> 63 : random.nextInt(4);
             if (size == 1) {
-                r[Cpu.RAX] = r[Cpu.RAX] & ~0xFFFF | random.nextInt(signed ? -200 : 0, 2000) & 0xFFFF;
+                r[Cpu.RAX] =
+                        r[Cpu.RAX] & ~0xFFFF | random.nextInt(signed ? -200 : 0, 2000) & 0xFFFF;
             }
             return;
         }

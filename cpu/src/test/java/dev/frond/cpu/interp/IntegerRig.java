@@ -138,8 +138,7 @@ final class IntegerRig implements AutoCloseable {
     /** Puts code at {@link #codeAddress} of both. */
     void load(byte[] bytes) {
         code = bytes;
-        host.load(
-                code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, CODE, bytes);
+        host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, CODE, bytes);
         harness.write(codeAddress, bytes);
     }
 
@@ -162,8 +161,7 @@ final class IntegerRig implements AutoCloseable {
         }
         host.setFlags(start.flags);
         MemorySegment.copy(start.memory, 0, windowMemory(), JAVA_BYTE, 0, WINDOW);
-        host.enterAt(
-                code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, codeAddress);
+        host.enterAt(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, codeAddress);
         expected.fault = CpuHarness.NO_FAULT;
         expected.errorCode = 0;
         expected.faultAddress = 0;

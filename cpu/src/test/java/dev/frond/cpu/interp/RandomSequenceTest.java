@@ -156,7 +156,7 @@ final class RandomSequenceTest {
         // Pushes stay above and pops below the window's ends.
         gprs[Cpu.RSP] = rig.window() + IntegerRig.WINDOW / 2;
         gprs[Cpu.RBX] = rig.window() + IntegerRig.WINDOW / 2;
-        gprs[Cpu.RDI] = 8 * random.nextInt(-4, 5);
+        gprs[Cpu.RDI] = 8L * random.nextInt(-4, 5);
         rig.start.flags = random.nextLong() & IntegerRig.FLAGS;
     }
 }

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.cpu.interp;
 
+import static dev.frond.host.NativeCode.Mode.COMPATIBILITY;
+import static dev.frond.host.NativeCode.Mode.LONG;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
@@ -56,6 +59,7 @@ final class VectorOracleTest {
 
     private NativeCode host;
     private CpuHarness harness;
+    private boolean compatibilityMode;
     private MemorySegment block;
     private long blockAddress;
     private long operandAddress;
@@ -71,6 +75,7 @@ final class VectorOracleTest {
         long offset = -(host.stackEnd() - NativeCode.STACK_SIZE) & 63;
         block = host.stack().asSlice(offset, BLOCK);
         blockAddress = host.stackEnd() - NativeCode.STACK_SIZE + offset;
+        compatibilityMode = host.hasCompatibilityMode();
         harness = new CpuHarness(CpuModel.X86_64_V3, 3);
         harness.map(host.codeAddress(), host.codeSize());
         harness.map(blockAddress, BLOCK);
@@ -162,13 +167,15 @@ final class VectorOracleTest {
                 !form.is(Form.MEMORY_ONLY)
                         && form.operands().stream().noneMatch(o -> o.name().startsWith("M"));
         for (int i = 0; i < ENCODINGS; i++) {
+            boolean compatibility = i % 6 == 5 && compatibilityMode;
             FormEncoder encoder = new FormEncoder();
             encoder.memory = memoryToo && (!registerToo || (i & 1) != 0);
-            encoder.wide = (i & 2) != 0;
+            encoder.wide = (i & 2) != 0 && !compatibility;
             encoder.word = (i & 12) == 12 && form.prefix() != Form.PREFIX_66;
-            encoder.reg = random.nextInt(16);
-            encoder.rm = random.nextInt(16);
-            encoder.base = random.nextInt(16);
+            int registers = compatibility ? 8 : 16;
+            encoder.reg = random.nextInt(registers);
+            encoder.rm = random.nextInt(registers);
+            encoder.base = random.nextInt(registers);
             if (form.mnemonic().startsWith("X")) {
                 // EDX:EAX choose the components.
                 encoder.base |= 3;
@@ -179,18 +186,28 @@ final class VectorOracleTest {
                             ? -random.nextInt(4096)
                             : random.nextInt(-1 << 20, 1 << 20);
             encoder.immediate = random.nextInt(256);
-            if ((form.mnemonic().startsWith("PS") || form.mnemonic().startsWith("PALIGNR"))
-                    && random.nextInt(3) > 0) {
+            boolean shifts = form.mnemonic().matches("PS.*|PALIGNR");
+            if (shifts && random.nextInt(3) > 0) {
                 encoder.immediate &= 31;
             }
             byte[] code = encoder.encode(form);
-            host.load(NativeCode.Mode.LONG, 0, code);
+            host.load(compatibility ? COMPATIBILITY : LONG, 0, code);
             harness.write(host.codeAddress(), code);
+            if (compatibility) {
+                harness.compatibilityMode();
+            } else {
+                harness.longMode();
+            }
             for (int state = 0; state < STATES; state++) {
                 prepare(form, kind, encoder);
+                if (compatibility) {
+                    for (int r = 0; r < 8; r++) {
+                        start.gprs[r] &= 0xFFFF_FFFFL;
+                    }
+                }
                 String failure = run(form, encoder, code);
                 if (failure != null) {
-                    return failure;
+                    return (compatibility ? "32-bit " : "") + failure;
                 }
             }
         }
@@ -364,7 +381,10 @@ final class VectorOracleTest {
             case "FXRSTOR", "XRSTOR" -> {
                 int value = random.nextInt(8) == 0 ? random.nextInt() : random.nextInt(0x10000);
                 putInt(memory, OPERAND + FxImage.MXCSR, value);
-                // The reserved parts of registers and pointers are not looked at, or not defined.
+                // Pointers are addresses; the reserved parts of registers are not looked at.
+                for (int i : new int[] {14, 15, 22, 23}) {
+                    memory[OPERAND + i] = 0;
+                }
                 for (int i = 0; i < 8; i++) {
                     putLong(memory, OPERAND + FxImage.ST + 16 * i + 8, random.nextInt(0x10000));
                 }

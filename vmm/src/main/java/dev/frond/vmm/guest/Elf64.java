@@ -88,7 +88,10 @@ final class Elf64 {
         }
     }
 
-    /** Whether this is a kernel that says where it is entered by PVH: a Xen note of type 18 (xen/include/public/elfnote.h). */
+    /**
+     * Whether this is a kernel that says where it is entered by PVH: a Xen note of type 18
+     * (xen/include/public/elfnote.h).
+     */
     boolean hasPvhEntry() {
         if (!isX86()) {
             return false;

@@ -18,4 +18,10 @@ import java.nio.file.Path;
  * @param size what it takes in the cache, in bytes
  */
 public record Guest(
-        String name, String version, Path kernel, Path bzImage, Path initrd, String commandLine, long size) {}
+        String name,
+        String version,
+        Path kernel,
+        Path bzImage,
+        Path initrd,
+        String commandLine,
+        long size) {}

@@ -27,7 +27,8 @@ import java.util.stream.Stream;
 /**
  * The guests on disk: {@code NAME/VERSION/} holds {@code vmlinuz}, {@code initrd.cpio}, mostly
  * {@code vmlinux}, and {@code manifest.properties} with their sizes, CRC-32C and SHA-256 digests. A
- * version appears by one rename of a finished directory; whatever is unfinished has a name that begins with a dot.
+ * version appears by one rename of a finished directory; whatever is unfinished has a name that
+ * begins with a dot.
  */
 final class GuestCache {
     static final String KERNEL = "vmlinuz";

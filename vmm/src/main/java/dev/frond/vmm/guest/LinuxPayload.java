@@ -13,8 +13,9 @@ import java.util.Optional;
 import java.util.zip.GZIPInputStream;
 
 /**
- * Takes the kernel proper, an ELF file, out of a Linux bzImage, in which it lies compressed (Documentation/arch/x86/boot.rst,
- * payload_offset). The host does in a moment what would be the first seconds of an interpreted guest.
+ * Takes the kernel proper, an ELF file, out of a Linux bzImage, in which it lies compressed
+ * (Documentation/arch/x86/boot.rst, payload_offset). The host does in a moment what would be the
+ * first seconds of an interpreted guest.
  */
 final class LinuxPayload {
     private static final int SETUP_SECTS = 0x1F1;
@@ -36,8 +37,8 @@ final class LinuxPayload {
     private LinuxPayload() {}
 
     /**
-     * The ELF file in a bzImage, if it is compressed with LZ4 or gzip and can be started through PVH; empty for everything
-     * else, a damaged file too.
+     * The ELF file in a bzImage, if it is compressed with LZ4 or gzip and can be started through
+     * PVH; empty for everything else, a damaged file too.
      */
     static Optional<byte[]> vmlinux(byte[] bzImage) {
         try {
@@ -50,11 +51,15 @@ final class LinuxPayload {
 
     private static Optional<byte[]> decompress(byte[] bzImage) throws IOException {
         ByteBuffer file = ByteBuffer.wrap(bzImage).order(ByteOrder.LITTLE_ENDIAN);
-        if (bzImage.length < HEADER_END || file.getInt(HEADER) != HDRS || file.getShort(VERSION) < 0x208) {
+        if (bzImage.length < HEADER_END
+                || file.getInt(HEADER) != HDRS
+                || file.getShort(VERSION) < 0x208) {
             return Optional.empty();
         }
         int setup = Byte.toUnsignedInt(file.get(SETUP_SECTS));
-        long start = (setup == 0 ? 5 : setup + 1L) * SECTOR + Integer.toUnsignedLong(file.getInt(PAYLOAD_OFFSET));
+        long start =
+                (setup == 0 ? 5 : setup + 1L) * SECTOR
+                        + Integer.toUnsignedLong(file.getInt(PAYLOAD_OFFSET));
         long length = Integer.toUnsignedLong(file.getInt(PAYLOAD_LENGTH));
         if (length < 8 || start + length > bzImage.length) {
             return Optional.empty();
@@ -77,7 +82,8 @@ final class LinuxPayload {
 
     private static byte[] gzip(byte[] in, int from, int end, int size) throws IOException {
         ByteArrayOutputStream out = new ByteArrayOutputStream(size);
-        try (GZIPInputStream stream = new GZIPInputStream(new ByteArrayInputStream(in, from, end - from))) {
+        try (GZIPInputStream stream =
+                new GZIPInputStream(new ByteArrayInputStream(in, from, end - from))) {
             byte[] chunk = new byte[1 << 16];
             for (int n = stream.read(chunk); n >= 0 && out.size() <= size; n = stream.read(chunk)) {
                 out.write(chunk, 0, n);
@@ -86,7 +92,10 @@ final class LinuxPayload {
         return out.toByteArray();
     }
 
-    /** LZ4's legacy frame: blocks, each after its size (lz4_Frame_format.md, "Legacy frame"; lz4_Block_format.md). */
+    /**
+     * LZ4's legacy frame: blocks, each after its size (lz4_Frame_format.md, "Legacy frame";
+     * lz4_Block_format.md).
+     */
     private static byte[] lz4(byte[] in, int from, int end, int size) throws IOException {
         byte[] out = new byte[size];
         ByteBuffer file = ByteBuffer.wrap(in).order(ByteOrder.LITTLE_ENDIAN);
@@ -104,7 +113,8 @@ final class LinuxPayload {
         return at == size ? out : Arrays.copyOf(out, at);
     }
 
-    private static int block(byte[] in, int from, int end, byte[] out, int start) throws IOException {
+    private static int block(byte[] in, int from, int end, byte[] out, int start)
+            throws IOException {
         int i = from;
         int o = start;
         while (i < end) {

@@ -27,7 +27,7 @@ final class TinyInitramfs {
      * (Documentation/admin-guide/kernel-parameters.txt, earlycon and cryptomgr.notests).
      */
     static final String COMMAND_LINE =
-            "console=ttyS0 earlycon=uart8250,io,0x3f8 cryptomgr.notests";
+            "console=ttyS0 earlycon=uart8250,io,0x3f8 cryptomgr.notests mitigations=off";
 
     /**
      * Modules that are loaded when the machine has the device, or when a program asks for the

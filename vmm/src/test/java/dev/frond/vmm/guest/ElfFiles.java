@@ -53,7 +53,10 @@ final class ElfFiles {
         return bytes;
     }
 
-    /** A kernel with a note that names its PVH entry, and these many bytes of noise and text after it. */
+    /**
+     * A kernel with a note that names its PVH entry, and these many bytes of noise and text after
+     * it.
+     */
     static byte[] pvhKernel(int more) {
         int note = HEADER + PROGRAM_HEADER;
         byte[] bytes = new byte[note + 20 + more];
@@ -63,7 +66,8 @@ final class ElfFiles {
         file.putLong(32, HEADER).putShort(54, (short) PROGRAM_HEADER).putShort(56, (short) 1);
         file.putInt(HEADER, PT_NOTE).putLong(HEADER + 8, note).putLong(HEADER + 32, 20);
         file.putInt(note, 4).putInt(note + 4, 4).putInt(note + 8, 18);
-        file.put(note + 12, "Xen\0".getBytes(StandardCharsets.US_ASCII)).putInt(note + 16, 0x100_0000);
+        file.put(note + 12, "Xen\0".getBytes(StandardCharsets.US_ASCII))
+                .putInt(note + 16, 0x100_0000);
         return bytes;
     }
 

@@ -28,16 +28,23 @@ class LinuxPayloadTest {
     @Test
     void anLz4KernelComesOut() {
         byte[] kernel = ElfFiles.pvhKernel(100_000);
-        byte[] payload = join(LZ4_MAGIC, literals(Arrays.copyOf(kernel, 70_000)),
-                literals(Arrays.copyOfRange(kernel, 70_000, kernel.length)), size(kernel.length));
+        byte[] payload =
+                join(
+                        LZ4_MAGIC,
+                        literals(Arrays.copyOf(kernel, 70_000)),
+                        literals(Arrays.copyOfRange(kernel, 70_000, kernel.length)),
+                        size(kernel.length));
         assertThat(LinuxPayload.vmlinux(bzImage(payload))).hasValue(kernel);
     }
 
     @Test
     void lz4MatchesRepeatWhatCameBefore() {
-        // The header as literals, then 1000 zeroes as one match that overlaps itself, then "abcabcab" and an end.
+        // The header as literals, then 1000 zeroes as one match that overlaps itself, then
+        // "abcabcab" and an end.
         byte[] kernel = ElfFiles.pvhKernel(0);
-        byte[] zeroes = {(byte) 0x1F, 0, 1, 0, (byte) 255, (byte) 255, (byte) 255, (byte) (999 - 15 - 4 - 765)};
+        byte[] zeroes = {
+            (byte) 0x1F, 0, 1, 0, (byte) 255, (byte) 255, (byte) 255, (byte) (999 - 15 - 4 - 765)
+        };
         byte[] repeat = {(byte) 0x31, 'a', 'b', 'c', 3, 0};
         byte[] last = {(byte) 0x50, 't', 'h', 'e', 'n', 'd'};
         byte[] block = join(rawLiterals(kernel), new byte[] {1, 0}, zeroes, repeat, last);
@@ -56,11 +63,13 @@ class LinuxPayloadTest {
 
     @Test
     void whatIsNoKernelForPvhStaysInItsFile() throws Exception {
-        assertThat(LinuxPayload.vmlinux(bzImage(gzip(ElfFiles.program(true, new byte[1000]))))).isEmpty();
+        assertThat(LinuxPayload.vmlinux(bzImage(gzip(ElfFiles.program(true, new byte[1000])))))
+                .isEmpty();
         assertThat(LinuxPayload.vmlinux(bzImage(gzip(new byte[1000])))).isEmpty();
         assertThat(LinuxPayload.vmlinux(new byte[0])).isEmpty();
         assertThat(LinuxPayload.vmlinux(new byte[100_000])).isEmpty();
-        byte[] xz = join(new byte[] {(byte) 0xFD, '7', 'z', 'X', 'Z', 0}, new byte[100], size(1000));
+        byte[] xz =
+                join(new byte[] {(byte) 0xFD, '7', 'z', 'X', 'Z', 0}, new byte[100], size(1000));
         assertThat(LinuxPayload.vmlinux(bzImage(xz))).isEmpty();
     }
 
@@ -127,7 +136,11 @@ class LinuxPayloadTest {
     }
 
     private static byte[] size(int value) {
-        return ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt(0, value).array().clone();
+        return ByteBuffer.allocate(4)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(0, value)
+                .array()
+                .clone();
     }
 
     private static byte[] join(byte[]... parts) {
