@@ -6,7 +6,6 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.FxImage;
-import dev.frond.cpu.fpu.X87;
 import dev.frond.host.NativeCode;
 
 import java.lang.foreign.MemorySegment;
@@ -119,8 +118,7 @@ final class UserState {
 
     /**
      * What differs from {@code expected}, in words; empty if nothing does. The x87 unit's last
-     * instruction and operand count only while an exception is pending: otherwise processors of AMD
-     * do not keep them.
+     * instruction and operand are left out: processors of AMD keep them only for exceptions.
      *
      * @param undefined status flags that may have any value
      */
@@ -139,7 +137,7 @@ final class UserState {
         long mask = STATUS & ~undefined;
         compare(found, "flags", flags & mask, expected.flags & mask);
         compare(found, "mxcsr", mxcsr, expected.mxcsr);
-        for (int i = 0; i < x87Head(expected); i++) {
+        for (int i = 0; i < X87_HEAD; i++) {
             compare(found, "x87 byte " + i, x87[i] & 0xFF, expected.x87[i] & 0xFF);
         }
         for (int i = 0; i < 8; i++) {
@@ -165,16 +163,11 @@ final class UserState {
                         && Arrays.equals(gprs, expected.gprs)
                         && Arrays.equals(vectors, expected.vectors)
                         && Arrays.equals(memory, expected.memory)
-                        && Arrays.equals(
-                                x87, 0, x87Head(expected), expected.x87, 0, x87Head(expected));
+                        && Arrays.equals(x87, 0, X87_HEAD, expected.x87, 0, X87_HEAD);
         for (int at = FxImage.ST; at < FxImage.XMM && equal; at += 16) {
             equal = Arrays.equals(x87, at, at + 10, expected.x87, at, at + 10);
         }
         return equal;
-    }
-
-    private static int x87Head(UserState expected) {
-        return (expected.x87[2] & X87.ES) != 0 ? FxImage.MXCSR : X87_HEAD;
     }
 
     private static void compare(List<String> found, String what, long actual, long expected) {

@@ -2,9 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.cpu.interp;
 
-import static dev.frond.host.NativeCode.Mode.COMPATIBILITY;
-import static dev.frond.host.NativeCode.Mode.LONG;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
@@ -20,7 +17,6 @@ import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuModel;
 
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -59,7 +55,6 @@ final class VectorOracleTest {
 
     private NativeCode host;
     private CpuHarness harness;
-    private boolean compatibilityMode;
     private MemorySegment block;
     private long blockAddress;
     private long operandAddress;
@@ -75,7 +70,6 @@ final class VectorOracleTest {
         long offset = -(host.stackEnd() - NativeCode.STACK_SIZE) & 63;
         block = host.stack().asSlice(offset, BLOCK);
         blockAddress = host.stackEnd() - NativeCode.STACK_SIZE + offset;
-        compatibilityMode = host.hasCompatibilityMode();
         harness = new CpuHarness(CpuModel.X86_64_V3, 3);
         harness.map(host.codeAddress(), host.codeSize());
         harness.map(blockAddress, BLOCK);
@@ -90,14 +84,14 @@ final class VectorOracleTest {
 
     // --- which forms ----------------------------------------------------------------------------
 
-    enum Kind {
+    private enum Kind {
         MMX,
         SSE,
         X87,
         OTHER
     }
 
-    private static @Nullable Kind kind(Form form) {
+    private static Kind kind(Form form) {
         if (form.map() == 0
                 && (form.opcode() >= 0xD8 && form.opcode() <= 0xDF || form.opcode() == 0x9B)) {
             return Kind.X87;
@@ -160,22 +154,20 @@ final class VectorOracleTest {
     private static final int ENCODINGS = 24;
     private static final int STATES = Integer.getInteger("frond.oracle.states", 40);
 
-    private @Nullable String check(Form form, Kind kind) {
+    private String check(Form form, Kind kind) {
         boolean memoryToo =
                 !form.is(Form.REGISTER_ONLY) && form.hasModRm() && form.digit() < Form.EXACT;
         boolean registerToo =
                 !form.is(Form.MEMORY_ONLY)
                         && form.operands().stream().noneMatch(o -> o.name().startsWith("M"));
         for (int i = 0; i < ENCODINGS; i++) {
-            boolean compatibility = i % 6 == 5 && compatibilityMode;
             FormEncoder encoder = new FormEncoder();
             encoder.memory = memoryToo && (!registerToo || (i & 1) != 0);
-            encoder.wide = (i & 2) != 0 && !compatibility;
+            encoder.wide = (i & 2) != 0;
             encoder.word = (i & 12) == 12 && form.prefix() != Form.PREFIX_66;
-            int registers = compatibility ? 8 : 16;
-            encoder.reg = random.nextInt(registers);
-            encoder.rm = random.nextInt(registers);
-            encoder.base = random.nextInt(registers);
+            encoder.reg = random.nextInt(16);
+            encoder.rm = random.nextInt(16);
+            encoder.base = random.nextInt(16);
             if (form.mnemonic().startsWith("X")) {
                 // EDX:EAX choose the components.
                 encoder.base |= 3;
@@ -186,35 +178,25 @@ final class VectorOracleTest {
                             ? -random.nextInt(4096)
                             : random.nextInt(-1 << 20, 1 << 20);
             encoder.immediate = random.nextInt(256);
-            boolean shifts = form.mnemonic().matches("PS.*|PALIGNR");
-            if (shifts && random.nextInt(3) > 0) {
+            if ((form.mnemonic().startsWith("PS") || form.mnemonic().startsWith("PALIGNR"))
+                    && random.nextInt(3) > 0) {
                 encoder.immediate &= 31;
             }
             byte[] code = encoder.encode(form);
-            host.load(compatibility ? COMPATIBILITY : LONG, 0, code);
+            host.load(NativeCode.Mode.LONG, 0, code);
             harness.write(host.codeAddress(), code);
-            if (compatibility) {
-                harness.compatibilityMode();
-            } else {
-                harness.longMode();
-            }
             for (int state = 0; state < STATES; state++) {
                 prepare(form, kind, encoder);
-                if (compatibility) {
-                    for (int r = 0; r < 8; r++) {
-                        start.gprs[r] &= 0xFFFF_FFFFL;
-                    }
-                }
                 String failure = run(form, encoder, code);
                 if (failure != null) {
-                    return (compatibility ? "32-bit " : "") + failure;
+                    return failure;
                 }
             }
         }
         return null;
     }
 
-    private @Nullable String run(Form form, FormEncoder encoder, byte[] code) {
+    private String run(Form form, FormEncoder encoder, byte[] code) {
         start.into(host, block);
         expected.runAndTake(host, block);
         start.into(harness, blockAddress);
@@ -381,10 +363,7 @@ final class VectorOracleTest {
             case "FXRSTOR", "XRSTOR" -> {
                 int value = random.nextInt(8) == 0 ? random.nextInt() : random.nextInt(0x10000);
                 putInt(memory, OPERAND + FxImage.MXCSR, value);
-                // Pointers are addresses; the reserved parts of registers are not looked at.
-                for (int i : new int[] {14, 15, 22, 23}) {
-                    memory[OPERAND + i] = 0;
-                }
+                // The reserved parts of registers and pointers are not looked at, or not defined.
                 for (int i = 0; i < 8; i++) {
                     putLong(memory, OPERAND + FxImage.ST + 16 * i + 8, random.nextInt(0x10000));
                 }
