@@ -17,6 +17,7 @@ import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuModel;
 
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -84,14 +85,14 @@ final class VectorOracleTest {
 
     // --- which forms ----------------------------------------------------------------------------
 
-    private enum Kind {
+    enum Kind {
         MMX,
         SSE,
         X87,
         OTHER
     }
 
-    private static Kind kind(Form form) {
+    private static @Nullable Kind kind(Form form) {
         if (form.map() == 0
                 && (form.opcode() >= 0xD8 && form.opcode() <= 0xDF || form.opcode() == 0x9B)) {
             return Kind.X87;
@@ -154,7 +155,7 @@ final class VectorOracleTest {
     private static final int ENCODINGS = 24;
     private static final int STATES = Integer.getInteger("frond.oracle.states", 40);
 
-    private String check(Form form, Kind kind) {
+    private @Nullable String check(Form form, Kind kind) {
         boolean memoryToo =
                 !form.is(Form.REGISTER_ONLY) && form.hasModRm() && form.digit() < Form.EXACT;
         boolean registerToo =
@@ -196,7 +197,7 @@ final class VectorOracleTest {
         return null;
     }
 
-    private String run(Form form, FormEncoder encoder, byte[] code) {
+    private @Nullable String run(Form form, FormEncoder encoder, byte[] code) {
         start.into(host, block);
         expected.runAndTake(host, block);
         start.into(harness, blockAddress);
