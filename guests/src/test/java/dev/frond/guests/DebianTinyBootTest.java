@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.frond.machine.MachineEnd;
 import dev.frond.machine.vcpu.CpuModel;
+import dev.frond.vmm.SerialConsole;
 import dev.frond.vmm.Vm;
 import dev.frond.vmm.VmSpec;
 import dev.frond.vmm.guest.Guest;
@@ -57,7 +58,7 @@ class DebianTinyBootTest {
                 false);
     }
 
-    private static String run(SerialConsole console, String command) throws InterruptedException {
+    private static String run(SerialConsole console, String command) throws Exception {
         console.type(command);
         return console.await(PROMPT, COMMAND);
     }

@@ -1,24 +1,29 @@
 // Copyright 2026 The Frond Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package dev.frond.guests;
+package dev.frond.vmm;
 
 import dev.frond.machine.backend.CharBackend;
 
-import org.jspecify.annotations.NullMarked;
 import org.jspecify.annotations.Nullable;
 
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.concurrent.TimeoutException;
 
-/** The far end of a guest's serial line, for a test that types and reads. */
-@NullMarked
-final class SerialConsole implements CharBackend {
+/**
+ * The far end of a guest's serial line for a program: types lines and waits for text. Thread-safe;
+ * it keeps all that the guest wrote.
+ */
+public final class SerialConsole implements CharBackend {
     private final StringBuilder output = new StringBuilder();
     private final Deque<Integer> input = new ArrayDeque<>();
     private @Nullable Receiver receiver;
     private int read;
+
+    /** A line that nobody has written to yet. */
+    public SerialConsole() {}
 
     @Override
     public void send(int value) {
@@ -61,15 +66,20 @@ final class SerialConsole implements CharBackend {
     }
 
     /** Types a line. */
-    void type(String line) {
+    public void type(String line) {
         synchronized (this) {
             (line + "\n").chars().forEach(input::add);
         }
         feed();
     }
 
-    /** Waits until {@code text} appears after what was awaited before, and returns all up to it. */
-    synchronized String await(String text, Duration timeout) throws InterruptedException {
+    /**
+     * Waits until {@code text} appears after what was awaited before, and returns all up to it.
+     *
+     * @throws TimeoutException if it does not; the message ends with what the guest wrote
+     */
+    public synchronized String await(String text, Duration timeout)
+            throws InterruptedException, TimeoutException {
         long deadline = System.nanoTime() + timeout.toNanos();
         while (true) {
             int at = output.indexOf(text, read);
@@ -80,7 +90,7 @@ final class SerialConsole implements CharBackend {
             }
             long left = deadline - System.nanoTime();
             if (left <= 0) {
-                throw new AssertionError(
+                throw new TimeoutException(
                         "'"
                                 + text
                                 + "' did not appear within "
@@ -93,7 +103,7 @@ final class SerialConsole implements CharBackend {
     }
 
     /** Everything that the guest wrote. */
-    synchronized String all() {
+    public synchronized String all() {
         return output.toString();
     }
 }
