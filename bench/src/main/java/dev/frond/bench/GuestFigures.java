@@ -62,7 +62,7 @@ public final class GuestFigures {
                     new Work(
                             "kernel: files",
                             "for i in 1 2 3; do mkdir /tmp/t; cp -r /sys/kernel/mm /tmp/t; rm -r"
-                                + " /tmp/t; done 2>/dev/null"));
+                                    + " /tmp/t; done 2>/dev/null"));
 
     private final PrintStream out = System.out;
 

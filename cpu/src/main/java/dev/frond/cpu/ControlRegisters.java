@@ -105,12 +105,8 @@ public final class ControlRegisters {
                 throw cpu.gp();
             }
         }
-        // Translations carry no PCID here, so that even a kept address space starts empty unless it
-        // is the same.
-        if (!keep || next != cpu.cr3) {
-            cpu.cr3 = next;
-            cpu.mmu.flush();
-        }
+        cpu.cr3 = next;
+        cpu.mmu.switchSpace(keep);
     }
 
     /** MOV to CR4. */

@@ -7,6 +7,7 @@ import dev.frond.cpu.fpu.FpContext;
 import dev.frond.cpu.fpu.X87;
 import dev.frond.cpu.interp.CodeCache;
 import dev.frond.cpu.interp.CodePage;
+import dev.frond.host.HostMemory;
 import dev.frond.machine.clock.Clock;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
@@ -82,12 +83,22 @@ public final class Cpu {
 
     /**
      * The last result, sign-extended: ZF is {@code flagResult == 0}; SF and PF come from it too,
-     * unless {@link #flagBits} says otherwise.
+     * unless {@link #flagCarries} says otherwise.
      */
     public long flagResult;
 
-    /** CF, AF and OF at their places; bit SF set forces SF; bit PF set inverts the parity. */
-    public int flagBits;
+    /**
+     * The carries out of the last result's bits, shifted so that its top bit is bit 63: CF is that
+     * one, OF whether it differs from the one below. Bit 3 is AF. Bit 1 set forces SF, bit 0 set
+     * inverts the parity; all that in one word because each arithmetic instruction writes it.
+     */
+    public long flagCarries;
+
+    private static final long CARRIES_CF = 1L << 63;
+    private static final long CARRIES_OF = 1L << 62;
+    private static final long CARRIES_AF = 8;
+    private static final long FORCE_SF = 2;
+    private static final long INVERT_PF = 1;
 
     /** All other bits of RFLAGS; bit 1 is always set. */
     public int systemFlags = 2;
@@ -179,7 +190,6 @@ public final class Cpu {
     /** The machine's main memory: what the fast paths reach. */
     public final GuestMemory ram;
 
-    final MemorySegment ramSegment;
     final CpuFault fault = new CpuFault();
 
     // --- state of execution
@@ -246,8 +256,14 @@ public final class Cpu {
     /** Executing one instruction alone: a store may hit the code page that executes. */
     public boolean alone;
 
-    /** Changes whenever a linear address may mean other code than before. */
-    public int codeGeneration;
+    /**
+     * What marks code as found in this mode and through the present translations of this address
+     * space; changes whenever a linear address may mean other code than before, see {@link Mmu}.
+     */
+    public long codeTag;
+
+    /** The same for pages that all address spaces have. */
+    public long globalCodeTag;
 
     /** Instructions executed. */
     public long instructions;
@@ -268,12 +284,11 @@ public final class Cpu {
         this.clock = clock;
         this.interrupts = interrupts;
         this.ram = ram;
-        ramSegment = ram.segment();
         mmu = new Mmu(this, memory);
         code = new CodeCache(this);
         codePage = CodePage.NONE;
-        readTlb = mmu.readTlb(0);
-        writeTlb = mmu.writeTlb(0);
+        readTlb = mmu.readTlb();
+        writeTlb = mmu.writeTlb();
     }
 
     // --- events
@@ -298,7 +313,16 @@ public final class Cpu {
     // ------------------------------------------------------------------------------
 
     public boolean cf() {
-        return (flagBits & CF) != 0;
+        return flagCarries < 0;
+    }
+
+    /** CF as 0 or 1. */
+    public int carry() {
+        return (int) (flagCarries >>> 63);
+    }
+
+    public boolean af() {
+        return (flagCarries & CARRIES_AF) != 0;
     }
 
     public boolean zf() {
@@ -306,18 +330,18 @@ public final class Cpu {
     }
 
     public boolean sf() {
-        return flagResult < 0 || (flagBits & SF) != 0;
+        return flagResult < 0 || (flagCarries & FORCE_SF) != 0;
     }
 
     public boolean of() {
-        return (flagBits & OF) != 0;
+        return (flagCarries ^ flagCarries << 1) < 0;
     }
 
     public boolean pf() {
         int parity = (int) flagResult & 0xFF;
         parity ^= parity >>> 4;
         // 0x6996 is the parity of each nibble; PF is set for an even number of ones.
-        return ((0x6996 >>> (parity & 15) & 1) == 0) != ((flagBits & PF) != 0);
+        return ((0x6996 >>> (parity & 15) & 1) == 0) != ((flagCarries & INVERT_PF) != 0);
     }
 
     /**
@@ -341,7 +365,12 @@ public final class Cpu {
 
     /** The status flags at their places in RFLAGS. */
     public int statusFlags() {
-        return flagBits & (CF | AF | OF) | (zf() ? ZF : 0) | (sf() ? SF : 0) | (pf() ? PF : 0);
+        return carry()
+                | (pf() ? PF : 0)
+                | (af() ? AF : 0)
+                | (zf() ? ZF : 0)
+                | (sf() ? SF : 0)
+                | (of() ? OF : 0);
     }
 
     /** Sets the status flags from their places in RFLAGS. */
@@ -351,13 +380,43 @@ public final class Cpu {
         flagResult = zero ? 0 : 1;
         // A result of 0 has even parity, a result of 1 odd: PF tells whether that must be inverted.
         boolean invert = zero != ((bits & PF) != 0);
-        flagBits = bits & (CF | AF | OF | SF) | (invert ? PF : 0);
+        flagCarries = carries(bits) | ((bits & SF) != 0 ? FORCE_SF : 0) | (invert ? INVERT_PF : 0);
     }
 
     /** Sets flags after a result: {@code bits} are CF, AF and OF. */
     public void setFlags(long signExtendedResult, int bits) {
         flagResult = signExtendedResult;
-        flagBits = bits;
+        flagCarries = carries(bits);
+    }
+
+    /**
+     * Sets flags after a sum or difference of {@code size} bytes: {@code carries} has the carry or
+     * borrow out of bit i at bit i.
+     */
+    public void setFlagsByCarries(int size, long signExtendedResult, long carries) {
+        flagResult = signExtendedResult;
+        flagCarries = size == 8 ? carries & ~7L : carries << 64 - 8 * size | carries & CARRIES_AF;
+    }
+
+    private static long carries(int bits) {
+        boolean cf = (bits & CF) != 0;
+        return (cf ? CARRIES_CF : 0)
+                | (cf != ((bits & OF) != 0) ? CARRIES_OF : 0)
+                | ((bits & AF) != 0 ? CARRIES_AF : 0);
+    }
+
+    /** Sets CF alone. */
+    public void setCarry(boolean set) {
+        long change = (flagCarries ^ (set ? CARRIES_CF : 0)) & CARRIES_CF;
+        // OF is told by the two top bits together.
+        flagCarries ^= change | change >>> 1;
+    }
+
+    /** Sets OF alone. */
+    public void setOverflow(boolean set) {
+        if (of() != set) {
+            flagCarries ^= CARRIES_OF;
+        }
     }
 
     /** RFLAGS. */
@@ -547,15 +606,26 @@ public final class Cpu {
     // --- memory: the fast paths
     // ----------------------------------------------------------------------------------
 
-    private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
-    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
-    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
+    /**
+     * All of the process's memory: what the TLBs lead to are addresses of the host, so that neither
+     * the bounds nor the liveness of a segment are checked anew at each access. A TLB holds only
+     * pages of {@link #ram}, whole ones, and the machine stops its CPUs before it gives RAM back.
+     */
+    private static final MemorySegment HOST = HostMemory.everything();
+
+    private static final VarHandle BYTE = exact(ValueLayout.JAVA_BYTE);
+    private static final VarHandle SHORT = exact(ValueLayout.JAVA_SHORT_UNALIGNED);
+    private static final VarHandle INT = exact(ValueLayout.JAVA_INT_UNALIGNED);
+    private static final VarHandle LONG = exact(ValueLayout.JAVA_LONG_UNALIGNED);
+
+    private static VarHandle exact(ValueLayout layout) {
+        return layout.varHandle().withInvokeExactBehavior();
+    }
 
     private static final VarHandle IMAGE =
             MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-    private static final VarHandle ATOMIC_INT = ValueLayout.JAVA_INT.varHandle();
-    private static final VarHandle ATOMIC_LONG = ValueLayout.JAVA_LONG.varHandle();
+    private static final VarHandle ATOMIC_INT = exact(ValueLayout.JAVA_INT);
+    private static final VarHandle ATOMIC_LONG = exact(ValueLayout.JAVA_LONG);
 
     /** The TLB for loads in force: tag and addend interleaved, see {@link Mmu}. */
     long[] readTlb;
@@ -563,6 +633,8 @@ public final class Cpu {
     /** The TLB for stores in force. */
     long[] writeTlb;
 
+    // The addend is read before the tag is compared, so that one check of the array's bounds serves
+    // both.
     private static int slot(long linear) {
         return (int) (linear >>> Mmu.PAGE_SHIFT - 1) & Mmu.TLB_SLOT_MASK;
     }
@@ -570,8 +642,9 @@ public final class Cpu {
     public int load8(long linear) {
         long[] tlb = readTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear & Mmu.PAGE_MASK)) {
-            return ramSegment.get(BYTE, linear + tlb[slot + 1]);
+            return (byte) BYTE.get(HOST, linear + addend);
         }
         return (int) mmu.loadSlow(linear, 1);
     }
@@ -579,8 +652,9 @@ public final class Cpu {
     public int load16(long linear) {
         long[] tlb = readTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 1 & Mmu.PAGE_MASK)) {
-            return ramSegment.get(SHORT, linear + tlb[slot + 1]);
+            return (short) SHORT.get(HOST, linear + addend);
         }
         return (int) mmu.loadSlow(linear, 2);
     }
@@ -588,8 +662,9 @@ public final class Cpu {
     public int load32(long linear) {
         long[] tlb = readTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 3 & Mmu.PAGE_MASK)) {
-            return ramSegment.get(INT, linear + tlb[slot + 1]);
+            return (int) INT.get(HOST, linear + addend);
         }
         return (int) mmu.loadSlow(linear, 4);
     }
@@ -597,8 +672,9 @@ public final class Cpu {
     public long load64(long linear) {
         long[] tlb = readTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 7 & Mmu.PAGE_MASK)) {
-            return ramSegment.get(LONG, linear + tlb[slot + 1]);
+            return (long) LONG.get(HOST, linear + addend);
         }
         return mmu.loadSlow(linear, 8);
     }
@@ -620,13 +696,14 @@ public final class Cpu {
     public long loadForUpdate(long linear, int size) {
         long[] tlb = writeTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + size - 1 & Mmu.PAGE_MASK)) {
-            long at = linear + tlb[slot + 1];
+            long at = linear + addend;
             return switch (size) {
-                case 1 -> ramSegment.get(BYTE, at);
-                case 2 -> ramSegment.get(SHORT, at);
-                case 4 -> ramSegment.get(INT, at);
-                default -> ramSegment.get(LONG, at);
+                case 1 -> (byte) BYTE.get(HOST, at);
+                case 2 -> (short) SHORT.get(HOST, at);
+                case 4 -> (int) INT.get(HOST, at);
+                default -> (long) LONG.get(HOST, at);
             };
         }
         mmu.checkStore(linear, size);
@@ -636,8 +713,9 @@ public final class Cpu {
     public void store8(long linear, long value) {
         long[] tlb = writeTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear & Mmu.PAGE_MASK)) {
-            ramSegment.set(BYTE, linear + tlb[slot + 1], (byte) value);
+            BYTE.set(HOST, linear + addend, (byte) value);
         } else {
             mmu.storeSlow(linear, 1, value);
         }
@@ -646,8 +724,9 @@ public final class Cpu {
     public void store16(long linear, long value) {
         long[] tlb = writeTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 1 & Mmu.PAGE_MASK)) {
-            ramSegment.set(SHORT, linear + tlb[slot + 1], (short) value);
+            SHORT.set(HOST, linear + addend, (short) value);
         } else {
             mmu.storeSlow(linear, 2, value);
         }
@@ -656,8 +735,9 @@ public final class Cpu {
     public void store32(long linear, long value) {
         long[] tlb = writeTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 3 & Mmu.PAGE_MASK)) {
-            ramSegment.set(INT, linear + tlb[slot + 1], (int) value);
+            INT.set(HOST, linear + addend, (int) value);
         } else {
             mmu.storeSlow(linear, 4, value);
         }
@@ -666,8 +746,9 @@ public final class Cpu {
     public void store64(long linear, long value) {
         long[] tlb = writeTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 7 & Mmu.PAGE_MASK)) {
-            ramSegment.set(LONG, linear + tlb[slot + 1], value);
+            LONG.set(HOST, linear + addend, value);
         } else {
             mmu.storeSlow(linear, 8, value);
         }
@@ -687,11 +768,12 @@ public final class Cpu {
     public boolean compareAndSet(long linear, int size, long expected, long value) {
         long[] tlb = writeTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (size >= 4 && (linear & size - 1) == 0 && tlb[slot] == (linear & Mmu.PAGE_MASK)) {
-            long at = linear + tlb[slot + 1];
+            long at = linear + addend;
             return size == 8
-                    ? ATOMIC_LONG.compareAndSet(ramSegment, at, expected, value)
-                    : ATOMIC_INT.compareAndSet(ramSegment, at, (int) expected, (int) value);
+                    ? ATOMIC_LONG.compareAndSet(HOST, at, expected, value)
+                    : ATOMIC_INT.compareAndSet(HOST, at, (int) expected, (int) value);
         }
         return mmu.compareAndSet(linear, size, expected, value);
     }
@@ -700,10 +782,11 @@ public final class Cpu {
     public void load128(long linear, int index) {
         long[] tlb = readTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 15 & Mmu.PAGE_MASK)) {
-            long at = linear + tlb[slot + 1];
-            v[index] = ramSegment.get(LONG, at);
-            v[index + 1] = ramSegment.get(LONG, at + 8);
+            long at = linear + addend;
+            v[index] = (long) LONG.get(HOST, at);
+            v[index + 1] = (long) LONG.get(HOST, at + 8);
         } else {
             long low = mmu.loadSlow(linear, 8);
             v[index + 1] = load64(linear + 8);
@@ -715,10 +798,11 @@ public final class Cpu {
     public void store128(long linear, long low, long high) {
         long[] tlb = writeTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 15 & Mmu.PAGE_MASK)) {
-            long at = linear + tlb[slot + 1];
-            ramSegment.set(LONG, at, low);
-            ramSegment.set(LONG, at + 8, high);
+            long at = linear + addend;
+            LONG.set(HOST, at, low);
+            LONG.set(HOST, at + 8, high);
         } else {
             mmu.checkStore(linear, 16);
             store64(linear, low);

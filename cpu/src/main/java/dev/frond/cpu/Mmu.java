@@ -12,31 +12,20 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * Paging of one CPU (SDM Vol. 3A, chapter 5): walks the guest's tables and keeps the TLBs that
- * {@link Cpu}'s fast paths look in.
- *
- * <p>A TLB is an array of pairs: the linear address of a page, and what to add to a linear address
- * to get the offset in RAM. An access whose first byte selects the pair and whose last byte is in
- * the same page as the tag hits, so that one comparison covers page crossings too. Only pages of
- * RAM that need no attention are in it. There is one pair of TLBs (loads, stores) for each way to
- * look at memory: as supervisor, as user, and as supervisor with RFLAGS.AC set, which CR4.SMAP
- * tells apart.
+ * Paging of one CPU (SDM Vol. 3A, chapter 5): walks the guest's tables and keeps the translations
+ * that {@link Cpu}'s fast paths look in, those of the latest address spaces by process-context
+ * identifier.
  */
 public final class Mmu {
     static final int PAGE_SHIFT = 12;
     static final long PAGE_MASK = -4096L;
 
-    private static final int TLB_ENTRIES = 512;
-
     /** For {@code linear >>> PAGE_SHIFT - 1}: an even index into the array of pairs. */
-    static final int TLB_SLOT_MASK = 2 * TLB_ENTRIES - 2;
+    static final int TLB_SLOT_MASK = Tlb.SLOT_MASK;
 
-    /** No page's address has low bits set. */
-    private static final long EMPTY = 1;
-
-    private static final int SUPERVISOR = 0;
-    private static final int USER = 1;
-    private static final int SUPERVISOR_AC = 2;
+    private static final int SUPERVISOR = Tlb.SUPERVISOR;
+    private static final int USER = Tlb.USER;
+    private static final int SUPERVISOR_AC = Tlb.SUPERVISOR_AC;
 
     private static final int READ = 0;
     private static final int WRITE = 1;
@@ -48,6 +37,7 @@ public final class Mmu {
     private static final long A = 0x20;
     private static final long D = 0x40;
     private static final long PS = 0x80;
+    private static final long G = 0x100;
     private static final long NX = 1L << 63;
     private static final long PHYSICAL = (1L << Cpuid.PHYSICAL_BITS) - 1;
     private static final long ADDRESS = PHYSICAL & PAGE_MASK;
@@ -63,12 +53,30 @@ public final class Mmu {
 
     private final Cpu cpu;
     private final AddressSpace memory;
-    private final long[][] readTlbs = new long[3][2 * TLB_ENTRIES];
-    private final long[][] writeTlbs = new long[3][2 * TLB_ENTRIES];
 
-    private static final int CODE_ENTRIES = 256;
-    private final long[][] codeTags = new long[2][CODE_ENTRIES];
-    private final long[] codePages = new long[2 * CODE_ENTRIES];
+    /** As many address spaces as Linux takes turns with, and one more. */
+    private static final int SPACES = 7;
+
+    private final Tlb[] spaces = new Tlb[SPACES];
+    private int spaceCount = 1;
+    private Tlb space = new Tlb();
+    private long switches;
+    private int generations;
+
+    /** As {@link Tlb#generation}, for global pages. */
+    private int globalGeneration;
+
+    /** The host's address of the first byte of RAM. */
+    private final long ramAddress;
+
+    /**
+     * A bit for each page, by a part of its number, that code may have been found in since code was
+     * last forgotten: INVLPG of another page concerns no code.
+     */
+    private final long[] codeSeen = new long[64];
+
+    /** Whether {@link #translateCode} has just met a global page. */
+    private boolean codeGlobal;
 
     private final long[] pdptes = new long[4];
     private int context;
@@ -82,18 +90,23 @@ public final class Mmu {
     /** What {@link #walk} found: whether a store is allowed and needs no update of the tables. */
     private boolean writableNow;
 
+    /** What {@link #walk} found: whether all address spaces have the page. */
+    private boolean globalNow;
+
     Mmu(Cpu cpu, AddressSpace memory) {
         this.cpu = cpu;
         this.memory = memory;
+        ramAddress = cpu.ram.segment().address();
+        spaces[0] = space;
         flush();
     }
 
-    long[] readTlb(int context) {
-        return readTlbs[context];
+    long[] readTlb() {
+        return space.reads[context];
     }
 
-    long[] writeTlb(int context) {
-        return writeTlbs[context];
+    long[] writeTlb() {
+        return space.writes[context];
     }
 
     /** The bus behind the paging. */
@@ -101,7 +114,7 @@ public final class Mmu {
         return memory;
     }
 
-    /** Lets the fast paths follow CPL, RFLAGS.AC and CR4.SMAP. */
+    /** Lets the fast paths follow CPL, RFLAGS.AC, CR4.SMAP, the mode and the address space. */
     public void selectTlb() {
         context =
                 cpu.cpl == 3
@@ -109,61 +122,127 @@ public final class Mmu {
                         : (cpu.cr4 & ControlRegisters.SMAP) != 0 && (cpu.systemFlags & Cpu.AC) != 0
                                 ? SUPERVISOR_AC
                                 : SUPERVISOR;
-        cpu.readTlb = readTlbs[context];
-        cpu.writeTlb = writeTlbs[context];
+        cpu.readTlb = space.reads[context];
+        cpu.writeTlb = space.writes[context];
+        cpu.codeTag = (long) space.generation << 8 | cpu.mode;
+        cpu.globalCodeTag = (long) globalGeneration << 8 | cpu.mode;
     }
 
-    /** Forgets all translations. */
+    /** Forgets all translations of all address spaces. */
     public void flush() {
-        for (int i = 0; i < 3; i++) {
-            Arrays.fill(readTlbs[i], EMPTY);
-            Arrays.fill(writeTlbs[i], EMPTY);
+        for (int i = 0; i < spaceCount; i++) {
+            spaces[i].clear();
+            spaces[i].pcid = -1;
         }
-        Arrays.fill(codeTags[0], EMPTY);
-        Arrays.fill(codeTags[1], EMPTY);
-        cpu.codeGeneration++;
+        space.pcid = pcid();
+        forgetCode();
+    }
+
+    /** Forgets all translations of all address spaces but those of global pages. */
+    public void flushNonGlobal() {
+        for (int i = 0; i < spaceCount; i++) {
+            spaces[i].clearNonGlobal();
+            renew(spaces[i]);
+        }
+    }
+
+    /** Forgets the translations of one address space but those of global pages. */
+    public void flushSpace(int pcid) {
+        for (int i = 0; i < spaceCount; i++) {
+            if (spaces[i].pcid == pcid) {
+                spaces[i].clearNonGlobal();
+                renew(spaces[i]);
+            }
+        }
+    }
+
+    private int pcid() {
+        return (cpu.cr4 & ControlRegisters.PCIDE) != 0 ? (int) cpu.cr3 & 0xFFF : 0;
+    }
+
+    /** CR3 was written: goes to its address space, which is emptied unless {@code keep}. */
+    void switchSpace(boolean keep) {
+        int pcid = pcid();
+        Tlb found = null;
+        for (int i = 0; i < spaceCount; i++) {
+            if (spaces[i].pcid == pcid) {
+                found = spaces[i];
+            }
+        }
+        if (found == null) {
+            found = room();
+            found.clear();
+            found.pcid = pcid;
+            renew(found);
+        } else if (!keep) {
+            found.clearNonGlobal();
+            renew(found);
+        }
+        found.used = ++switches;
+        space = found;
+        selectTlb();
+    }
+
+    /** An address space that may be given up. */
+    private Tlb room() {
+        if (spaceCount < SPACES) {
+            Tlb made = new Tlb();
+            spaces[spaceCount++] = made;
+            return made;
+        }
+        Tlb oldest = spaces[0];
+        for (Tlb candidate : spaces) {
+            if (candidate.used < oldest.used) {
+                oldest = candidate;
+            }
+        }
+        return oldest;
+    }
+
+    @SuppressWarnings("ReferenceEquality") // A space is its identity.
+    private void renew(Tlb changed) {
+        changed.generation = ++generations;
+        if (changed == space) {
+            selectTlb();
+        }
+    }
+
+    /** Lets no linear address mean the code that it meant. */
+    public void forgetCode() {
+        for (int i = 0; i < spaceCount; i++) {
+            renew(spaces[i]);
+        }
+        globalGeneration = ++generations;
+        selectTlb();
+        Arrays.fill(codeSeen, 0);
     }
 
     /** Forgets the right to store without asking; for the dirty log. */
     public void flushWrites() {
-        for (long[] tlb : writeTlbs) {
-            Arrays.fill(tlb, EMPTY);
+        for (int i = 0; i < spaceCount; i++) {
+            spaces[i].clearWrites();
         }
     }
 
     /** Forgets the right to store to the page of RAM at {@code offset}; true if there was one. */
     public boolean flushWritesTo(long offset) {
         boolean found = false;
-        for (long[] tlb : writeTlbs) {
-            for (int i = 0; i < tlb.length; i += 2) {
-                if (tlb[i] != EMPTY && tlb[i] + tlb[i + 1] == offset) {
-                    tlb[i] = EMPTY;
-                    found = true;
-                }
-            }
+        for (int i = 0; i < spaceCount; i++) {
+            found |= spaces[i].clearWritesTo(ramAddress + offset);
         }
         return found;
     }
 
-    /** Forgets the translation of one page (INVLPG). */
+    /** Forgets the translation of one page in all address spaces (INVLPG, INVPCID). */
     public void flushPage(long linear) {
-        int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
         long page = linear & PAGE_MASK;
-        for (int i = 0; i < 3; i++) {
-            if (readTlbs[i][slot] == page) {
-                readTlbs[i][slot] = EMPTY;
-            }
-            if (writeTlbs[i][slot] == page) {
-                writeTlbs[i][slot] = EMPTY;
-            }
+        for (int i = 0; i < spaceCount; i++) {
+            spaces[i].clearPage(page);
         }
-        int entry = (int) (linear >>> PAGE_SHIFT) & CODE_ENTRIES - 1;
-        for (int i = 0; i < 2; i++) {
-            if (codeTags[i][entry] == page) {
-                codeTags[i][entry] = EMPTY;
-            }
+        int number = (int) (linear >>> PAGE_SHIFT);
+        if ((codeSeen[number >> 6 & 63] & 1L << number) != 0) {
+            forgetCode();
         }
-        cpu.codeGeneration++;
     }
 
     /** The memory map changed: nothing about physical addresses may be remembered. */
@@ -189,10 +268,10 @@ public final class Mmu {
     }
 
     private long load(long linear, int size, int how) {
-        long[] tlb = readTlbs[how];
+        long[] tlb = space.reads[how];
         int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
         if (tlb[slot] == (linear + size - 1 & PAGE_MASK)) {
-            return cpu.ram.load(linear + tlb[slot + 1], size);
+            return cpu.ram.load(linear + tlb[slot + 1] - ramAddress, size);
         }
         if (crosses(linear, size)) {
             translate(linear, READ, how);
@@ -264,13 +343,13 @@ public final class Mmu {
     private long storeOffset(long linear) {
         int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
         long[] tlb = cpu.writeTlb;
-        return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] : -1;
+        return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] - ramAddress : -1;
     }
 
     private long loadOffset(long linear) {
         int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
         long[] tlb = cpu.readTlb;
-        return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] : -1;
+        return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] - ramAddress : -1;
     }
 
     /**
@@ -282,7 +361,7 @@ public final class Mmu {
         if (source < 0 || target < 0 || target > source && target < source + bytes) {
             return false;
         }
-        MemorySegment ram = cpu.ramSegment;
+        MemorySegment ram = cpu.ram.segment();
         MemorySegment.copy(ram, source, ram, target, bytes);
         return true;
     }
@@ -296,7 +375,7 @@ public final class Mmu {
         if (target < 0) {
             return false;
         }
-        MemorySegment slice = cpu.ramSegment.asSlice(target, count * size);
+        MemorySegment slice = cpu.ram.slice(target, count * size);
         long pattern = Width.zx(size, value) * (size == 1 ? 0x0101_0101_0101_0101L : 1);
         boolean uniform = size == 1 || value == 0;
         if (uniform) {
@@ -387,16 +466,23 @@ public final class Mmu {
     /** The physical address of the code byte at {@code linear}; faults as a fetch does. */
     public long translateCode(long linear) {
         int who = cpu.cpl == 3 ? USER : SUPERVISOR;
-        int entry = (int) (linear >>> PAGE_SHIFT) & CODE_ENTRIES - 1;
         long page = linear & PAGE_MASK;
-        if (codeTags[who][entry] == page) {
-            return codePages[entry << 1 | who] | linear & 4095;
+        if (space.hasCode(who, page)) {
+            codeGlobal = space.isCodeGlobal(who, page);
+            return space.code(who, page) | linear & 4095;
         }
         checkCanonical(linear);
         long physical = walk(linear, EXECUTE, who);
-        codeTags[who][entry] = page;
-        codePages[entry << 1 | who] = physical & PAGE_MASK;
+        codeGlobal = globalNow;
+        space.code(who, page, physical & PAGE_MASK, codeGlobal);
         return physical;
+    }
+
+    /** What marks code at {@code linear}, just found by {@link #translateCode}, as known. */
+    public long codeTag(long linear) {
+        int number = (int) (linear >>> PAGE_SHIFT);
+        codeSeen[number >> 6 & 63] |= 1L << number;
+        return codeGlobal ? cpu.globalCodeTag : cpu.codeTag;
     }
 
     // --- physical memory
@@ -485,20 +571,18 @@ public final class Mmu {
         }
         long page = linear & PAGE_MASK;
         long offset = ramOffset(physical) & PAGE_MASK;
-        int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
-        readTlbs[how][slot] = page;
-        readTlbs[how][slot + 1] = offset - page;
+        long addend = ramAddress + offset - page;
+        space.read(how, page, addend, globalNow);
         if (writableNow && !cpu.ram.isCode(offset >>> PAGE_SHIFT)) {
             if (access == WRITE) {
                 cpu.ram.dirtyLog().mark(offset >>> PAGE_SHIFT);
             } else if (cpu.ram.dirtyLog().isLogging()) {
                 return physical;
             }
-            writeTlbs[how][slot] = page;
-            writeTlbs[how][slot + 1] = offset - page;
+            space.write(how, page, addend, globalNow);
             // Another CPU may have begun to hold code of the page since it was asked above.
             if (cpu.ram.isCode(offset >>> PAGE_SHIFT)) {
-                writeTlbs[how][slot] = EMPTY;
+                space.forgetWrite(how, page);
             }
         }
         return physical;
@@ -515,6 +599,7 @@ public final class Mmu {
     private long walk(long linear, int access, int how) {
         if ((cpu.cr0 & ControlRegisters.PG) == 0) {
             writableNow = true;
+            globalNow = false;
             return linear & 0xFFFF_FFFFL;
         }
         while (true) {
@@ -681,6 +766,7 @@ public final class Mmu {
             return RETRY;
         }
         writableNow = writable && (access == WRITE || (entry & D) != 0);
+        globalNow = (entry & G) != 0 && (cpu.cr4 & ControlRegisters.PGE) != 0;
         long mask = (1L << shift) - 1;
         return base & PHYSICAL & ~mask & PAGE_MASK | linear & mask;
     }

@@ -173,6 +173,11 @@ public final class Segments {
         }
     }
 
+    /** CS's base and limit when code was last executed outside of 64-bit mode. */
+    private long codeBase;
+
+    private int codeLimit;
+
     // --- mode
     // --------------------------------------------------------------------------------------------
 
@@ -187,7 +192,11 @@ public final class Segments {
             mode = (cs & BIG) != 0 ? Cpu.CODE_32 : 0;
             cpu.stackMask = (cpu.segAttributes[SS] & BIG) != 0 ? 0xFFFF_FFFFL : 0xFFFF;
             // The instruction pointer does not tell the linear address here: CS's base does too.
-            cpu.codeGeneration++;
+            if (cpu.segBase[CS] != codeBase || cpu.segLimit[CS] != codeLimit) {
+                codeBase = cpu.segBase[CS];
+                codeLimit = cpu.segLimit[CS];
+                cpu.mmu.forgetCode();
+            }
         }
         cpu.mode = mode | (cpu.cpl == 3 ? Cpu.USER : 0);
         cpu.followFloatingPoint();

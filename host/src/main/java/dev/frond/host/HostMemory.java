@@ -86,6 +86,15 @@ public final class HostMemory implements AutoCloseable {
         }
     }
 
+    /**
+     * All of the process's address space: offsets are addresses. Whoever uses it vouches that what
+     * is there is memory, and stays memory for as long.
+     */
+    @SuppressWarnings("restricted")
+    public static MemorySegment everything() {
+        return MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+    }
+
     /** The memory, as long as it is open; byte 0 is at {@link #address()}. */
     public MemorySegment segment() {
         return segment;

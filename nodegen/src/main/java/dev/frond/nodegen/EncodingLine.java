@@ -6,6 +6,7 @@ package dev.frond.nodegen;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 
 /** One line of an Encoding annotation, taken apart; its grammar stands at the annotation. */
 final class EncodingLine {
@@ -37,6 +38,15 @@ final class EncodingLine {
     private static final String[] CONDITIONS = {
         "O", "NO", "B", "NB", "Z", "NZ", "BE", "NBE", "S", "NS", "P", "NP", "L", "NL", "LE", "NLE"
     };
+
+    /** Instructions that stand right before a conditional jump more often than not. */
+    private static final Set<String> BEFORE_JUMPS =
+            Set.of("ADD", "AND", "BT", "CMP", "DEC", "INC", "OR", "SUB", "TEST");
+
+    /** The node executes a conditional jump that follows at once. */
+    boolean leadsToJump() {
+        return BEFORE_JUMPS.contains(mnemonic);
+    }
 
     EncodingLine(String text) {
         this.text = text;
@@ -147,6 +157,7 @@ final class EncodingLine {
             case "f64" -> attributes.add("FORCE_64");
             case "cpl0" -> attributes.add("CPL0");
             case "unaligned" -> attributes.add("UNALIGNED");
+            case "nop" -> attributes.add("NOP");
             case "across" -> across = true;
             case "count" -> count = true;
             default -> {

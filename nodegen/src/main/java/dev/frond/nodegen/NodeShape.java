@@ -175,7 +175,9 @@ final class NodeShape {
             base = place == Place.REGISTER ? "Node" : "MemoryNode";
             body =
                     (line.isVector() ? new VectorBody(this).text() : valueBody())
-                            + "\n            return next;";
+                            + (line.leadsToJump()
+                                    ? "\n            return nextOrJump(cpu);"
+                                    : "\n            return next;");
         }
         String required =
                 (line.attributes.contains("CPL0") ? "cpu.requireCpl0();\n            " : "")

@@ -49,6 +49,9 @@ public final class Form {
     /** A memory operand of 16 bytes need not be aligned. */
     public static final int UNALIGNED = 0x800;
 
+    /** Does nothing, but for 90 with REX.B. */
+    public static final int NOP = 0x10_0000;
+
     /** How the operand size that selects the node follows from the instruction's. */
     public enum Sizing {
         /** As the operand size: 2, 4 or 8. */

@@ -18,6 +18,12 @@ public final class Insn {
     /** Bytes, prefixes included, 1..15. */
     public final int length;
 
+    /** Whether it does nothing: NOP in all lengths, ENDBR64, prefetches. */
+    public boolean isNop() {
+        // 90 with REX.B is XCHG R8,rAX.
+        return form.is(Form.NOP) && (form.map() != 0 || opcodeRegister != 8);
+    }
+
     /** The operand size in bytes: 2, 4 or 8, or what the form fixes. */
     public final int size;
 

@@ -13,26 +13,15 @@ import dev.frond.cpu.decode.Insn;
 public final class Arithmetic {
     private Arithmetic() {}
 
-    /**
-     * CF, AF and OF of a sum, from the carries out of each bit: {@code carries} has the carry out
-     * of bit i at bit i.
-     */
-    private static int carryFlags(int size, long carries) {
-        int top = 8 * size - 1;
-        int cf = (int) (carries >>> top) & 1;
-        int of = ((int) (carries >>> top) ^ (int) (carries >>> top - 1)) & 1;
-        return cf | of << 11 | (int) carries << 1 & Cpu.AF;
-    }
-
     private static long sum(Cpu cpu, int size, long a, long b, long result) {
         long r = Width.sx(size, result);
-        cpu.setFlags(r, carryFlags(size, a & b | (a | b) & ~r));
+        cpu.setFlagsByCarries(size, r, a & b | (a | b) & ~r);
         return r;
     }
 
     private static long difference(Cpu cpu, int size, long a, long b, long result) {
         long r = Width.sx(size, result);
-        cpu.setFlags(r, carryFlags(size, ~a & b | (~a | b) & r));
+        cpu.setFlagsByCarries(size, r, ~a & b | (~a | b) & r);
         return r;
     }
 
@@ -65,7 +54,7 @@ public final class Arithmetic {
         "83 /2 : ADC Ev,sIb : lock"
     })
     static long adc(Cpu cpu, int size, long a, long b) {
-        return sum(cpu, size, a, b, a + b + (cpu.flagBits & Cpu.CF));
+        return sum(cpu, size, a, b, a + b + cpu.carry());
     }
 
     @Encoding({
@@ -97,7 +86,7 @@ public final class Arithmetic {
         "83 /3 : SBB Ev,sIb : lock"
     })
     static long sbb(Cpu cpu, int size, long a, long b) {
-        return difference(cpu, size, a, b, a - b - (cpu.flagBits & Cpu.CF));
+        return difference(cpu, size, a, b, a - b - cpu.carry());
     }
 
     @Encoding({
@@ -119,16 +108,18 @@ public final class Arithmetic {
     @Encoding({"40+r : INC Zv : i64", "FE /0 : INC Eb : lock", "FF /0 : INC Ev : lock"})
     static long inc(Cpu cpu, int size, long a) {
         long r = Width.sx(size, a + 1);
-        int flags = carryFlags(size, a & 1 | (a | 1) & ~r);
-        cpu.setFlags(r, flags & ~Cpu.CF | cpu.flagBits & Cpu.CF);
+        boolean cf = cpu.cf();
+        cpu.setFlagsByCarries(size, r, a & 1 | (a | 1) & ~r);
+        cpu.setCarry(cf);
         return r;
     }
 
     @Encoding({"48+r : DEC Zv : i64", "FE /1 : DEC Eb : lock", "FF /1 : DEC Ev : lock"})
     static long dec(Cpu cpu, int size, long a) {
         long r = Width.sx(size, a - 1);
-        int flags = carryFlags(size, ~a & 1 | (~a | 1) & r);
-        cpu.setFlags(r, flags & ~Cpu.CF | cpu.flagBits & Cpu.CF);
+        boolean cf = cpu.cf();
+        cpu.setFlagsByCarries(size, r, ~a & 1 | (~a | 1) & r);
+        cpu.setCarry(cf);
         return r;
     }
 

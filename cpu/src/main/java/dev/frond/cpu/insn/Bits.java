@@ -13,7 +13,7 @@ public final class Bits {
     private Bits() {}
 
     private static void setCf(Cpu cpu, boolean set) {
-        cpu.flagBits = cpu.flagBits & ~Cpu.CF | (set ? Cpu.CF : 0);
+        cpu.setCarry(set);
     }
 
     /** What BTS, BTR and BTC make of a bit. */
@@ -130,7 +130,7 @@ public final class Bits {
 
     @Encoding("F5 : CMC")
     static void cmc(Cpu cpu, Insn insn) {
-        cpu.flagBits ^= Cpu.CF;
+        cpu.setCarry(!cpu.cf());
     }
 
     @Encoding("F8 : CLC")
@@ -198,7 +198,7 @@ public final class Bits {
     @Encoding(value = "27 : DAA : i64", undefined = "OF")
     static void daa(Cpu cpu, Insn insn) {
         int al = (int) cpu.r[Cpu.RAX] & 0xFF;
-        boolean low = (al & 15) > 9 || (cpu.flagBits & Cpu.AF) != 0;
+        boolean low = (al & 15) > 9 || cpu.af();
         boolean high = al > 0x99 || cpu.cf();
         adjusted(cpu, al + (low ? 6 : 0) + (high ? 0x60 : 0), low, high);
     }
@@ -206,7 +206,7 @@ public final class Bits {
     @Encoding(value = "2F : DAS : i64", undefined = "OF")
     static void das(Cpu cpu, Insn insn) {
         int al = (int) cpu.r[Cpu.RAX] & 0xFF;
-        boolean low = (al & 15) > 9 || (cpu.flagBits & Cpu.AF) != 0;
+        boolean low = (al & 15) > 9 || cpu.af();
         boolean high = al > 0x99 || cpu.cf();
         boolean borrow = low && al < 6;
         adjusted(cpu, al - (low ? 6 : 0) - (high ? 0x60 : 0), low, high || borrow);
@@ -224,7 +224,7 @@ public final class Bits {
 
     private static void asciiAdjust(Cpu cpu, int adjustment) {
         long ax = cpu.r[Cpu.RAX] & 0xFFFF;
-        boolean adjust = (ax & 15) > 9 || (cpu.flagBits & Cpu.AF) != 0;
+        boolean adjust = (ax & 15) > 9 || cpu.af();
         long result = (adjust ? ax + adjustment : ax) & 0xFF0F;
         cpu.setRegister(Cpu.RAX, 2, result);
         cpu.setFlags((byte) result, adjust ? Cpu.AF | Cpu.CF : 0);

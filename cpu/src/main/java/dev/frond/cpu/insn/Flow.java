@@ -19,11 +19,6 @@ import dev.frond.cpu.decode.Insn;
 public final class Flow {
     private Flow() {}
 
-    @Encoding({"70+cc : J Jb : f64", "0F 80+cc : J Jz : f64"})
-    static boolean jcc(Cpu cpu, int cc) {
-        return cpu.condition(cc);
-    }
-
     private static long counter(Cpu cpu, Insn insn, long delta) {
         int size = insn.addressSize;
         long value = Width.zx(size, cpu.r[Cpu.RCX] + delta);

@@ -167,7 +167,8 @@ public final class Logic {
 
     /** Rotates change only CF and OF. */
     private static void rotated(Cpu cpu, boolean cf, boolean of) {
-        cpu.flagBits = cpu.flagBits & ~(Cpu.CF | Cpu.OF) | (cf ? Cpu.CF : 0) | (of ? Cpu.OF : 0);
+        cpu.setCarry(cf);
+        cpu.setOverflow(of);
     }
 
     @Encoding(

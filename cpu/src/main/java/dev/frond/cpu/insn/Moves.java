@@ -100,12 +100,12 @@ public final class Moves {
     }
 
     @Encoding({
-        "90 : NOP",
-        "0F 1F /r : NOP Ev",
-        "0F 0D /r mem : PREFETCHW Mb",
-        "F3 0F 1E =FA : ENDBR64",
-        "0F 1E /r : NOP Ev",
-        "0F 18 /r : PREFETCH Ev"
+        "90 : NOP : nop",
+        "0F 1F /r : NOP Ev : nop",
+        "0F 0D /r mem : PREFETCHW Mb : nop",
+        "F3 0F 1E =FA : ENDBR64 : nop",
+        "0F 1E /r : NOP Ev : nop",
+        "0F 18 /r : PREFETCH Ev : nop"
     })
     static void nop(Cpu cpu, Insn insn) {
         // 90 with REX.B is XCHG R8,rAX.
@@ -167,20 +167,13 @@ public final class Moves {
         "68 : PUSH Iz : d64",
         "6A : PUSH sIb : d64"
     })
-    static void push(Cpu cpu, Insn insn) {
-        int size = insn.size;
-        cpu.push(
-                size,
-                switch (insn.opcode) {
-                    case 0x68, 0x6A -> insn.immediate;
-                    case 0xFF -> insn.readE(cpu, size);
-                    default -> cpu.r[insn.opcodeRegister];
-                });
+    static void push(Cpu cpu, int size, long a) {
+        cpu.push(size, a);
     }
 
     @Encoding("58+r : POP Zv : d64")
-    static void pop(Cpu cpu, Insn insn) {
-        cpu.setRegister(insn.opcodeRegister, insn.size, cpu.pop(insn.size));
+    static long pop(Cpu cpu, int size) {
+        return cpu.pop(size);
     }
 
     @Encoding("8F /0 : POP Ev : d64")

@@ -268,10 +268,11 @@ public final class SystemInsns {
         if (type > 3 || pcid >>> 12 != 0 && type < 2 || type == 0 && linear << 16 >> 16 != linear) {
             throw cpu.gp();
         }
-        if (type == 0) {
-            cpu.mmu.flushPage(linear);
-        } else {
-            cpu.mmu.flush();
+        switch ((int) type) {
+            case 0 -> cpu.mmu.flushPage(linear);
+            case 1 -> cpu.mmu.flushSpace((int) pcid);
+            case 2 -> cpu.mmu.flush();
+            default -> cpu.mmu.flushNonGlobal();
         }
     }
 

@@ -16,7 +16,9 @@ import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
@@ -45,15 +47,17 @@ public final class CodeCache implements GuestMemory.Watcher {
     private final Cpu cpu;
     private final Decoder decoder;
 
-    /** By offset in RAM, or by the complement of the physical address of other memory. */
-    private final Map<Long, CodePage> pages = new HashMap<>();
+    /** By page number in RAM, in chunks that appear when they are needed. */
+    private final @Nullable CodePage[] @Nullable [] ramPages;
+
+    private static final int CHUNK_SHIFT = 9;
+
+    /** Of other memory, by physical address. */
+    private final Map<Long, CodePage> otherPages = new HashMap<>();
 
     private int nodes;
 
-    private final long[] jumpRips = new long[JUMP_ENTRIES];
-    private final long[] jumpTags = new long[JUMP_ENTRIES];
-    private final @Nullable Node[] jumpNodes = new @Nullable Node[JUMP_ENTRIES];
-    private final CodePage[] jumpPages = new CodePage[JUMP_ENTRIES];
+    private final KnownCode[] known = new KnownCode[JUMP_ENTRIES];
 
     private final byte[] buffer = new byte[4096 + Decoder.MAX_LENGTH];
 
@@ -67,7 +71,10 @@ public final class CodeCache implements GuestMemory.Watcher {
     public CodeCache(Cpu cpu) {
         this.cpu = cpu;
         decoder = new Decoder(Table.forms(), cpu.cpuid.model().features());
+        int chunks = (int) ((cpu.ram.size() >>> GuestMemory.PAGE_SHIFT + CHUNK_SHIFT) + 1);
+        ramPages = new @Nullable CodePage[chunks][];
         held = new PageSet(cpu.ram.size() >>> GuestMemory.PAGE_SHIFT);
+        Arrays.setAll(known, _ -> new KnownCode());
         cpu.ram.watch(this);
     }
 
@@ -128,18 +135,14 @@ public final class CodeCache implements GuestMemory.Watcher {
         return (int) (rip ^ rip >>> 12) & JUMP_ENTRIES - 1;
     }
 
-    private long tag() {
-        return (long) cpu.codeGeneration << 8 | cpu.mode;
-    }
-
     /** The node at {@code rip} if it was found lately; null if {@link #enter} must look. */
     public @Nullable Node lookup(long rip) {
-        int i = hash(rip);
-        if (jumpRips[i] == rip && jumpTags[i] == tag()) {
-            Node node = jumpNodes[i];
+        KnownCode code = known[hash(rip)];
+        if (code.rip == rip && (code.tag == cpu.codeTag || code.tag == cpu.globalCodeTag)) {
+            Node node = code.node;
             if (node != null) {
                 cpu.r[Cpu.CODE_BASE] = rip - node.offset();
-                cpu.codePage = jumpPages[i];
+                cpu.codePage = code.page;
                 return node;
             }
         }
@@ -175,11 +178,12 @@ public final class CodeCache implements GuestMemory.Watcher {
         cpu.r[Cpu.CODE_BASE] = rip - inPage;
         cpu.codePage = page;
         if (flat()) {
-            int i = hash(rip);
-            jumpRips[i] = rip;
-            jumpTags[i] = tag();
-            jumpNodes[i] = node;
-            jumpPages[i] = page;
+            KnownCode code = known[hash(rip)];
+            code.rip = rip;
+            code.tag = cpu.mmu.codeTag(linear);
+            code.node = node;
+            code.page = page;
+            page.known(code);
         }
         return node;
     }
@@ -196,19 +200,39 @@ public final class CodeCache implements GuestMemory.Watcher {
 
     private CodePage page(long physical) {
         boolean ram = cpu.mmu.isRam(physical);
-        long id = ram ? cpu.mmu.ramOffset(physical) : ~physical;
-        CodePage page = pages.get(id);
-        if (page == null) {
-            if (nodes > MAX_NODES) {
-                dropAll();
-            }
-            page = new CodePage(physical, ram ? id : -1);
-            pages.put(id, page);
-            if (ram) {
-                hold(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
-            }
+        long offset = ram ? cpu.mmu.ramOffset(physical) : -1;
+        CodePage page = ram ? ramPage(offset) : otherPages.get(physical);
+        if (page != null) {
+            return page;
         }
-        return page;
+        if (nodes > MAX_NODES) {
+            dropAll();
+        }
+        CodePage made = new CodePage(physical, offset);
+        if (ram) {
+            setRamPage(offset, made);
+            hold(offset >>> GuestMemory.PAGE_SHIFT);
+        } else {
+            otherPages.put(physical, made);
+        }
+        return made;
+    }
+
+    private @Nullable CodePage ramPage(long offset) {
+        long number = offset >>> GuestMemory.PAGE_SHIFT;
+        @Nullable CodePage[] chunk = ramPages[(int) (number >>> CHUNK_SHIFT)];
+        return chunk == null ? null : chunk[(int) number & (1 << CHUNK_SHIFT) - 1];
+    }
+
+    private void setRamPage(long offset, @Nullable CodePage page) {
+        long number = offset >>> GuestMemory.PAGE_SHIFT;
+        int at = (int) (number >>> CHUNK_SHIFT);
+        @Nullable CodePage[] chunk = ramPages[at];
+        if (chunk == null) {
+            chunk = new @Nullable CodePage[1 << CHUNK_SHIFT];
+            ramPages[at] = chunk;
+        }
+        chunk[(int) number & (1 << CHUNK_SHIFT) - 1] = page;
     }
 
     private void hold(long pageNumber) {
@@ -252,9 +276,13 @@ public final class CodeCache implements GuestMemory.Watcher {
             Insn insn = decoder.decode(buffer, at, limit, offset + at, cpu.mode & ~Cpu.USER);
             Node node;
             if (insn != null) {
-                node = node(insn);
                 open = !insn.form.is(Form.END);
                 at += insn.length;
+                if (last != null && insn.isNop()) {
+                    count++;
+                    continue;
+                }
+                node = node(insn);
             } else if (decoder.failure() == Decoder.Failure.TRUNCATED) {
                 break;
             } else {
@@ -271,6 +299,9 @@ public final class CodeCache implements GuestMemory.Watcher {
                 first = node;
             } else {
                 last.next = node;
+                if (node instanceof ConditionalJump jump) {
+                    last.jump = jump;
+                }
             }
             last = node;
         }
@@ -430,7 +461,7 @@ public final class CodeCache implements GuestMemory.Watcher {
     }
 
     private void drop(long offset, int length) {
-        CodePage page = pages.get(offset & -4096L);
+        CodePage page = ramPage(offset);
         if (page != null && page.covers((int) offset & 4095, (int) (offset & 4095) + length)) {
             drop(page);
         }
@@ -441,20 +472,30 @@ public final class CodeCache implements GuestMemory.Watcher {
             return;
         }
         page.drop();
-        pages.remove(page.ramOffset >= 0 ? page.ramOffset : ~page.physical);
-        if (page.ramOffset >= 0) {
+        if (page.ramOffset < 0) {
+            otherPages.remove(page.physical);
+        } else {
+            setRamPage(page.ramOffset, null);
             held.remove(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
         }
         for (CodePage reaching : page.reachingIn) {
             drop(reaching);
         }
-        cpu.codeGeneration++;
         // The page may be executing: leave it at the end of the block.
         cpu.post(Cpu.EVENT_CODE);
     }
 
     private void dropAll() {
-        for (CodePage page : pages.values().toArray(CodePage[]::new)) {
+        for (@Nullable CodePage[] chunk : ramPages) {
+            if (chunk != null) {
+                for (CodePage page : chunk) {
+                    if (page != null) {
+                        drop(page);
+                    }
+                }
+            }
+        }
+        for (CodePage page : List.copyOf(otherPages.values())) {
             drop(page);
         }
         nodes = 0;

@@ -121,7 +121,23 @@ public final class CodePage {
         straddling.add(new Straddling(offset << 4 | mode, into, node));
     }
 
+    /** Where instruction pointers are known to mean code of this page, or were. */
+    private final Set<KnownCode> known = new HashSet<>(0);
+
+    /** Notes that {@code code} leads to this page. */
+    void known(KnownCode code) {
+        known.add(code);
+    }
+
+    @SuppressWarnings("ReferenceEquality") // A page is its identity.
     void drop() {
+        for (KnownCode code : known) {
+            if (code.page == this) {
+                code.node = null;
+                code.page = NONE;
+            }
+        }
+        known.clear();
         straddling.clear();
         dropped = true;
         Arrays.fill(entries, null);

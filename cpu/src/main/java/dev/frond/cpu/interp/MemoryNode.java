@@ -13,6 +13,10 @@ public abstract class MemoryNode extends Node {
     private final byte index;
     private final byte scale;
     private final byte segment;
+
+    /** A base and a displacement in a flat 64-bit segment: most of what compilers make. */
+    private final boolean plain;
+
     private final int displacement;
     private final long mask;
 
@@ -24,6 +28,10 @@ public abstract class MemoryNode extends Node {
         segment = (byte) insn.segment;
         displacement = (int) insn.displacement;
         mask = insn.addressMask();
+        plain =
+                mask == -1
+                        && insn.index == Cpu.NO_REGISTER
+                        && (insn.segment == Seg.FLAT || insn.segment == Seg.FLAT_STACK);
     }
 
     /** The effective address. */
@@ -34,18 +42,19 @@ public abstract class MemoryNode extends Node {
 
     /** The linear address of {@code size} bytes to load. */
     protected final long load(Cpu cpu, int size) {
-        int seg = segment;
-        return seg >= Seg.FLAT
-                ? effectiveAddress(cpu) + cpu.segBase[seg]
-                : cpu.linear(seg, effectiveAddress(cpu), size, false);
+        return plain ? cpu.r[base] + displacement : linear(cpu, size, false);
     }
 
     /** The linear address of {@code size} bytes to store. */
     protected final long store(Cpu cpu, int size) {
+        return plain ? cpu.r[base] + displacement : linear(cpu, size, true);
+    }
+
+    private long linear(Cpu cpu, int size, boolean write) {
         int seg = segment;
         return seg >= Seg.FLAT
                 ? effectiveAddress(cpu) + cpu.segBase[seg]
-                : cpu.linear(seg, effectiveAddress(cpu), size, true);
+                : cpu.linear(seg, effectiveAddress(cpu), size, write);
     }
 
     @Override

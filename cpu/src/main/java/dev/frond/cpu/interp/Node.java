@@ -19,6 +19,12 @@ public abstract class Node {
      */
     public Node next = this;
 
+    /**
+     * A conditional jump that follows, for nodes that execute it together with themselves (see
+     * {@link #nextOrJump}): one dispatch less.
+     */
+    @Nullable ConditionalJump jump;
+
     private final short offset;
     private final byte length;
 
@@ -37,6 +43,12 @@ public abstract class Node {
      * {@link dev.frond.cpu.CpuFault} leaves everything as it was before the instruction.
      */
     public abstract @Nullable Node execute(Cpu cpu);
+
+    /** What to execute next, after a conditional jump if one follows. */
+    protected final @Nullable Node nextOrJump(Cpu cpu) {
+        ConditionalJump follows = jump;
+        return follows == null ? next : follows.decide(cpu);
+    }
 
     /** The offset of the first byte in the page, 0..4095. */
     public final int offset() {
