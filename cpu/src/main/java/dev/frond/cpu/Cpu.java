@@ -140,6 +140,9 @@ public final class Cpu {
     public static final int CODE_64 = 2;
     public static final int USER = 4;
 
+    /** 64 minus the bits of a linear address in 64-bit mode: 16, or 7 with 5-level paging. */
+    int canonicalShift = 16;
+
     /** The bits of RSP that stack accesses use: all, 32 or 16. */
     public long stackMask;
 
@@ -184,6 +187,8 @@ public final class Cpu {
     public final Mmu mmu;
     public final Segments segments = new Segments(this);
     public final Delivery delivery = new Delivery(this);
+    public final FarTransfers farTransfers = new FarTransfers(this);
+    final Tasks tasks = new Tasks(this);
     public final Msrs msrs = new Msrs(this);
     public final CodeCache code;
 
@@ -246,6 +251,9 @@ public final class Cpu {
     public long shadowRip = -1;
 
     public boolean nmiBlocked;
+
+    /** Bits of DR6 for debug traps that are due after the instruction: 0 for none. */
+    public int debugTraps;
 
     /** HLT was executed and no interrupt has come since. */
     public boolean halted;
@@ -465,6 +473,11 @@ public final class Cpu {
         return (cr0 & ControlRegisters.PE) != 0;
     }
 
+    /** Whether {@code linear} is canonical in the paging mode in force. */
+    public boolean isCanonical(long linear) {
+        return linear << canonicalShift >> canonicalShift == linear;
+    }
+
     public boolean v8086() {
         return (systemFlags & VM) != 0;
     }
@@ -491,6 +504,7 @@ public final class Cpu {
         fault.vector = vector;
         fault.errorCode = errorCode;
         fault.nonCanonical = false;
+        fault.ripIsSet = false;
         return fault;
     }
 
@@ -862,7 +876,11 @@ public final class Cpu {
     /** Pushes the low {@code size} (2, 4, 8) bytes; RSP moves only if nothing faults. */
     public void push(int size, long value) {
         long pointer = r[RSP] - size;
-        store(stackLinear(pointer, size, true), size, value);
+        try {
+            store(stackLinear(pointer, size, true), size, value);
+        } catch (CpuFault fault) {
+            throw fault.ofStack();
+        }
         setStackPointer(pointer);
     }
 
@@ -875,7 +893,25 @@ public final class Cpu {
 
     /** The {@code size} bytes at {@code offset} from the stack's top, bits above unspecified. */
     public long peek(int size, long offset) {
-        return load(stackLinear(r[RSP] + offset, size, false), size);
+        return loadStack(r[RSP] + offset, size);
+    }
+
+    /** The {@code size} bytes at {@code pointer} of the stack, bits above unspecified. */
+    public long loadStack(long pointer, int size) {
+        try {
+            return load(stackLinear(pointer, size, false), size);
+        } catch (CpuFault fault) {
+            throw fault.ofStack();
+        }
+    }
+
+    /** Faults as a push of {@code size} bytes that moves the stack pointer to {@code pointer}. */
+    public void checkStack(long pointer, int size) {
+        try {
+            mmu.checkStore(stackLinear(pointer, size, true), size);
+        } catch (CpuFault fault) {
+            throw fault.ofStack();
+        }
     }
 
     // --- registers by width

@@ -77,6 +77,9 @@ public final class CpuFault extends RuntimeException {
     /** The cause was a non-canonical address: #GP becomes #SS if the access was to the stack. */
     boolean nonCanonical;
 
+    /** The fault belongs to {@link Cpu#rip} as it is, not to the instruction that led there. */
+    boolean ripIsSet;
+
     CpuFault() {
         super(null, null, false, false);
     }
@@ -99,6 +102,20 @@ public final class CpuFault extends RuntimeException {
     /** The cause was a non-canonical address. */
     public boolean isNonCanonical() {
         return nonCanonical;
+    }
+
+    /** Whether {@link Cpu#rip} is the return address already: a task switch had been made. */
+    public boolean isRipSet() {
+        return ripIsSet;
+    }
+
+    /** This fault of an access to the stack: a non-canonical address raises #SS. */
+    CpuFault ofStack() {
+        if (nonCanonical) {
+            vector = SS;
+            nonCanonical = false;
+        }
+        return this;
     }
 
     static boolean hasErrorCode(int vector) {

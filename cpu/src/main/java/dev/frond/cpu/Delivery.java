@@ -23,9 +23,11 @@ public final class Delivery {
     private static final int IDT = 2;
 
     private final Cpu cpu;
+    private final StackSwitch stackSwitch;
 
     Delivery(Cpu cpu) {
         this.cpu = cpu;
+        stackSwitch = new StackSwitch(cpu);
     }
 
     /**
@@ -107,13 +109,13 @@ public final class Delivery {
         int ist = (int) (low >>> 32) & 7;
         long stack;
         if (ist != 0) {
-            stack = tssStack(28 + 8 * ist, source);
+            stack = tssStack(28 + 8 * ist, ext(source));
         } else if (inner) {
-            stack = tssStack(4 + 8 * newCpl, source);
+            stack = tssStack(4 + 8 * newCpl, ext(source));
         } else {
             stack = cpu.r[Cpu.RSP];
         }
-        if (target << 16 >> 16 != target) {
+        if (!cpu.isCanonical(target)) {
             throw cpu.fault(CpuFault.GP, ext(source));
         }
         stack &= -16L;
@@ -138,7 +140,7 @@ public final class Delivery {
         } catch (CpuFault fault) {
             cpu.cpl = oldCpl;
             cpu.mmu.selectTlb();
-            throw asStackFault(fault);
+            throw fault.ofStack();
         }
         cpu.r[Cpu.RSP] = top;
         if (inner) {
@@ -151,20 +153,14 @@ public final class Delivery {
         return (int) (gate >>> 40) & 0xFF;
     }
 
-    private static CpuFault asStackFault(CpuFault fault) {
-        if (fault.nonCanonical) {
-            fault.vector = CpuFault.SS;
-        }
-        return fault;
-    }
-
-    private long tssStack(int offset, Source source) {
+    /** A stack pointer in a 64-bit TSS; {@code external} is the EXT bit of error codes. */
+    long tssStack(int offset, int external) {
         if (Integer.compareUnsigned(offset + 7, cpu.segLimit[TR]) > 0) {
-            throw cpu.fault(CpuFault.TS, cpu.selector[TR] & 0xFFFC | ext(source));
+            throw cpu.fault(CpuFault.TS, cpu.selector[TR] & 0xFFFC | external);
         }
         long stack = cpu.mmu.loadSystem(cpu.segBase[TR] + offset, 8);
-        if (stack << 16 >> 16 != stack) {
-            throw cpu.fault(CpuFault.SS, ext(source));
+        if (!cpu.isCanonical(stack)) {
+            throw cpu.fault(CpuFault.SS, external);
         }
         return stack;
     }
@@ -218,8 +214,8 @@ public final class Delivery {
         long gate = cpu.mmu.loadSystem(cpu.idtBase + vector * 8L, 8);
         int attributes = attributes(gate);
         int type = attributes & 0x1F;
-        // Interrupt and trap gates, 16-bit (6, 7) and 32-bit (E, F).
-        if ((type & 0x16) != 0x06) {
+        // Task gates (5), interrupt and trap gates, 16-bit (6, 7) and 32-bit (E, F).
+        if (type != Tasks.GATE && (type & 0x16) != 0x06) {
             throw gateFault(CpuFault.GP, vector, source);
         }
         if (source == Source.SOFTWARE && Segments.dpl(attributes) < cpu.cpl) {
@@ -227,6 +223,10 @@ public final class Delivery {
         }
         if ((attributes & PRESENT) == 0) {
             throw gateFault(CpuFault.NP, vector, source);
+        }
+        if (type == Tasks.GATE) {
+            throughTaskGate(gate, vector, source, withError, errorCode);
+            return;
         }
         int size = (type & 8) != 0 ? 4 : 2;
         int selector = (int) (gate >>> 16) & 0xFFFF;
@@ -244,7 +244,7 @@ public final class Delivery {
         int newCpl = inner ? Segments.dpl(codeAttributes) : cpu.cpl;
         long flags = pushedFlags(source, vector);
         if (inner) {
-            pushToInner(newCpl, size, flags, source);
+            pushToInner(newCpl, size, flags, source, withError, errorCode);
         } else {
             long stack = cpu.r[Cpu.RSP];
             try {
@@ -253,13 +253,22 @@ public final class Delivery {
                 cpu.r[Cpu.RSP] = stack;
                 throw fault;
             }
-            enter(selector & ~3 | newCpl, code, target, newCpl, (type & 1) == 0);
-            return;
-        }
-        if (withError) {
-            cpu.push(size, errorCode);
         }
         enter(selector & ~3 | newCpl, code, target, newCpl, (type & 1) == 0);
+    }
+
+    private void throughTaskGate(
+            long gate, int vector, Source source, boolean withError, int errorCode) {
+        cpu.tasks.throughGate(gate, Tasks.Kind.CALL, pushedFlags(source, vector), ext(source));
+        if (withError) {
+            try {
+                cpu.push((cpu.segAttributes[TR] & 8) != 0 ? 4 : 2, errorCode);
+            } catch (CpuFault fault) {
+                // The new task's own, on its first instruction.
+                fault.ripIsSet = true;
+                throw fault;
+            }
+        }
     }
 
     private void pushFrame(int size, long flags, boolean withError, int errorCode) {
@@ -272,111 +281,43 @@ public final class Delivery {
     }
 
     /** Switches to the stack of {@code newCpl} and pushes the frame there. */
-    private void pushToInner(int newCpl, int size, long flags, Source source) {
-        boolean tss32 = (cpu.segAttributes[TR] & 8) != 0;
-        int offset = tss32 ? 4 + 8 * newCpl : 2 + 4 * newCpl;
-        int slotBytes = tss32 ? 6 : 4;
-        if (Integer.compareUnsigned(offset + slotBytes - 1, cpu.segLimit[TR]) > 0) {
-            throw cpu.fault(CpuFault.TS, cpu.selector[TR] & 0xFFFC | ext(source));
-        }
-        long tss = cpu.segBase[TR] + offset;
-        long newSp = tss32 ? cpu.mmu.loadSystem(tss, 4) : cpu.mmu.loadSystem(tss, 2);
-        int newSs = (int) cpu.mmu.loadSystem(tss + (tss32 ? 4 : 2), 2);
-        long raw = innerStack(newSs, newCpl, source);
-        Saved saved = new Saved(cpu);
-        int oldSs = cpu.selector[SS];
-        long oldSp = cpu.r[Cpu.RSP];
+    private void pushToInner(
+            int newCpl, int size, long flags, Source source, boolean withError, int errorCode) {
+        stackSwitch.find(newCpl, ext(source));
         boolean fromV8086 = cpu.v8086();
+        stackSwitch.begin(newCpl);
         try {
-            cpu.cpl = newCpl;
             if (fromV8086) {
-                cpu.systemFlags &= ~Cpu.VM;
-            }
-            cpu.segments.set(SS, newSs, raw);
-            cpu.segments.modeChanged();
-            cpu.setStackPointer(newSp);
-            if (fromV8086) {
-                for (int seg : new int[] {GS, FS, DS, ES}) {
+                for (int seg : DATA_SEGMENTS) {
                     cpu.push(size, cpu.selector[seg]);
                 }
             }
-            cpu.push(size, oldSs);
-            cpu.push(size, oldSp);
-            cpu.push(size, flags);
-            cpu.push(size, cpu.selector[CS]);
-            cpu.push(size, cpu.rip);
+            cpu.push(size, stackSwitch.oldSelector());
+            cpu.push(size, stackSwitch.oldPointer());
+            pushFrame(size, flags, withError, errorCode);
         } catch (CpuFault fault) {
-            saved.restore(cpu);
-            throw fault;
+            throw stackSwitch.undo(fault);
         }
-        cpu.segments.markAccessed(newSs, raw);
         if (fromV8086) {
-            for (int seg : new int[] {GS, FS, DS, ES}) {
+            for (int seg : DATA_SEGMENTS) {
                 cpu.segments.setNull(seg, 0);
                 cpu.segments.followSegment(seg);
             }
         }
     }
 
-    private long innerStack(int selector, int newCpl, Source source) {
-        if ((selector & 0xFFFC) == 0) {
-            throw cpu.fault(CpuFault.TS, ext(source));
-        }
-        long address = cpu.segments.descriptorAddress(selector);
-        if (address == -1) {
-            throw cpu.fault(CpuFault.TS, selector & 0xFFFC | ext(source));
-        }
-        long raw = cpu.mmu.loadSystem(address, 8);
-        int attributes = Segments.attributes(raw);
-        if ((selector & 3) != newCpl
-                || Segments.dpl(attributes) != newCpl
-                || (attributes & (CODE_OR_DATA | CODE | WRITABLE)) != (CODE_OR_DATA | WRITABLE)) {
-            throw cpu.fault(CpuFault.TS, selector & 0xFFFC | ext(source));
-        }
-        if ((attributes & PRESENT) == 0) {
-            throw cpu.fault(CpuFault.SS, selector & 0xFFFC | ext(source));
-        }
-        return raw;
-    }
-
-    /** What a failed change of stack puts back. */
-    private static final class Saved {
-        private final int cpl;
-        private final int flags;
-        private final int selector;
-        private final long base;
-        private final int limit;
-        private final int attributes;
-        private final long rsp;
-
-        Saved(Cpu cpu) {
-            cpl = cpu.cpl;
-            flags = cpu.systemFlags;
-            selector = cpu.selector[SS];
-            base = cpu.segBase[SS];
-            limit = cpu.segLimit[SS];
-            attributes = cpu.segAttributes[SS];
-            rsp = cpu.r[Cpu.RSP];
-        }
-
-        void restore(Cpu cpu) {
-            cpu.cpl = cpl;
-            cpu.systemFlags = flags;
-            cpu.selector[SS] = selector;
-            cpu.segBase[SS] = base;
-            cpu.segLimit[SS] = limit;
-            cpu.segAttributes[SS] = attributes;
-            cpu.r[Cpu.RSP] = rsp;
-            cpu.segments.modeChanged();
-        }
-    }
+    private static final int[] DATA_SEGMENTS = {GS, FS, DS, ES};
 
     // --- IRET
     // -------------------------------------------------------------------------------------------------
 
     /** IRET with operands of {@code size} bytes; {@link Cpu#rip} is set. */
     public void iret(int size) {
-        cpu.nmiBlocked = false;
+        if (cpu.nmiBlocked) {
+            // Even if the instruction faults (SDM Vol. 3A, 7.7.1). One may be waiting.
+            cpu.nmiBlocked = false;
+            cpu.post(Cpu.EVENT_INTERRUPT);
+        }
         if (!cpu.protectedMode()) {
             iretReal(size);
         } else if (cpu.v8086()) {
@@ -384,10 +325,12 @@ public final class Delivery {
                 throw cpu.gp();
             }
             iretReal(size);
-        } else if ((cpu.systemFlags & Cpu.NT) != 0 && cpu.longMode()) {
+        } else if ((cpu.systemFlags & Cpu.NT) == 0) {
+            iretProtected(size);
+        } else if (cpu.longMode()) {
             throw cpu.gp();
         } else {
-            iretProtected(size);
+            cpu.tasks.back(cpu.rflags());
         }
     }
 
@@ -412,34 +355,10 @@ public final class Delivery {
             iretToV8086(target, selector, flags);
             return;
         }
-        if ((selector & 0xFFFC) == 0) {
-            throw cpu.gp();
-        }
-        long code = cpu.segments.read(selector, CpuFault.GP);
-        int attributes = Segments.attributes(code);
+        long code = cpu.farTransfers.returnCode(selector);
+        cpu.farTransfers.checkTarget(code, target);
         int rpl = selector & 3;
-        boolean conforming = (attributes & CONFORMING) != 0;
-        if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE)
-                || rpl < cpu.cpl
-                || (conforming
-                        ? Segments.dpl(attributes) > rpl
-                        : Segments.dpl(attributes) != rpl)) {
-            throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
-        }
-        if ((attributes & PRESENT) == 0) {
-            throw cpu.fault(CpuFault.NP, selector & 0xFFFC);
-        }
-        boolean to64 = cpu.longMode() && (attributes & LONG) != 0;
-        if (to64) {
-            if ((attributes & BIG) != 0) {
-                throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
-            }
-            if (target << 16 >> 16 != target) {
-                throw cpu.gp();
-            }
-        } else if (Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
-            throw cpu.gp();
-        }
+        boolean to64 = cpu.longMode() && (Segments.attributes(code) & LONG) != 0;
         boolean outer = rpl > cpu.cpl;
         if (outer || cpu.is64()) {
             long newSp = Width.zx(size, cpu.peek(size, 3L * size));
@@ -450,7 +369,6 @@ public final class Delivery {
             if ((newSs & 0xFFFC) == 0) {
                 cpu.segments.setNull(SS, newSs);
             } else {
-                cpu.segments.markAccessed(newSs, raw);
                 cpu.segments.set(SS, newSs, raw);
             }
             cpu.segments.modeChanged();
@@ -490,6 +408,7 @@ public final class Delivery {
         if ((attributes & PRESENT) == 0) {
             throw cpu.fault(CpuFault.SS, selector & 0xFFFC);
         }
+        cpu.segments.markAccessed(selector, raw);
         return raw;
     }
 
@@ -521,6 +440,9 @@ public final class Delivery {
         for (int i = 0; i < 5; i++) {
             selectors[i] = (int) cpu.peek(4, 16 + 4 * i) & 0xFFFF;
         }
+        if (target > 0xFFFF) {
+            throw cpu.gp();
+        }
         cpu.setStatusFlags(flags);
         cpu.systemFlags = (int) flags & 0x3F_7FD5 & ~Cpu.STATUS | 2 | Cpu.VM;
         cpu.cpl = 3;
@@ -533,6 +455,6 @@ public final class Delivery {
         cpu.segments.modeChanged();
         cpu.setSystemFlags(cpu.systemFlags);
         cpu.r[Cpu.RSP] = newSp & 0xFFFF_FFFFL;
-        cpu.rip = target & 0xFFFF;
+        cpu.rip = target;
     }
 }

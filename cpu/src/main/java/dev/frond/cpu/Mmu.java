@@ -309,6 +309,11 @@ public final class Mmu {
         }
     }
 
+    /** Faults as {@link #storeSystem} of {@code size} bytes, up to a page, would. */
+    void checkStoreSystem(long linear, int size) {
+        checkStore(linear, size, SUPERVISOR);
+    }
+
     /** Faults as a store of {@code size} bytes, up to a page, would. */
     public void checkStore(long linear, int size) {
         checkStore(linear, size, context);

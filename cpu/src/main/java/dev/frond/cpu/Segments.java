@@ -41,12 +41,18 @@ public final class Segments {
      * table.
      */
     public long descriptorAddress(int selector) {
+        return descriptorAddress(selector, 8);
+    }
+
+    /** As {@link #descriptorAddress(int)} for a descriptor of {@code bytes} bytes, 8 or 16. */
+    public long descriptorAddress(int selector, int bytes) {
         int offset = selector & 0xFFF8;
+        int last = offset + bytes - 1;
         if ((selector & 4) == 0) {
-            return offset + 7 > cpu.gdtLimit ? -1 : cpu.gdtBase + offset;
+            return last > cpu.gdtLimit ? -1 : cpu.gdtBase + offset;
         }
         if ((cpu.segAttributes[LDTR] & UNUSABLE) != 0
-                || Integer.compareUnsigned(offset + 7, cpu.segLimit[LDTR]) > 0) {
+                || Integer.compareUnsigned(last, cpu.segLimit[LDTR]) > 0) {
             return -1;
         }
         return cpu.segBase[LDTR] + offset;
@@ -131,24 +137,26 @@ public final class Segments {
     }
 
     private void check(int seg, int selector, int attributes) {
-        int rpl = selector & 3;
-        boolean code = (attributes & CODE) != 0;
-        boolean ok = (attributes & CODE_OR_DATA) != 0;
-        if (seg == SS) {
-            ok &=
-                    !code
-                            && (attributes & WRITABLE) != 0
-                            && rpl == cpu.cpl
-                            && dpl(attributes) == cpu.cpl;
-        } else {
-            ok &= !code || (attributes & WRITABLE) != 0;
-            if (!code || (attributes & CONFORMING) == 0) {
-                ok &= dpl(attributes) >= Math.max(rpl, cpu.cpl);
-            }
-        }
+        boolean ok =
+                seg != SS
+                        ? isLoadable(selector, attributes)
+                        : (attributes & (CODE_OR_DATA | CODE | WRITABLE))
+                                        == (CODE_OR_DATA | WRITABLE)
+                                && (selector & 3) == cpu.cpl
+                                && dpl(attributes) == cpu.cpl;
         if (!ok) {
             throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
         }
+    }
+
+    /** Whether type and privilege let a segment be loaded into DS, ES, FS or GS. */
+    boolean isLoadable(int selector, int attributes) {
+        boolean code = (attributes & CODE) != 0;
+        if ((attributes & CODE_OR_DATA) == 0 || code && (attributes & WRITABLE) == 0) {
+            return false;
+        }
+        return code && (attributes & CONFORMING) != 0
+                || dpl(attributes) >= Math.max(selector & 3, cpu.cpl);
     }
 
     /** Lets what is derived from a segment register follow it. */

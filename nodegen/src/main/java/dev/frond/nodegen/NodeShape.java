@@ -216,7 +216,7 @@ final class NodeShape {
 
                 @Override
                 public boolean accessesStack() {
-                    return insn.segment == Seg.FLAT_STACK || insn.form.is(Form.DEFAULT_64);
+                    return insn.segment == Seg.FLAT_STACK;
                 }
         """;
     }

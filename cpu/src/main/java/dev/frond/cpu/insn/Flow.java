@@ -10,7 +10,6 @@ import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.Delivery;
 import dev.frond.cpu.Msrs;
 import dev.frond.cpu.Seg;
-import dev.frond.cpu.Segments;
 import dev.frond.cpu.Width;
 import dev.frond.cpu.decode.Encoding;
 import dev.frond.cpu.decode.Insn;
@@ -66,158 +65,31 @@ public final class Flow {
 
     @Encoding("EA : JMPF Ap : i64 end")
     static void jmpFar(Cpu cpu, Insn insn) {
-        jumpFar(cpu, insn.immediate2 & 0xFFFF, Width.zx(insn.size, insn.immediate));
+        cpu.farTransfers.jump(insn.immediate2 & 0xFFFF, Width.zx(insn.size, insn.immediate));
     }
 
     @Encoding("FF /5 mem : JMPF Mp : end")
     static void jmpFarIndirect(Cpu cpu, Insn insn) {
         long offset = cpu.load(insn.linear(cpu, insn.size, false), insn.size);
         int selector = cpu.load16(insn.linear(cpu, insn.size, 2, false)) & 0xFFFF;
-        jumpFar(cpu, selector, Width.zx(insn.size, offset));
+        cpu.farTransfers.jump(selector, Width.zx(insn.size, offset));
     }
 
     @Encoding("9A : CALLF Ap : i64 end")
     static void callFar(Cpu cpu, Insn insn) {
-        callFar(cpu, insn.size, insn.immediate2 & 0xFFFF, Width.zx(insn.size, insn.immediate));
+        cpu.farTransfers.call(insn.size, insn.immediate2 & 0xFFFF, Width.zx(insn.size, insn.immediate));
     }
 
     @Encoding("FF /3 mem : CALLF Mp : end")
     static void callFarIndirect(Cpu cpu, Insn insn) {
         long offset = cpu.load(insn.linear(cpu, insn.size, false), insn.size);
         int selector = cpu.load16(insn.linear(cpu, insn.size, 2, false)) & 0xFFFF;
-        callFar(cpu, insn.size, selector, Width.zx(insn.size, offset));
-    }
-
-    private static void jumpFar(Cpu cpu, int selector, long target) {
-        if (!cpu.selectorsNameDescriptors()) {
-            cpu.code.checkTarget(target);
-            cpu.segments.setReal(CS, selector);
-        } else {
-            long code = sameLevelCode(cpu, selector, target);
-            cpu.segments.markAccessed(selector, code);
-            cpu.segments.set(CS, selector & ~3 | cpu.cpl, code);
-        }
-        cpu.segments.followSegment(CS);
-        cpu.rip = target;
-    }
-
-    private static void callFar(Cpu cpu, int size, int selector, long target) {
-        long stack = cpu.r[Cpu.RSP];
-        long returnTo = cpu.rip;
-        try {
-            if (!cpu.selectorsNameDescriptors()) {
-                cpu.code.checkTarget(target);
-                cpu.push(size, cpu.selector[CS]);
-                cpu.push(size, returnTo);
-                cpu.segments.setReal(CS, selector);
-            } else {
-                long code = sameLevelCode(cpu, selector, target);
-                cpu.push(size, cpu.selector[CS]);
-                cpu.push(size, returnTo);
-                cpu.segments.markAccessed(selector, code);
-                cpu.segments.set(CS, selector & ~3 | cpu.cpl, code);
-            }
-        } catch (CpuFault fault) {
-            cpu.r[Cpu.RSP] = stack;
-            throw fault;
-        }
-        cpu.segments.followSegment(CS);
-        cpu.rip = target;
-    }
-
-    /** The code descriptor for a far transfer that keeps the privilege level. */
-    private static long sameLevelCode(Cpu cpu, int selector, long target) {
-        if ((selector & 0xFFFC) == 0) {
-            throw cpu.gp();
-        }
-        long code = cpu.segments.read(selector, CpuFault.GP);
-        int attributes = Segments.attributes(code);
-        boolean ok = (attributes & (CODE_OR_DATA | CODE)) == (CODE_OR_DATA | CODE);
-        if ((attributes & CONFORMING) != 0) {
-            ok &= Segments.dpl(attributes) <= cpu.cpl;
-        } else {
-            ok &= Segments.dpl(attributes) == cpu.cpl && (selector & 3) <= cpu.cpl;
-        }
-        if (!ok) {
-            throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
-        }
-        if ((attributes & PRESENT) == 0) {
-            throw cpu.fault(CpuFault.NP, selector & 0xFFFC);
-        }
-        if (cpu.longMode() && (attributes & LONG) != 0) {
-            if ((attributes & BIG) != 0) {
-                throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
-            }
-            if (target << 16 >> 16 != target) {
-                throw cpu.gp();
-            }
-        } else if (Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
-            throw cpu.gp();
-        }
-        return code;
+        cpu.farTransfers.call(insn.size, selector, Width.zx(insn.size, offset));
     }
 
     @Encoding({"CB : RETF : end", "CA : RETF Iw : end"})
     static void retFar(Cpu cpu, Insn insn) {
-        int size = insn.size;
-        int release = (int) insn.immediate & 0xFFFF;
-        long target = Width.zx(size, cpu.peek(size, 0));
-        int selector = (int) cpu.peek(size, size) & 0xFFFF;
-        if (!cpu.selectorsNameDescriptors()) {
-            cpu.code.checkTarget(target);
-            cpu.segments.setReal(CS, selector);
-            cpu.setStackPointer(cpu.r[Cpu.RSP] + 2L * size + release);
-            cpu.segments.followSegment(CS);
-            cpu.rip = target;
-            return;
-        }
-        int rpl = selector & 3;
-        if ((selector & 0xFFFC) == 0) {
-            throw cpu.gp();
-        }
-        long code = cpu.segments.read(selector, CpuFault.GP);
-        int attributes = Segments.attributes(code);
-        boolean conforming = (attributes & CONFORMING) != 0;
-        if ((attributes & (CODE_OR_DATA | CODE)) != (CODE_OR_DATA | CODE)
-                || rpl < cpu.cpl
-                || (conforming
-                        ? Segments.dpl(attributes) > rpl
-                        : Segments.dpl(attributes) != rpl)) {
-            throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
-        }
-        if ((attributes & PRESENT) == 0) {
-            throw cpu.fault(CpuFault.NP, selector & 0xFFFC);
-        }
-        boolean to64 = cpu.longMode() && (attributes & LONG) != 0;
-        if (to64
-                ? target << 16 >> 16 != target
-                : Long.compareUnsigned(target, Segments.limit(code) & 0xFFFF_FFFFL) > 0) {
-            throw cpu.gp();
-        }
-        if (rpl == cpu.cpl) {
-            cpu.segments.markAccessed(selector, code);
-            cpu.setStackPointer(cpu.r[Cpu.RSP] + 2L * size + release);
-            cpu.segments.set(CS, selector, code);
-            cpu.segments.followSegment(CS);
-            cpu.rip = target;
-            return;
-        }
-        long newSp = Width.zx(size, cpu.peek(size, 2 * size + release));
-        int newSs = (int) cpu.peek(size, 3 * size + release) & 0xFFFF;
-        long raw = cpu.delivery.checkOuterStack(newSs, rpl, to64);
-        cpu.segments.markAccessed(selector, code);
-        cpu.segments.set(CS, selector, code);
-        cpu.cpl = rpl;
-        if ((newSs & 0xFFFC) == 0) {
-            cpu.segments.setNull(SS, newSs);
-        } else {
-            cpu.segments.markAccessed(newSs, raw);
-            cpu.segments.set(SS, newSs, raw);
-        }
-        cpu.segments.modeChanged();
-        cpu.setStackPointer(newSp + release);
-        cpu.segments.dropPrivilegedData();
-        cpu.rip = target;
+        cpu.farTransfers.ret(insn.size, (int) insn.immediate & 0xFFFF);
     }
 
     @Encoding("CF : IRET : end")

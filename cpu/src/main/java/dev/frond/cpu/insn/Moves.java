@@ -295,17 +295,14 @@ public final class Moves {
             cpu.push(size, oldRbp);
             long frame = cpu.r[Cpu.RSP];
             for (int i = 1; i < level; i++) {
-                long at = oldRbp - (long) i * size;
-                long linear = cpu.is64() ? at : cpu.linear(Seg.SS, at & cpu.stackMask, size, false);
-                cpu.push(size, cpu.load(linear, size));
+                cpu.push(size, cpu.loadStack(oldRbp - (long) i * size, size));
             }
             if (level > 0) {
                 cpu.push(size, frame);
             }
             cpu.setStackPointer(cpu.r[Cpu.RSP] - (insn.immediate & 0xFFFF));
             // The new top must be writable, though nothing is written.
-            long top = cpu.r[Cpu.RSP] & cpu.stackMask;
-            cpu.mmu.checkStore(cpu.is64() ? top : cpu.linear(Seg.SS, top, size, true), size);
+            cpu.checkStack(cpu.r[Cpu.RSP], size);
             cpu.setRegister(Cpu.RBP, size, frame);
         } catch (CpuFault fault) {
             cpu.r[Cpu.RSP] = oldRsp;
@@ -317,8 +314,7 @@ public final class Moves {
     static void leave(Cpu cpu, Insn insn) {
         int size = insn.size;
         long frame = cpu.r[Cpu.RBP] & cpu.stackMask;
-        long linear = cpu.is64() ? frame : cpu.linear(Seg.SS, frame, size, false);
-        long value = cpu.load(linear, size);
+        long value = cpu.loadStack(frame, size);
         cpu.setStackPointer(frame + size);
         cpu.setRegister(Cpu.RBP, size, value);
     }

@@ -24,9 +24,4 @@ public final class DirectCall extends Jump {
         cpu.push(size, nextRip(cpu));
         return jump(cpu);
     }
-
-    @Override
-    public boolean accessesStack() {
-        return true;
-    }
 }

@@ -4,6 +4,7 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Seg;
 import dev.frond.cpu.Width;
 import dev.frond.cpu.decode.Encoding;
 import dev.frond.cpu.decode.Insn;
@@ -33,6 +34,6 @@ public final class IndirectCall extends EndNode {
 
     @Override
     public boolean accessesStack() {
-        return true;
+        return insn.segment == Seg.FLAT_STACK;
     }
 }

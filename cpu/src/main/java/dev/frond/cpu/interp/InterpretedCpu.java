@@ -111,6 +111,11 @@ final class InterpretedCpu implements Vcpu {
         cpu.post(Cpu.EVENT_INTERRUPT);
     }
 
+    /** The registers; for the tests. */
+    Cpu cpu() {
+        return cpu;
+    }
+
     @Override
     public VcpuStats stats() {
         Map<String, Long> exits = new LinkedHashMap<>();
@@ -140,6 +145,21 @@ final class InterpretedCpu implements Vcpu {
                 return exit;
             }
         }
+    }
+
+    /**
+     * Takes what events are there and executes one instruction, also the first of a handler.
+     *
+     * @return what {@link #run} would return, or null
+     */
+    @Nullable VcpuExit step() {
+        thread = Thread.currentThread();
+        cpu.code.setOwner(Thread.currentThread());
+        if (cpu.halted && !cpu.hasEvents()) {
+            return null;
+        }
+        VcpuExit exit = attend();
+        return exit != null || cpu.halted || activity != Activity.ACTIVE ? exit : execute(true);
     }
 
     private boolean nmiPending;
@@ -205,7 +225,7 @@ final class InterpretedCpu implements Vcpu {
 
     private @Nullable VcpuExit fault(CpuFault fault) {
         Node node = current;
-        if (node != null) {
+        if (node != null && !fault.isRipSet()) {
             cpu.rip = node.rip(cpu);
         }
         int vector = fault.vector();
@@ -292,7 +312,10 @@ final class InterpretedCpu implements Vcpu {
                 return VcpuExit.SHUTDOWN;
             }
             if (activity == Activity.ACTIVE) {
-                VcpuExit exit = interrupts(events);
+                VcpuExit exit = cpu.debugTraps != 0 ? debugTrap() : null;
+                if (exit == null) {
+                    exit = interrupts(events);
+                }
                 if (exit != null) {
                     return exit;
                 }
@@ -309,6 +332,13 @@ final class InterpretedCpu implements Vcpu {
                 LockSupport.park(this);
             }
         }
+    }
+
+    /** Delivers #DB for what the last instruction, or the task switch in it, met. */
+    private @Nullable VcpuExit debugTrap() {
+        cpu.dr[6] |= cpu.debugTraps;
+        cpu.debugTraps = 0;
+        return deliver(CpuFault.DB, Delivery.Source.EXCEPTION, 0);
     }
 
     private @Nullable VcpuExit interrupts(int events) {

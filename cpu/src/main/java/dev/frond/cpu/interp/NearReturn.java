@@ -31,9 +31,4 @@ public final class NearReturn extends EndNode {
         cpu.rip = target;
         return cpu.code.follow(cpu);
     }
-
-    @Override
-    public boolean accessesStack() {
-        return true;
-    }
 }

@@ -70,7 +70,10 @@ public abstract class Node {
         return cpu.r[Cpu.CODE_BASE] + offset + length;
     }
 
-    /** Whether memory is accessed through SS, so that a non-canonical address raises #SS. */
+    /**
+     * Whether the memory operand is in SS, so that a non-canonical address raises #SS; pushes and
+     * pops tell themselves.
+     */
     public boolean accessesStack() {
         return false;
     }
