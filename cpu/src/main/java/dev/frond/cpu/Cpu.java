@@ -188,6 +188,7 @@ public final class Cpu {
     public final Segments segments = new Segments(this);
     public final Delivery delivery = new Delivery(this);
     public final FarTransfers farTransfers = new FarTransfers(this);
+    public final VirtualInterrupts virtualInterrupts = new VirtualInterrupts(this);
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs = new Msrs(this);
     public final CodeCache code;

@@ -318,12 +318,7 @@ public final class Delivery {
             cpu.nmiBlocked = false;
             cpu.post(Cpu.EVENT_INTERRUPT);
         }
-        if (!cpu.protectedMode()) {
-            iretReal(size);
-        } else if (cpu.v8086()) {
-            if (cpu.iopl() != 3) {
-                throw cpu.gp();
-            }
+        if (!cpu.protectedMode() || cpu.v8086()) {
             iretReal(size);
         } else if ((cpu.systemFlags & Cpu.NT) == 0) {
             iretProtected(size);
@@ -338,10 +333,15 @@ public final class Delivery {
         long target = Width.zx(size, cpu.peek(size, 0));
         int selector = (int) cpu.peek(size, size) & 0xFFFF;
         long flags = cpu.peek(size, 2L * size);
+        boolean virtual = cpu.virtualInterrupts.isVirtualPop(size, flags);
         cpu.code.checkTarget(target);
         cpu.setStackPointer(cpu.r[Cpu.RSP] + 3L * size);
-        int kept = cpu.v8086() ? Cpu.IOPL | Cpu.VM | Cpu.VIF | Cpu.VIP : Cpu.VM | Cpu.VIF | Cpu.VIP;
-        setFlags(flags, size, kept);
+        if (virtual) {
+            cpu.virtualInterrupts.popVirtual(flags);
+        } else {
+            int kept = Cpu.VM | Cpu.VIF | Cpu.VIP;
+            setFlags(flags, size, cpu.v8086() ? kept | Cpu.IOPL : kept);
+        }
         cpu.segments.setReal(CS, selector);
         cpu.segments.followSegment(CS);
         cpu.rip = target;

@@ -310,7 +310,7 @@ public final class Mmu {
     }
 
     /** Faults as {@link #storeSystem} of {@code size} bytes, up to a page, would. */
-    void checkStoreSystem(long linear, int size) {
+    public void checkStoreSystem(long linear, int size) {
         checkStore(linear, size, SUPERVISOR);
     }
 

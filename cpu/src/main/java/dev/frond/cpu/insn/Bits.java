@@ -155,19 +155,12 @@ public final class Bits {
 
     @Encoding("FA : CLI")
     static void cli(Cpu cpu, Insn insn) {
-        if (cpu.protectedMode() && cpu.cpl > cpu.iopl()) {
-            throw cpu.gp();
-        }
-        cpu.systemFlags &= ~Cpu.IF;
+        cpu.virtualInterrupts.clear();
     }
 
     @Encoding("FB : STI")
     static void sti(Cpu cpu, Insn insn) {
-        if (cpu.protectedMode() && cpu.cpl > cpu.iopl()) {
-            throw cpu.gp();
-        }
-        if ((cpu.systemFlags & Cpu.IF) == 0) {
-            cpu.setSystemFlags(cpu.systemFlags | Cpu.IF);
+        if (cpu.virtualInterrupts.set()) {
             cpu.shadowRip = insn.nextRip(cpu);
         }
     }

@@ -18,44 +18,41 @@ import dev.frond.cpu.decode.Insn;
 public final class Flow {
     private Flow() {}
 
-    private static long counter(Cpu cpu, Insn insn, long delta) {
+    /** Counts down and jumps if the counter is not 0 then and {@code wanted}. */
+    private static void loopIf(Cpu cpu, Insn insn, boolean wanted) {
         int size = insn.addressSize;
-        long value = Width.zx(size, cpu.r[Cpu.RCX] + delta);
-        if (delta != 0) {
-            cpu.setRegister(Cpu.RCX, size, value);
+        long counter = Width.zx(size, cpu.r[Cpu.RCX] - 1);
+        if (counter != 0 && wanted) {
+            jump(cpu, insn);
         }
-        return value;
+        cpu.setRegister(Cpu.RCX, size, counter);
     }
 
     private static void jump(Cpu cpu, Insn insn) {
         long target = cpu.rip + insn.immediate;
-        cpu.rip = insn.size == 2 ? target & 0xFFFF : cpu.is64() ? target : target & 0xFFFF_FFFFL;
+        target = insn.size == 2 ? target & 0xFFFF : cpu.is64() ? target : target & 0xFFFF_FFFFL;
+        cpu.code.checkTarget(target);
+        cpu.rip = target;
     }
 
     @Encoding("E0 : LOOPNZ Jb : f64 end")
     static void loopnz(Cpu cpu, Insn insn) {
-        if (counter(cpu, insn, -1) != 0 && !cpu.zf()) {
-            jump(cpu, insn);
-        }
+        loopIf(cpu, insn, !cpu.zf());
     }
 
     @Encoding("E1 : LOOPZ Jb : f64 end")
     static void loopz(Cpu cpu, Insn insn) {
-        if (counter(cpu, insn, -1) != 0 && cpu.zf()) {
-            jump(cpu, insn);
-        }
+        loopIf(cpu, insn, cpu.zf());
     }
 
     @Encoding("E2 : LOOP Jb : f64 end")
     static void loop(Cpu cpu, Insn insn) {
-        if (counter(cpu, insn, -1) != 0) {
-            jump(cpu, insn);
-        }
+        loopIf(cpu, insn, true);
     }
 
     @Encoding("E3 : JCXZ Jb : f64 end")
     static void jcxz(Cpu cpu, Insn insn) {
-        if (counter(cpu, insn, 0) == 0) {
+        if (Width.zx(insn.addressSize, cpu.r[Cpu.RCX]) == 0) {
             jump(cpu, insn);
         }
     }
@@ -112,10 +109,7 @@ public final class Flow {
 
     @Encoding("CD : INT Ib : end")
     static void int_(Cpu cpu, Insn insn) {
-        if (cpu.v8086() && cpu.iopl() != 3) {
-            throw cpu.gp();
-        }
-        cpu.delivery.deliver((int) insn.immediate & 0xFF, Delivery.Source.SOFTWARE, 0);
+        cpu.virtualInterrupts.softwareInterrupt((int) insn.immediate & 0xFF);
     }
 
     @Encoding("CE : INTO : i64 end")

@@ -259,18 +259,18 @@ public final class Moves {
 
     @Encoding("9C : PUSHF : d64")
     static void pushf(Cpu cpu, Insn insn) {
-        if (cpu.v8086() && cpu.iopl() != 3) {
-            throw cpu.gp();
-        }
-        cpu.push(insn.size, cpu.rflags() & ~(Cpu.VM | Cpu.RF));
+        cpu.push(insn.size, cpu.virtualInterrupts.pushed(insn.size));
     }
 
     @Encoding("9D : POPF : d64 end")
     static void popf(Cpu cpu, Insn insn) {
-        if (cpu.v8086() && cpu.iopl() != 3) {
-            throw cpu.gp();
+        long flags = cpu.peek(insn.size, 0);
+        boolean virtual = cpu.virtualInterrupts.isVirtualPop(insn.size, flags);
+        cpu.setStackPointer(cpu.r[Cpu.RSP] + insn.size);
+        if (virtual) {
+            cpu.virtualInterrupts.popVirtual(flags);
+            return;
         }
-        long flags = cpu.pop(insn.size);
         int mask = insn.size == 2 ? 0x7FD5 : 0x24_7FD5;
         if (cpu.protectedMode()) {
             if (cpu.cpl != 0) {

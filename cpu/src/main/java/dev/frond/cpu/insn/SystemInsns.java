@@ -26,6 +26,7 @@ public final class SystemInsns {
     // -----------------------------------------------------------------------------
 
     private static void storeTable(Cpu cpu, Insn insn, int limit, long base) {
+        requireUmip(cpu);
         int bytes = cpu.is64() ? 8 : 4;
         cpu.mmu.checkStore(insn.linear(cpu, 2 + bytes, true), 2 + bytes);
         cpu.store16(insn.linear(cpu, 2, true), limit);
@@ -68,6 +69,13 @@ public final class SystemInsns {
         cpu.idtLimit = limit;
     }
 
+    /** #GP(0) where CR4.UMIP keeps the tables' places from programs. */
+    private static void requireUmip(Cpu cpu) {
+        if ((cpu.cr4 & ControlRegisters.UMIP) != 0 && cpu.cpl != 0) {
+            throw cpu.gp();
+        }
+    }
+
     private static void requireSelectors(Cpu cpu) {
         if (!cpu.selectorsNameDescriptors()) {
             throw cpu.ud();
@@ -77,12 +85,14 @@ public final class SystemInsns {
     @Encoding("0F 00 /0 : SLDT Ev")
     static void sldt(Cpu cpu, Insn insn) {
         requireSelectors(cpu);
+        requireUmip(cpu);
         insn.writeE(cpu, insn.memory ? 2 : insn.size, cpu.selector[Seg.LDTR]);
     }
 
     @Encoding("0F 00 /1 : STR Ev")
     static void str(Cpu cpu, Insn insn) {
         requireSelectors(cpu);
+        requireUmip(cpu);
         insn.writeE(cpu, insn.memory ? 2 : insn.size, cpu.selector[Seg.TR]);
     }
 
@@ -110,7 +120,7 @@ public final class SystemInsns {
         if (cpu.longMode()) {
             high = cpu.mmu.loadSystem(cpu.segments.descriptorAddress(selector) + 8, 8);
             if ((high >>> 40 & 0x1F) != 0
-                    || (high << 48 >> 16 | Segments.base(raw)) >> 47 != (int) high << 16 >> 31) {
+                    || !cpu.isCanonical(Segments.base(raw) | high << 32)) {
                 throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
             }
         }
@@ -120,9 +130,11 @@ public final class SystemInsns {
         cpu.segAttributes[seg] = Segments.attributes(raw);
     }
 
-    @Encoding("0F 00 /2 : LLDT Ew : cpl0")
+    @Encoding("0F 00 /2 : LLDT Ew")
     static void lldt(Cpu cpu, Insn insn) {
+        // Not known in virtual-8086 mode, whatever the level: so the level is looked at second.
         requireSelectors(cpu);
+        cpu.requireCpl0();
         int selector = (int) insn.readE(cpu, 2) & 0xFFFF;
         if ((selector & 0xFFFC) == 0) {
             cpu.segments.setNull(Seg.LDTR, selector);
@@ -131,44 +143,51 @@ public final class SystemInsns {
         setSystem(cpu, Seg.LDTR, selector, systemDescriptor(cpu, selector, 1 << 2));
     }
 
-    @Encoding("0F 00 /3 : LTR Ew : cpl0")
+    @Encoding("0F 00 /3 : LTR Ew")
     static void ltr(Cpu cpu, Insn insn) {
+        // Not known in virtual-8086 mode, whatever the level: so the level is looked at second.
         requireSelectors(cpu);
+        cpu.requireCpl0();
         int selector = (int) insn.readE(cpu, 2) & 0xFFFF;
         if ((selector & 0xFFFC) == 0) {
             throw cpu.gp();
         }
         long raw = systemDescriptor(cpu, selector, cpu.longMode() ? 1 << 9 : 1 << 1 | 1 << 9);
+        long attributesAt = cpu.segments.descriptorAddress(selector) + 5;
+        cpu.mmu.checkStoreSystem(attributesAt, 1);
         setSystem(cpu, Seg.TR, selector, raw);
         // Marked busy, in the register and in the table.
         cpu.segAttributes[Seg.TR] |= 2;
-        cpu.mmu.storeSystem(cpu.segments.descriptorAddress(selector) + 5, 1, raw >>> 40 | 2);
+        cpu.mmu.storeSystem(attributesAt, 1, raw >>> 40 | 2);
     }
 
     // --- descriptors looked at
     // ------------------------------------------------------------------------------
 
-    /** The descriptor that LAR, LSL, VERR and VERW may see, or -1. */
+    /** No descriptor: one of zeros is of a type that none of them sees. */
+    private static final long INVISIBLE = 0;
+
+    /** The descriptor that LAR, LSL, VERR and VERW may see, or {@link #INVISIBLE}. */
     private static long visible(Cpu cpu, int selector, int systemTypes) {
         if ((selector & 0xFFFC) == 0) {
-            return -1;
+            return INVISIBLE;
         }
         long address = cpu.segments.descriptorAddress(selector);
         if (address == -1) {
-            return -1;
+            return INVISIBLE;
         }
         long raw = cpu.mmu.loadSystem(address, 8);
         int attributes = Segments.attributes(raw);
         boolean codeOrData = (attributes & Seg.CODE_OR_DATA) != 0;
         if (!codeOrData && (systemTypes >>> (attributes & 15) & 1) == 0) {
-            return -1;
+            return INVISIBLE;
         }
         boolean conforming =
                 codeOrData
                         && (attributes & (Seg.CODE | Seg.CONFORMING))
                                 == (Seg.CODE | Seg.CONFORMING);
         if (!conforming && Segments.dpl(attributes) < Math.max(cpu.cpl, selector & 3)) {
-            return -1;
+            return INVISIBLE;
         }
         return raw;
     }
@@ -182,10 +201,10 @@ public final class SystemInsns {
         requireSelectors(cpu);
         int types = cpu.longMode() ? 1 << 2 | 1 << 9 | 1 << 11 | 1 << 12 : 0x1A3E;
         long raw = visible(cpu, (int) insn.readE(cpu, 2) & 0xFFFF, types);
-        if (raw != -1) {
+        if (raw != INVISIBLE) {
             insn.writeG(cpu, insn.size, raw >>> 32 & 0xFF_FF00);
         }
-        setZf(cpu, raw != -1);
+        setZf(cpu, raw != INVISIBLE);
     }
 
     @Encoding("0F 03 /r : LSL Gv,Ew")
@@ -196,10 +215,10 @@ public final class SystemInsns {
                         ? 1 << 2 | 1 << 9 | 1 << 11
                         : 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 11;
         long raw = visible(cpu, (int) insn.readE(cpu, 2) & 0xFFFF, types);
-        if (raw != -1) {
+        if (raw != INVISIBLE) {
             insn.writeG(cpu, insn.size, Segments.limit(raw) & 0xFFFF_FFFFL);
         }
-        setZf(cpu, raw != -1);
+        setZf(cpu, raw != INVISIBLE);
     }
 
     @Encoding("0F 00 /4 : VERR Ew")
@@ -207,7 +226,7 @@ public final class SystemInsns {
         requireSelectors(cpu);
         long raw = visible(cpu, (int) insn.readE(cpu, 2) & 0xFFFF, 0);
         int attributes = Segments.attributes(raw);
-        setZf(cpu, raw != -1 && ((attributes & Seg.CODE) == 0 || (attributes & Seg.WRITABLE) != 0));
+        setZf(cpu, raw != INVISIBLE && ((attributes & Seg.CODE) == 0 || (attributes & Seg.WRITABLE) != 0));
     }
 
     @Encoding("0F 00 /5 : VERW Ew")
@@ -216,7 +235,7 @@ public final class SystemInsns {
         long raw = visible(cpu, (int) insn.readE(cpu, 2) & 0xFFFF, 0);
         setZf(
                 cpu,
-                raw != -1
+                raw != INVISIBLE
                         && (Segments.attributes(raw) & (Seg.CODE | Seg.WRITABLE)) == Seg.WRITABLE);
     }
 
@@ -237,6 +256,7 @@ public final class SystemInsns {
 
     @Encoding("0F 01 /4 : SMSW Ev")
     static void smsw(Cpu cpu, Insn insn) {
+        requireUmip(cpu);
         insn.writeE(cpu, insn.memory ? 2 : insn.size, cpu.cr0);
     }
 

@@ -102,7 +102,7 @@ public final class CodeCache implements GuestMemory.Watcher {
     /** #GP(0) if a near branch may not go to {@code target}. */
     public void checkTarget(long target) {
         if (cpu.is64()) {
-            if (target << 16 >> 16 != target) {
+            if (!cpu.isCanonical(target)) {
                 throw cpu.gp();
             }
         } else if (Long.compareUnsigned(target, cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) > 0) {

@@ -14,6 +14,11 @@ final class Continue extends Jump {
     }
 
     @Override
+    void checkTarget(Cpu cpu, long rip) {
+        // No branch: the fetch of what follows faults, with its own instruction pointer.
+    }
+
+    @Override
     public @Nullable Node execute(Cpu cpu) {
         return jump(cpu);
     }

@@ -21,6 +21,7 @@ public final class DirectCall extends Jump {
 
     @Override
     public @Nullable Node execute(Cpu cpu) {
+        checkJump(cpu);
         cpu.push(size, nextRip(cpu));
         return jump(cpu);
     }

@@ -23,7 +23,6 @@ public final class Interpreter implements Accelerator {
             Collections.unmodifiableSet(
                     EnumSet.complementOf(
                             EnumSet.of(
-                                    CpuFeature.VME,
                                     CpuFeature.MONITOR,
                                     CpuFeature.PCLMULQDQ,
                                     CpuFeature.FMA,
@@ -36,7 +35,6 @@ public final class Interpreter implements Accelerator {
                                     CpuFeature.BMI2,
                                     CpuFeature.ADX,
                                     CpuFeature.SHA,
-                                    CpuFeature.UMIP,
                                     CpuFeature.PKU,
                                     CpuFeature.LA57,
                                     CpuFeature.XSAVEC,

@@ -50,7 +50,22 @@ public abstract class Jump extends BlockExit {
 
     private long targetRip(Cpu cpu) {
         long rip = cpu.r[Cpu.CODE_BASE] + target;
-        return word ? rip & 0xFFFF : cpu.is64() ? rip : rip & 0xFFFF_FFFFL;
+        rip = word ? rip & 0xFFFF : cpu.is64() ? rip : rip & 0xFFFF_FFFFL;
+        checkTarget(cpu, rip);
+        return rip;
+    }
+
+    /** #GP(0) if the branch may not go to {@code rip}. */
+    void checkTarget(Cpu cpu, long rip) {
+        cpu.code.checkTarget(rip);
+    }
+
+    /** Faults as {@link #jump} would: for what must do something between the two. */
+    protected final void checkJump(Cpu cpu) {
+        // A link within the page stands for a target that has been checked and stays allowed.
+        if (near == null) {
+            targetRip(cpu);
+        }
     }
 
     private @Nullable Node jumpSlow(Cpu cpu) {

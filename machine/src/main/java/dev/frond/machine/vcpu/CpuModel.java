@@ -29,6 +29,7 @@ public record CpuModel(
     /** What every 64-bit machine of Frond has: the platform's side beside the psABI level. */
     private static final Set<CpuFeature> PLATFORM =
             EnumSet.of(
+                    VME,
                     DE,
                     PSE,
                     TSC,
@@ -49,6 +50,7 @@ public record CpuModel(
                     PCID,
                     SMEP,
                     SMAP,
+                    UMIP,
                     FSGSBASE,
                     TSC_ADJUST,
                     INVPCID,
