@@ -140,7 +140,11 @@ public final class Delivery {
         } catch (CpuFault fault) {
             cpu.cpl = oldCpl;
             cpu.mmu.selectTlb();
-            throw fault.ofStack();
+            fault.ofStack();
+            if (fault.vector == CpuFault.SS) {
+                fault.errorCode = ext(source);
+            }
+            throw fault;
         }
         cpu.r[Cpu.RSP] = top;
         if (inner) {

@@ -218,7 +218,11 @@ final class InterruptDeliveryTest {
         cpu.r[Cpu.RSP] = 0x8000_0000_1000L;
         rig.execute("cd40");
         assertThat(rig.handling()).isEqualTo(CpuFault.SS);
-        assertThat(rig.stack(8, 2)).containsExactly(1L, CODE);
+        assertThat(rig.stack(8, 2)).containsExactly(0L, CODE);
+        cpu.r[Cpu.RSP] = 0x8000_0000_1000L;
+        rig.execute("0f0b");
+        assertThat(rig.handling()).isEqualTo(CpuFault.SS);
+        assertThat(rig.stack(8, 2)).as("EXT: an exception led to it").containsExactly(1L, CODE);
     }
 
     // --- stack accesses and others --------------------------------------------------------------
