@@ -163,7 +163,9 @@ public final class FarTransfers {
     // --- CALL
     // -------------------------------------------------------------------------------------
 
-    /** CALL with operands of {@code size} bytes to {@code target} in what {@code selector} names. */
+    /**
+     * CALL with operands of {@code size} bytes to {@code target} in what {@code selector} names.
+     */
     public void call(int size, int selector, long target) {
         if (!cpu.selectorsNameDescriptors()) {
             cpu.code.checkTarget(target);

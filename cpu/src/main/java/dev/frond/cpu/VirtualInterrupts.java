@@ -12,7 +12,9 @@ import static dev.frond.cpu.Seg.*;
 public final class VirtualInterrupts {
     private static final int IO_MAP_BASE = 102;
 
-    /** Bytes of the software interrupt redirection bitmap, which ends where the I/O bitmap starts. */
+    /**
+     * Bytes of the software interrupt redirection bitmap, which ends where the I/O bitmap starts.
+     */
     private static final int REDIRECTION_BYTES = 32;
 
     private final Cpu cpu;
@@ -36,9 +38,7 @@ public final class VirtualInterrupts {
     // --- CLI and STI
     // ------------------------------------------------------------------------------
 
-    /**
-     * Whether CLI and STI change VIF in place of IF; #GP(0) if they may change neither.
-     */
+    /** Whether CLI and STI change VIF in place of IF; #GP(0) if they may change neither. */
     private boolean isVirtual() {
         if (!cpu.protectedMode() || cpu.cpl <= cpu.iopl() && !cpu.v8086() || cpu.iopl() == 3) {
             return false;

@@ -74,7 +74,8 @@ public final class Flow {
 
     @Encoding("9A : CALLF Ap : i64 end")
     static void callFar(Cpu cpu, Insn insn) {
-        cpu.farTransfers.call(insn.size, insn.immediate2 & 0xFFFF, Width.zx(insn.size, insn.immediate));
+        cpu.farTransfers.call(
+                insn.size, insn.immediate2 & 0xFFFF, Width.zx(insn.size, insn.immediate));
     }
 
     @Encoding("FF /3 mem : CALLF Mp : end")

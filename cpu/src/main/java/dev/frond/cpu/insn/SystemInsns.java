@@ -119,8 +119,7 @@ public final class SystemInsns {
         long high = 0;
         if (cpu.longMode()) {
             high = cpu.mmu.loadSystem(cpu.segments.descriptorAddress(selector) + 8, 8);
-            if ((high >>> 40 & 0x1F) != 0
-                    || !cpu.isCanonical(Segments.base(raw) | high << 32)) {
+            if ((high >>> 40 & 0x1F) != 0 || !cpu.isCanonical(Segments.base(raw) | high << 32)) {
                 throw cpu.fault(CpuFault.GP, selector & 0xFFFC);
             }
         }
@@ -226,7 +225,10 @@ public final class SystemInsns {
         requireSelectors(cpu);
         long raw = visible(cpu, (int) insn.readE(cpu, 2) & 0xFFFF, 0);
         int attributes = Segments.attributes(raw);
-        setZf(cpu, raw != INVISIBLE && ((attributes & Seg.CODE) == 0 || (attributes & Seg.WRITABLE) != 0));
+        setZf(
+                cpu,
+                raw != INVISIBLE
+                        && ((attributes & Seg.CODE) == 0 || (attributes & Seg.WRITABLE) != 0));
     }
 
     @Encoding("0F 00 /5 : VERW Ew")

@@ -43,8 +43,8 @@ final class FarTransferTest {
 
     // --- call gates -----------------------------------------------------------------------------
 
-    @Test
-    void aCallGateInwardsSwitchesStacksAndCopiesParameters() {
+    /** Calls level 0 from level 3 with three parameters. */
+    private void callInwards() {
         rig.gdt(GATE, gate(CALL_GATE_32, KERNEL_CODE, ENTRY, 3));
         rig.enter(3);
         rig.store(USER_STACK, 4, 0x111);
@@ -52,7 +52,11 @@ final class FarTransferTest {
         rig.store(USER_STACK + 8, 4, 0x333);
 
         rig.execute(call(GATE));
+    }
 
+    @Test
+    void aCallGateInwardsSwitchesStacksAndCopiesParameters() {
+        callInwards();
         assertThat(cpu.rip).isEqualTo(ENTRY);
         assertThat(cpu.cpl).isZero();
         assertThat(cpu.selector[Seg.CS]).isEqualTo(KERNEL_CODE);
@@ -71,7 +75,7 @@ final class FarTransferTest {
 
     @Test
     void aReturnOutwardsReleasesParametersOnBothStacksAndDropsInnerData() {
-        aCallGateInwardsSwitchesStacksAndCopiesParameters();
+        callInwards();
         rig.segment(Seg.DS, KERNEL_DATA);
         rig.segment(Seg.ES, USER_DATA);
 
@@ -98,11 +102,7 @@ final class FarTransferTest {
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(KERNEL_STACK - 5 * 2);
         assertThat(rig.stack(2, 5))
                 .containsExactly(
-                        CODE + 7 & 0xFFFF,
-                        (long) USER_CODE,
-                        0x777L,
-                        USER_STACK,
-                        (long) USER_DATA);
+                        CODE + 7 & 0xFFFF, (long) USER_CODE, 0x777L, USER_STACK, (long) USER_DATA);
     }
 
     @Test
@@ -139,7 +139,8 @@ final class FarTransferTest {
 
     @ParameterizedTest
     @CsvSource({
-        // A gate of level 2, a selector with an RPL above the gate's level, a gate that is not there.
+        // A gate of level 2, a selector with an RPL above the gate's level, a gate that is not
+        // there.
         "0xCC, 0x40, 13, 0x40",
         "0xAC, 0x43, 13, 0x40",
         "0x6C, 0x43, 11, 0x40",
@@ -369,8 +370,7 @@ final class FarTransferTest {
         "0xE5, 0x08, 0, 13, 0x40",
         "0xE9, 0x08, 0, 13, 0x40",
     })
-    void longModeHasItsOwnRules(
-            int attributes, int code, long upper, int vector, int errorCode) {
+    void longModeHasItsOwnRules(int attributes, int code, long upper, int vector, int errorCode) {
         rig.longMode(3);
         rig.gdt(FREE + 16, descriptor(0, -1, 0xC09B));
         rig.store(GDT + GATE, 8, gate(attributes, code, ENTRY));

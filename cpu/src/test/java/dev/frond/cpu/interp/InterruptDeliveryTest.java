@@ -172,11 +172,7 @@ final class InterruptDeliveryTest {
         assertThat(cpu.r[Cpu.RSP]).as("aligned to 16").isEqualTo(OTHER_STACK - 40);
         assertThat(rig.stack(8, 5))
                 .containsExactly(
-                        CODE + 2,
-                        (long) KERNEL_CODE,
-                        2L,
-                        KERNEL_STACK - 3,
-                        (long) KERNEL_DATA);
+                        CODE + 2, (long) KERNEL_CODE, 2L, KERNEL_STACK - 3, (long) KERNEL_DATA);
         assertThat(cpu.selector[Seg.SS]).isEqualTo(KERNEL_DATA);
         rig.execute("48cf");
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(KERNEL_STACK - 3);
@@ -189,8 +185,7 @@ final class InterruptDeliveryTest {
         assertThat(rig.handling()).isEqualTo(CpuFault.UD);
         assertThat(cpu.selector[Seg.SS]).isZero();
         assertThat(rig.stack(8, 5))
-                .containsExactly(
-                        CODE, (long) USER_CODE, Cpu.RF | 2L, USER_STACK, (long) USER_DATA);
+                .containsExactly(CODE, (long) USER_CODE, Cpu.RF | 2L, USER_STACK, (long) USER_DATA);
     }
 
     @ParameterizedTest

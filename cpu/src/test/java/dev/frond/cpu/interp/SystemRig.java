@@ -69,7 +69,9 @@ final class SystemRig {
         AddressSpace memory = new AddressSpace("memory");
         memory.map(0, new Region.Ram(ram, 0, RAM));
         AddressSpace ports = new AddressSpace("ports");
-        ports.map(0, new Region.Io(new Ports(), 0x10000, AccessWidths.UP_TO_DWORD, new ReentrantLock()));
+        ports.map(
+                0,
+                new Region.Io(new Ports(), 0x10000, AccessWidths.UP_TO_DWORD, new ReentrantLock()));
         vcpu =
                 new InterpretedCpu(
                         0,
@@ -203,9 +205,7 @@ final class SystemRig {
     long load(long at, int size) {
         long value = 0;
         for (int i = 0; i < size; i++) {
-            value |=
-                    (ram.segment().get(JAVA_BYTE, at + i) & 0xFFL)
-                            << 8 * i;
+            value |= (ram.segment().get(JAVA_BYTE, at + i) & 0xFFL) << 8 * i;
         }
         return value;
     }

@@ -324,6 +324,11 @@ final class TaskSwitchTest {
     })
     void theCodeAndTheTableOfTheNewTaskAreChecked(
             int field, int selector, int attributes, int vector, int errorCode) {
+        faultsWithoutStack(field, selector, attributes, vector, errorCode);
+    }
+
+    private void faultsWithoutStack(
+            int field, int selector, int attributes, int vector, int errorCode) {
         // The exceptions go to a task: the new task has no stack yet.
         rig.gdt(FREE + 0x20, descriptor(0x7000, 0x67, 0x89));
         rig.store(0x7020, 4, HANDLERS);
@@ -369,7 +374,7 @@ final class TaskSwitchTest {
         "0x50, 0xC013, 12, 0x50",
     })
     void theStackOfTheNewTaskIsChecked(int selector, int attributes, int vector, int errorCode) {
-        theCodeAndTheTableOfTheNewTaskAreChecked(0x50, selector, attributes, vector, errorCode);
+        faultsWithoutStack(0x50, selector, attributes, vector, errorCode);
     }
 
     @Test

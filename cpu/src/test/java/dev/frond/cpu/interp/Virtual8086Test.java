@@ -208,7 +208,9 @@ final class Virtual8086Test {
         rig.execute(STI);
         assertThat(cpu.rflags() & (Cpu.IF | Cpu.VIF)).isEqualTo(Cpu.VIF);
         rig.execute(PUSHF);
-        assertThat(rig.load(top(), 2)).as("IOPL 3 and IF, as the program sees them").isEqualTo(0x3202);
+        assertThat(rig.load(top(), 2))
+                .as("IOPL 3 and IF, as the program sees them")
+                .isEqualTo(0x3202);
         rig.execute(CLI);
         assertThat(cpu.rflags() & Cpu.VIF).isZero();
         rig.execute(PUSHF);
@@ -244,7 +246,9 @@ final class Virtual8086Test {
         rig.store(top() + (instruction.equals("cf") ? 4 : 0), 2, flags);
         rig.execute(instruction);
         assertThat(rig.handling()).isEqualTo(CpuFault.GP);
-        assertThat(rig.load(IRET_FRAME + 8, 4)).as("VIP stands in the image").isEqualTo(Cpu.VM | Cpu.VIP | Cpu.RF | 2);
+        assertThat(rig.load(IRET_FRAME + 8, 4))
+                .as("VIP stands in the image")
+                .isEqualTo(Cpu.VM | Cpu.VIP | Cpu.RF | 2);
     }
 
     @ParameterizedTest
