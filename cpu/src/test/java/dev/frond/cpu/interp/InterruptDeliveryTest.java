@@ -62,7 +62,7 @@ final class InterruptDeliveryTest {
         rig.enter(3);
         cpu.r[Cpu.RAX] = 0x7FF8;
         rig.execute("8ed8");
-        assertThat(rig.stack(2, 2)).containsExactly(0x7FF8L, CODE & 0xFFFF);
+        assertThat(rig.stack(2, 2)).containsExactly(0x7FF8L, 0L);
     }
 
     @Test
