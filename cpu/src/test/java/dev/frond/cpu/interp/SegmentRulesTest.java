@@ -283,7 +283,7 @@ final class SegmentRulesTest {
         rig.segment(Seg.CS, SELECTOR);
         // ECX: JECXZ jumps with 0, LOOP with more than 1.
         cpu.r[Cpu.RCX] = instruction.startsWith("e3") ? 0 : 0x5555;
-        cpu.r[Cpu.RBX] = limit + 1;
+        cpu.r[Cpu.RBX] = limit + 1L;
         cpu.setRflags(Cpu.ZF | 2);
         if (instruction.startsWith("ff23") || instruction.startsWith("ff13")) {
             cpu.r[Cpu.RBX] = 0x9000;

@@ -42,7 +42,7 @@ final class TaskSwitchTest {
         task32(ENTRY, 2, KERNEL_CODE, KERNEL_DATA);
         for (int i = 0; i < 8; i++) {
             if (i != Cpu.RSP) {
-                cpu.r[i] = 0x1234_5600 + i;
+                cpu.r[i] = 0x1234_5600L + i;
             }
         }
     }
