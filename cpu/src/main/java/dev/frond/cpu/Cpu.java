@@ -514,6 +514,14 @@ public final class Cpu {
         return fault(CpuFault.GP, 0);
     }
 
+    /** #GP(0) of the instruction at {@code at}, whichever led there. */
+    public CpuFault gpAt(long at) {
+        rip = at;
+        CpuFault gp = gp();
+        gp.ripIsSet = true;
+        return gp;
+    }
+
     /** #UD. */
     public CpuFault ud() {
         return fault(CpuFault.UD, 0);

@@ -42,6 +42,7 @@ public final class Decoder {
     int offset;
     int position;
     int size;
+    int operandSize;
     int addressSize;
     int repeat;
     boolean lock;
@@ -293,6 +294,7 @@ public final class Decoder {
         } else {
             v = code32 != operandSizePrefix ? 4 : 2;
         }
+        operandSize = v;
         size =
                 switch (form.sizing()) {
                     case V -> v;

@@ -27,6 +27,9 @@ public final class Insn {
     /** The operand size in bytes: 2, 4 or 8, or what the form fixes. */
     public final int size;
 
+    /** The operand size in bytes, 2, 4 or 8, whatever the form fixes. */
+    public final int operandSize;
+
     /** The address size in bytes: 2, 4 or 8. */
     public final int addressSize;
 
@@ -86,6 +89,7 @@ public final class Insn {
         offset = d.offset;
         length = d.position;
         size = d.size;
+        operandSize = d.operandSize;
         addressSize = d.addressSize;
         repeat = d.repeat;
         lock = d.lock;

@@ -30,7 +30,10 @@ public final class Flow {
 
     private static void jump(Cpu cpu, Insn insn) {
         long target = cpu.rip + insn.immediate;
-        target = insn.size == 2 ? target & 0xFFFF : cpu.is64() ? target : target & 0xFFFF_FFFFL;
+        target =
+                insn.operandSize == 2
+                        ? target & 0xFFFF
+                        : cpu.is64() ? target : target & 0xFFFF_FFFFL;
         cpu.code.checkTarget(target);
         cpu.rip = target;
     }

@@ -101,13 +101,16 @@ public final class CodeCache implements GuestMemory.Watcher {
 
     /** #GP(0) if a near branch may not go to {@code target}. */
     public void checkTarget(long target) {
-        if (cpu.is64()) {
-            if (!cpu.isCanonical(target)) {
-                throw cpu.gp();
-            }
-        } else if (Long.compareUnsigned(target, cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) > 0) {
+        if (!mayBranch(target)) {
             throw cpu.gp();
         }
+    }
+
+    /** Whether a near branch may go to {@code target}. */
+    boolean mayBranch(long target) {
+        return cpu.is64()
+                ? cpu.isCanonical(target)
+                : Long.compareUnsigned(target, cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) <= 0;
     }
 
     /**

@@ -14,7 +14,7 @@ final class Continue extends Jump {
     }
 
     @Override
-    void checkTarget(Cpu cpu, long rip) {
+    void checkTarget(Cpu cpu, long target) {
         // No branch: the fetch of what follows faults, with its own instruction pointer.
     }
 

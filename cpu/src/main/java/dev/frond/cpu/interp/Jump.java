@@ -22,10 +22,7 @@ public abstract class Jump extends BlockExit {
     protected Jump(Insn insn) {
         super(insn);
         target = insn.offset + insn.length + (int) insn.immediate;
-        word =
-                insn.size == 2
-                        || insn.form.sizing() == dev.frond.cpu.decode.Form.Sizing.BYTE
-                                && insn.addressSize == 2;
+        word = insn.operandSize == 2;
     }
 
     Jump(int offset) {
@@ -55,9 +52,12 @@ public abstract class Jump extends BlockExit {
         return rip;
     }
 
-    /** #GP(0) if the branch may not go to {@code rip}. */
-    void checkTarget(Cpu cpu, long rip) {
-        cpu.code.checkTarget(rip);
+    /** #GP(0) if the branch may not go to {@code target}. */
+    void checkTarget(Cpu cpu, long target) {
+        if (!cpu.code.mayBranch(target)) {
+            // Its own, also where the node before executes it.
+            throw cpu.gpAt(rip(cpu));
+        }
     }
 
     /** Faults as {@link #jump} would: for what must do something between the two. */

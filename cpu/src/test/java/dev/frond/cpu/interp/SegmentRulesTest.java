@@ -319,10 +319,27 @@ final class SegmentRulesTest {
         assertThat(rig.stack(4, 2)).containsExactly(0L, 0L);
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"66e9 feff", "66eb fe", "66e2 fd", "6674 fd", "66e3 fd"})
+    void aNearBranchWithA16BitOperandWraps(String instruction) {
+        cpu.r[Cpu.RCX] = instruction.startsWith("66e3") ? 0 : 2;
+        cpu.setRflags(Cpu.ZF | 2);
+        rig.execute(instruction);
+        int length = instruction.replace(" ", "").length() / 2;
+        int displacement = Byte.parseByte("-" + (instruction.endsWith("fd") ? 3 : 2));
+        assertThat(cpu.rip).isEqualTo(CODE + length + displacement & 0xFFFF);
+    }
+
     @Test
-    void aNearBranchTo16BitsWraps() {
-        rig.execute("66e9 0000");
-        assertThat(cpu.rip).isEqualTo(CODE + 4 & 0xFFFF);
+    void aJumpThatIsExecutedWithTheComparisonBeforeFaultsByItself() {
+        rig.gdt(SELECTOR, descriptor(CODE, 0xFFFF, 0x409B));
+        rig.segment(Seg.CS, SELECTOR);
+        rig.write(CODE, "3bc0 0f84 00000100");
+        rig.write(HANDLERS + 16 * CpuFault.GP, "e6f4f4");
+        rig.kickAtPort(0xF4);
+        cpu.rip = 0;
+        rig.vcpu.run();
+        assertThat(rig.stack(4, 2)).containsExactly(0L, 2L);
     }
 
     @Test

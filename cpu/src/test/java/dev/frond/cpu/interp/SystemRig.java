@@ -266,6 +266,13 @@ final class SystemRig {
         return offset >= 0 && offset < 16 * 256 && (offset & 15) <= 1 ? (int) offset >> 4 : -1;
     }
 
+    /** Lets a write to {@code port} make {@link InterpretedCpu#run} return. */
+    void kickAtPort(int port) {
+        kickPort = port;
+    }
+
+    private int kickPort = -1;
+
     private final class Ports implements IoHandler {
         @Override
         public long read(long offset, int size) {
@@ -274,6 +281,9 @@ final class SystemRig {
 
         @Override
         public void write(long offset, int size, long value) {
+            if (offset == kickPort) {
+                vcpu.kick();
+            }
             portWrites.add(Long.toHexString(offset) + "=" + Long.toHexString(value));
         }
     }
