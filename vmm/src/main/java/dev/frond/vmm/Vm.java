@@ -22,6 +22,9 @@ import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.Vcpu;
 
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayDeque;
@@ -129,8 +132,17 @@ public final class Vm implements AutoCloseable {
                                 VmException.Kind.INPUT, snapshot + ": " + e.getMessage(), e));
             }
         } catch (IOException e) {
-            throw new VmException(VmException.Kind.INPUT, snapshot + ": " + e.getMessage(), e);
+            throw new VmException(VmException.Kind.INPUT, snapshot + ": " + reason(e), e);
         }
+    }
+
+    private static String reason(IOException e) {
+        return switch (e) {
+            case NoSuchFileException _ -> "no such file or directory";
+            case AccessDeniedException _ -> "permission denied";
+            case FileSystemException f when f.getReason() != null -> f.getReason();
+            default -> String.valueOf(e.getMessage());
+        };
     }
 
     /**
@@ -141,7 +153,7 @@ public final class Vm implements AutoCloseable {
         try {
             Snapshot.write(snapshot, machine.save(), machine.ram());
         } catch (IOException e) {
-            throw new VmException(VmException.Kind.HOST, snapshot + ": " + e.getMessage(), e);
+            throw new VmException(VmException.Kind.HOST, snapshot + ": " + reason(e), e);
         }
     }
 
