@@ -168,7 +168,7 @@ public final class Microvm {
                 machine.add(
                         "uart0",
                         new Uart16550(
-                                Uart16550.Spec.PC,
+                                Uart16550.Spec.CONSOLE,
                                 clock,
                                 isa(pic, ioApic, COM1_IRQ),
                                 spec.serial()));
