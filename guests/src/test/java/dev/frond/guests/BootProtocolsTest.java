@@ -11,6 +11,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.frond.machine.MachineEnd;
 import dev.frond.machine.vcpu.CpuModel;
+import dev.frond.vmm.SerialConsole;
 import dev.frond.vmm.Vm;
 import dev.frond.vmm.VmSpec;
 

@@ -23,10 +23,11 @@ import java.util.concurrent.TimeoutException;
 final class GuestProcess implements AutoCloseable {
     private final Process process;
     private final SerialConsole output = new SerialConsole();
+    private final Thread reader;
 
     private GuestProcess(Process process) {
         this.process = process;
-        Thread.ofPlatform().daemon().name("guest-process-output").start(this::read);
+        reader = Thread.ofPlatform().daemon().name("guest-process-output").start(this::read);
     }
 
     /** Starts {@code program}, a class with a main method on the class path of the tests. */
@@ -71,11 +72,18 @@ final class GuestProcess implements AutoCloseable {
         process.getOutputStream().flush();
     }
 
+    /** Sends SIGTERM. */
+    void terminate() {
+        // The process's own method would close its streams.
+        process.toHandle().destroy();
+    }
+
     /** The exit status of the program, which must end by itself. */
     int status(Duration timeout) throws InterruptedException {
         if (!process.waitFor(timeout.toNanos(), TimeUnit.NANOSECONDS)) {
             throw new AssertionError("still running after " + timeout + ":\n" + output.all());
         }
+        reader.join();
         return process.exitValue();
     }
 

@@ -42,7 +42,7 @@ public final class Machine implements MachineControl, AutoCloseable {
         CpuState start(AddressSpace memory, CpuState powerOn) throws Exception;
     }
 
-    /** What a machine does when its guest resets it, or when a CPU shuts down by a triple fault. */
+    /** What a machine does when its guest resets it, and when a CPU shuts down by a triple fault. */
     public enum OnReset {
         /** Starts again. */
         RESET,
@@ -60,6 +60,7 @@ public final class Machine implements MachineControl, AutoCloseable {
     private final List<Cpu> cpus = new ArrayList<>();
     private Firmware firmware = (_, powerOn) -> powerOn;
     private OnReset onReset = OnReset.RESET;
+    private OnReset onTripleFault = OnReset.RESET;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
@@ -135,6 +136,11 @@ public final class Machine implements MachineControl, AutoCloseable {
     /** Sets what a reset does. */
     public void onReset(OnReset what) {
         onReset = what;
+    }
+
+    /** Sets what a triple fault does; a PC resets. */
+    public void onTripleFault(OnReset what) {
+        onTripleFault = what;
     }
 
     /** The device with that id. */
@@ -338,7 +344,7 @@ public final class Machine implements MachineControl, AutoCloseable {
                 park(number);
                 long rip = vcpu.save().rip();
                 requests.add(() -> {
-                    if (onReset == OnReset.END) {
+                    if (onTripleFault == OnReset.END) {
                         finish(new MachineEnd.TripleFault(number, rip));
                     } else {
                         restart();

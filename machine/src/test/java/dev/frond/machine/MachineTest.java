@@ -78,7 +78,7 @@ class MachineTest {
     void aCpuThatShutsDownIsRestartedEachTime() throws Exception {
         ShutDownCpu cpu = new ShutDownCpu();
         machine.add(cpu);
-        machine.onReset(Machine.OnReset.RESET);
+        machine.onTripleFault(Machine.OnReset.RESET);
         machine.start();
         assertThat(cpu.enough.await(60, TimeUnit.SECONDS)).isTrue();
     }
@@ -87,7 +87,7 @@ class MachineTest {
     void aCpuThatShutDownDoesNotRunAgainWhereThatIsTheEnd() throws Exception {
         ShutDownCpu cpu = new ShutDownCpu();
         machine.add(cpu);
-        machine.onReset(Machine.OnReset.END);
+        machine.onTripleFault(Machine.OnReset.END);
         machine.start();
         assertThat(machine.end().get(60, TimeUnit.SECONDS))
                 .isEqualTo(new MachineEnd.TripleFault(0, CpuState.powerOn(0).rip()));

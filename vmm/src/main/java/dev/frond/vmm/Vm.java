@@ -86,6 +86,8 @@ public final class Vm implements AutoCloseable {
                             new BootArguments(spec.commandLine(), modules));
             releases.push(machine::close);
             machine.onReset(spec.reboot() ? Machine.OnReset.RESET : Machine.OnReset.END);
+            // Nobody means it: a guest that crashes while it boots would do so for ever.
+            machine.onTripleFault(Machine.OnReset.END);
         } catch (BootException | ImageException e) {
             throw abandoned(
                     new VmException(VmException.Kind.INPUT, String.valueOf(e.getMessage()), e));
