@@ -46,7 +46,9 @@ class BootProtocolsTest {
                 false);
     }
 
-    /** Boots debian-tiny from {@code kernel} to its shell; returns the number of its boot loader. */
+    /**
+     * Boots debian-tiny from {@code kernel} to its shell; returns the number of its boot loader.
+     */
     private static String bootloaderType(TinyGuest tiny, Path kernel, SerialConsole console)
             throws Exception {
         try (Vm vm = Vm.start(tiny.spec(kernel, 1, 256L << 20, List.of()), console)) {
@@ -96,7 +98,8 @@ class BootProtocolsTest {
                 .contains("range 0x0 length 0x9fc00 type 0x1" + holds)
                 .contains("range 0x100000 length 0xbfeff000 type 0x1" + holds)
                 .contains(
-                        "range 0x100000000 length 0x80000000 type 0x1" + (bits == 64 ? holds : "\n"))
+                        "range 0x100000000 length 0x80000000 type 0x1"
+                                + (bits == 64 ? holds : "\n"))
                 .contains("module '" + first + " with arguments' on a page the first module\n")
                 .contains("module '" + second + "' on a page the second module\n")
                 .endsWith("\nend\n");

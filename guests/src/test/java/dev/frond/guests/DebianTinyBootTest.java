@@ -49,6 +49,10 @@ class DebianTinyBootTest {
             assertThat(run(console, "grep 'model name' /proc/cpuinfo")).contains("x86-64-v2");
             assertThat(run(console, "dmesg | grep -cE 'WARNING|BUG:|Oops|Call Trace'"))
                     .contains("\n0\r\n");
+            assertThat(run(console, "dmesg | grep DMI:")).contains("DMI: Frond microvm, BIOS 1.0");
+            // The levels from emergency to error; the board has no PCI.
+            assertThat(run(console, "dmesg -r | grep '^<[0-3]>' | grep -vc 'PCI: Fatal'"))
+                    .contains("\n0\r\n");
             String kilobytes =
                     run(console, "grep MemTotal /proc/meminfo")
                             .replaceAll("(?s).*:\\s+(\\d+) kB.*", "$1");

@@ -56,8 +56,7 @@ final class GuestProcess implements AutoCloseable {
     }
 
     /** Waits until {@code text} appears after what was awaited before, and returns all up to it. */
-    String await(String text, Duration timeout)
-            throws InterruptedException, TimeoutException {
+    String await(String text, Duration timeout) throws InterruptedException, TimeoutException {
         return output.await(text, timeout);
     }
 

@@ -42,7 +42,9 @@ public final class Machine implements MachineControl, AutoCloseable {
         CpuState start(AddressSpace memory, CpuState powerOn) throws Exception;
     }
 
-    /** What a machine does when its guest resets it, and when a CPU shuts down by a triple fault. */
+    /**
+     * What a machine does when its guest resets it, and when a CPU shuts down by a triple fault.
+     */
     public enum OnReset {
         /** Starts again. */
         RESET,

@@ -379,9 +379,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
     }
 
     private boolean listening() {
-        return !spec.patient()
-                || rts()
-                || (!rtsSeen && ((ier & ERBFI) != 0 || polls >= POLLED));
+        return !spec.patient() || rts() || (!rtsSeen && ((ier & ERBFI) != 0 || polls >= POLLED));
     }
 
     private int capacity() {

@@ -467,7 +467,8 @@ class Uart16550Test extends DeviceContract<Uart16550.State> {
     void aBoardMayConnectTheInterruptWithoutOut2() {
         RecordingLine wire = new RecordingLine();
         Uart16550 plain =
-                new Uart16550(new Uart16550.Spec(false, false), clock, wire, new RecordingCharBackend());
+                new Uart16550(
+                        new Uart16550.Spec(false, false), clock, wire, new RecordingCharBackend());
         plain.write(IER, 1, 0x02);
         assertThat(wire.isActive()).isTrue();
     }
@@ -607,7 +608,8 @@ class Uart16550Test extends DeviceContract<Uart16550.State> {
     void aStateThatNoChipCanHaveIsRefused() {
         Uart16550.State r = Uart16550.State.RESET;
         assertThatThrownBy(() ->
-                        new Uart16550.State(0x10, 0, 0, 0, 0, 0, 0, 1, false, r.receiver(), 0, false))
+                        new Uart16550.State(
+                                0x10, 0, 0, 0, 0, 0, 0, 1, false, r.receiver(), 0, false))
                 .hasMessage("ier 10h: accepted are the bits in Fh");
         List<Uart16550.Received> two =
                 List.of(new Uart16550.Received('a', 0), new Uart16550.Received('b', 0));
