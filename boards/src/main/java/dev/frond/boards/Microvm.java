@@ -22,6 +22,8 @@ import dev.frond.firmware.KernelImage;
 import dev.frond.firmware.MemoryMap;
 import dev.frond.firmware.acpi.AcpiSpec;
 import dev.frond.firmware.acpi.AcpiTables;
+import dev.frond.firmware.smbios.SmbiosSpec;
+import dev.frond.firmware.smbios.SmbiosTables;
 import dev.frond.machine.Machine;
 import dev.frond.machine.backend.BlockBackend;
 import dev.frond.machine.backend.CharBackend;
@@ -44,6 +46,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.UUID;
 import java.util.stream.IntStream;
 
 /**
@@ -54,6 +57,11 @@ import java.util.stream.IntStream;
 public final class Microvm {
     /** The board's name. */
     public static final String NAME = "microvm";
+
+    /** The board's version, as the guest reads it. */
+    private static final String VERSION = "1.0";
+
+    private static final UUID NO_UUID = new UUID(0, 0);
 
     /** As many disks as there are virtio-mmio slots beside the entropy device's. */
     public static final int MAX_DISKS = 7;
@@ -160,7 +168,7 @@ public final class Microvm {
                 machine.add(
                         "uart0",
                         new Uart16550(
-                                Uart16550.Spec.PC,
+                                Uart16550.Spec.CONSOLE,
                                 clock,
                                 isa(pic, ioApic, COM1_IRQ),
                                 spec.serial()));
@@ -198,7 +206,17 @@ public final class Microvm {
                         "fwcfg",
                         new FwCfg(FwCfgItems.ofMachine(spec.cpus(), ram.size(), map), memory));
         ports.map(FW_CFG, fwCfg.region());
-        DirectBoot boot = new DirectBoot(kernel, arguments, map, acpi);
+        SmbiosTables smbios =
+                new SmbiosTables(
+                        new SmbiosSpec(
+                                NAME,
+                                VERSION,
+                                NO_UUID,
+                                spec.cpus(),
+                                spec.cpu().brand(),
+                                low,
+                                ram.size() - low));
+        DirectBoot boot = new DirectBoot(kernel, arguments, map, acpi).withSmbios(smbios);
         machine.firmware((space, powerOn) -> {
             apics.getFirst().programVirtualWire();
             return boot.boot(space, powerOn);

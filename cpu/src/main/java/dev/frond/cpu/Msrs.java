@@ -111,6 +111,11 @@ public final class Msrs {
         cpu.interrupts.tscOffset(offset);
     }
 
+    /** Bit 11 of IA32_APIC_BASE. */
+    public boolean apicEnabled() {
+        return (cpu.interrupts.readMsr(IA32_APIC_BASE) & 1 << 11) != 0;
+    }
+
     /** RDMSR; #GP(0) for what does not exist. */
     public long read(int index) {
         if (LocalInterrupts.owns(index)) {

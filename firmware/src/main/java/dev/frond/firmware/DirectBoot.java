@@ -3,6 +3,7 @@
 
 package dev.frond.firmware;
 
+import dev.frond.firmware.acpi.AcpiSpec;
 import dev.frond.firmware.acpi.AcpiTables;
 import dev.frond.firmware.smbios.SmbiosTables;
 import dev.frond.machine.memory.AddressSpace;
@@ -12,7 +13,8 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * Starts a kernel without firmware: puts ACPI and SMBIOS tables and the kernel into memory.
+ * Starts a kernel without firmware: puts what a BIOS leaves for kernels (its data area, ACPI and
+ * SMBIOS tables) and the kernel into memory.
  *
  * @param kernel stays open for as long as the machine may be reset
  * @param map what the kernel is told; its ACPI range holds at least {@code acpi.size()} bytes
@@ -50,6 +52,8 @@ public record DirectBoot(
                         .orElseThrow(() ->
                                 new IllegalStateException(
                                         "no ACPI range of " + acpi.size() + " bytes"));
+        BiosData.install(
+                memory, acpi.spec().serialPorts().stream().map(AcpiSpec.SerialPort::port).toList());
         acpi.install(memory, MemoryMap.TABLES, tables.base());
         smbios.ifPresent(t -> t.install(memory, MemoryMap.SMBIOS));
         BootTarget target = new BootTarget(memory, map, OptionalLong.of(MemoryMap.TABLES), powerOn);

@@ -14,6 +14,7 @@ import dev.frond.machine.vcpu.VcpuExit;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -41,7 +42,9 @@ public final class Machine implements MachineControl, AutoCloseable {
         CpuState start(AddressSpace memory, CpuState powerOn) throws Exception;
     }
 
-    /** What a machine does when its guest resets it, or when a CPU shuts down by a triple fault. */
+    /**
+     * What a machine does when its guest resets it, and when a CPU shuts down by a triple fault.
+     */
     public enum OnReset {
         /** Starts again. */
         RESET,
@@ -59,12 +62,16 @@ public final class Machine implements MachineControl, AutoCloseable {
     private final List<Cpu> cpus = new ArrayList<>();
     private Firmware firmware = (_, powerOn) -> powerOn;
     private OnReset onReset = OnReset.RESET;
+    private OnReset onTripleFault = OnReset.RESET;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
     private boolean running;
     private boolean closed;
     private int active;
+
+    /** The CPUs that cannot go on as they are. */
+    private final BitSet parked = new BitSet();
 
     private final LinkedBlockingQueue<Runnable> requests = new LinkedBlockingQueue<>();
     private final CompletableFuture<MachineEnd> end = new CompletableFuture<>();
@@ -133,6 +140,11 @@ public final class Machine implements MachineControl, AutoCloseable {
         onReset = what;
     }
 
+    /** Sets what a triple fault does; a PC resets. */
+    public void onTripleFault(OnReset what) {
+        onTripleFault = what;
+    }
+
     /** The device with that id. */
     public Optional<Device<?>> device(String id) {
         return Optional.ofNullable(devices.get(id));
@@ -170,6 +182,12 @@ public final class Machine implements MachineControl, AutoCloseable {
         for (int i = 0; i < cpus.size(); i++) {
             Cpu cpu = cpus.get(i);
             cpu.vcpu.load(i == 0 ? firmware.start(memory, cpu.powerOn) : cpu.powerOn);
+        }
+        lock.lock();
+        try {
+            parked.clear();
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -277,10 +295,10 @@ public final class Machine implements MachineControl, AutoCloseable {
     // --- CPU threads
     // --------------------------------------------------------------------------------------------
 
-    private boolean enter() {
+    private boolean enter(int number) {
         lock.lock();
         try {
-            while (!running && !closed) {
+            while ((!running || parked.get(number)) && !closed) {
                 changed.awaitUninterruptibly();
             }
             if (closed) {
@@ -305,7 +323,7 @@ public final class Machine implements MachineControl, AutoCloseable {
 
     private void cpuThread(int number) {
         Vcpu vcpu = cpus.get(number).vcpu;
-        while (enter()) {
+        while (enter(number)) {
             VcpuExit exit;
             try {
                 exit = vcpu.run();
@@ -316,23 +334,19 @@ public final class Machine implements MachineControl, AutoCloseable {
                         .log(System.Logger.Level.ERROR, "CPU " + number, e);
                 exit = new VcpuExit.Fault("internal error of the engine: " + e);
             }
-            boolean goesOn = handle(number, vcpu, exit);
+            handle(number, vcpu, exit);
             leave();
-            if (!goesOn) {
-                awaitChange();
-            }
         }
     }
 
-    private boolean handle(int number, Vcpu vcpu, VcpuExit exit) {
+    private void handle(int number, Vcpu vcpu, VcpuExit exit) {
         switch (exit) {
-            case VcpuExit.Kicked _ -> {
-                return true;
-            }
+            case VcpuExit.Kicked _ -> {}
             case VcpuExit.Shutdown _ -> {
+                park(number);
                 long rip = vcpu.save().rip();
                 requests.add(() -> {
-                    if (onReset == OnReset.END) {
+                    if (onTripleFault == OnReset.END) {
                         finish(new MachineEnd.TripleFault(number, rip));
                     } else {
                         restart();
@@ -341,27 +355,26 @@ public final class Machine implements MachineControl, AutoCloseable {
             }
             case VcpuExit.Debug debug ->
                     fail(
+                            number,
                             "CPU "
                                     + number
                                     + " stopped for a debugger at 0x"
                                     + Long.toHexString(debug.rip())
                                     + ", and there is none");
-            case VcpuExit.Fault fault -> fail("CPU " + number + ": " + fault.reason());
+            case VcpuExit.Fault fault -> fail(number, "CPU " + number + ": " + fault.reason());
         }
-        return false;
     }
 
-    private void fail(String reason) {
+    private void fail(int number, String reason) {
+        park(number);
         requests.add(() -> finish(new MachineEnd.Failed(reason)));
     }
 
-    /** A CPU that cannot go on waits for the pause that a request of its own brings about. */
-    private void awaitChange() {
+    /** CPU number {@code number} does not go on before it is loaded anew. */
+    private void park(int number) {
         lock.lock();
         try {
-            while (running && !closed) {
-                changed.awaitUninterruptibly();
-            }
+            parked.set(number);
         } finally {
             lock.unlock();
         }

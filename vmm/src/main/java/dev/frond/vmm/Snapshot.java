@@ -21,15 +21,20 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.zip.CRC32C;
+import java.util.zip.CheckedInputStream;
+import java.util.zip.CheckedOutputStream;
 
 /**
  * A paused machine in a file: a header, the {@link MachineState}, and each run of memory pages that
  * are not all zero. All numbers are big-endian.
  *
  * <pre>
- * file   := "FRONDVM1" i64 clock i64 wallClock i64 memory i32 length state run* i64 -1
+ * file   := "FRONDVM1" i64 clock i64 wallClock i64 memory i32 length state i32 sum run* i64 -1 i32 sum
  * run    := i64 offset i32 length bytes
  * </pre>
+ *
+ * A sum is the CRC-32C of all bytes since the one before.
  */
 final class Snapshot {
     private static final long MAGIC = 0x46524F4E44564D31L;
@@ -47,9 +52,12 @@ final class Snapshot {
     static void write(Path file, MachineState state, GuestMemory memory) throws IOException {
         Path part = file.resolveSibling(file.getFileName() + ".part");
         try {
+            CRC32C sum = new CRC32C();
             try (DataOutputStream out =
                     new DataOutputStream(
-                            new BufferedOutputStream(Files.newOutputStream(part), MAX_RUN))) {
+                            new CheckedOutputStream(
+                                    new BufferedOutputStream(Files.newOutputStream(part), MAX_RUN),
+                                    sum))) {
                 out.writeLong(MAGIC);
                 out.writeLong(state.clock());
                 out.writeLong(state.wallClock());
@@ -57,8 +65,10 @@ final class Snapshot {
                 byte[] encoded = MachineStateCodec.encode(state);
                 out.writeInt(encoded.length);
                 out.write(encoded);
+                writeSum(out, sum);
                 writeMemory(out, memory);
                 out.writeLong(-1);
+                writeSum(out, sum);
             }
             Files.move(
                     part,
@@ -68,6 +78,11 @@ final class Snapshot {
         } finally {
             Files.deleteIfExists(part);
         }
+    }
+
+    private static void writeSum(DataOutputStream out, CRC32C sum) throws IOException {
+        out.writeInt((int) sum.getValue());
+        sum.reset();
     }
 
     private static void writeMemory(DataOutputStream out, GuestMemory memory) throws IOException {
@@ -100,12 +115,20 @@ final class Snapshot {
 
     /** Reads a file that may hold anything. */
     static final class Reader implements AutoCloseable {
+        private final CRC32C sum = new CRC32C();
         private final DataInputStream in;
         private final Header header;
         private final byte[] state;
 
         private Reader(Path file) throws IOException {
-            in = new DataInputStream(new BufferedInputStream(Files.newInputStream(file), MAX_RUN));
+            if (Files.isDirectory(file)) {
+                throw new IOException("is a directory");
+            }
+            in =
+                    new DataInputStream(
+                            new CheckedInputStream(
+                                    new BufferedInputStream(Files.newInputStream(file), MAX_RUN),
+                                    sum));
             try {
                 if (in.readLong() != MAGIC) {
                     throw new IOException("this is no snapshot of Frond");
@@ -119,6 +142,7 @@ final class Snapshot {
                 if (state.length != length) {
                     throw new EOFException();
                 }
+                checkSum("its state");
             } catch (EOFException e) {
                 in.close();
                 throw new IOException("the snapshot is not whole", e);
@@ -126,6 +150,14 @@ final class Snapshot {
                 in.close();
                 throw e;
             }
+        }
+
+        private void checkSum(String what) throws IOException {
+            int computed = (int) sum.getValue();
+            if (in.readInt() != computed) {
+                throw new IOException("the snapshot is damaged: " + what);
+            }
+            sum.reset();
         }
 
         Header header() {
@@ -152,6 +184,7 @@ final class Snapshot {
                 while (true) {
                     long offset = in.readLong();
                     if (offset == -1) {
+                        checkSum("its memory");
                         return;
                     }
                     int length = in.readInt();

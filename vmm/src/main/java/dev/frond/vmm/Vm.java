@@ -22,6 +22,9 @@ import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.Vcpu;
 
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayDeque;
@@ -83,6 +86,8 @@ public final class Vm implements AutoCloseable {
                             new BootArguments(spec.commandLine(), modules));
             releases.push(machine::close);
             machine.onReset(spec.reboot() ? Machine.OnReset.RESET : Machine.OnReset.END);
+            // Nobody means it: a guest that crashes while it boots would do so for ever.
+            machine.onTripleFault(Machine.OnReset.END);
         } catch (BootException | ImageException e) {
             throw abandoned(
                     new VmException(VmException.Kind.INPUT, String.valueOf(e.getMessage()), e));
@@ -129,8 +134,17 @@ public final class Vm implements AutoCloseable {
                                 VmException.Kind.INPUT, snapshot + ": " + e.getMessage(), e));
             }
         } catch (IOException e) {
-            throw new VmException(VmException.Kind.INPUT, snapshot + ": " + e.getMessage(), e);
+            throw new VmException(VmException.Kind.INPUT, snapshot + ": " + reason(e), e);
         }
+    }
+
+    private static String reason(IOException e) {
+        return switch (e) {
+            case NoSuchFileException _ -> "no such file or directory";
+            case AccessDeniedException _ -> "permission denied";
+            case FileSystemException f when f.getReason() != null -> f.getReason();
+            default -> String.valueOf(e.getMessage());
+        };
     }
 
     /**
@@ -141,7 +155,7 @@ public final class Vm implements AutoCloseable {
         try {
             Snapshot.write(snapshot, machine.save(), machine.ram());
         } catch (IOException e) {
-            throw new VmException(VmException.Kind.HOST, snapshot + ": " + e.getMessage(), e);
+            throw new VmException(VmException.Kind.HOST, snapshot + ": " + reason(e), e);
         }
     }
 

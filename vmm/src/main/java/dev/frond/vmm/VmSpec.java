@@ -17,7 +17,8 @@ import java.util.Optional;
  *     arguments
  * @param memory bytes of RAM, a multiple of 1 MiB
  * @param engine the engine's name, or auto
- * @param reboot whether it starts again when the guest resets it; otherwise that ends it
+ * @param reboot whether it starts again when the guest resets it; otherwise that ends it, as a
+ *     triple fault always does
  */
 public record VmSpec(
         Path kernel,

@@ -375,8 +375,15 @@ public final class SystemInsns {
         Cpuid.Leaf answer = cpu.cpuid.query(leaf, subleaf);
         int ebx = answer.ebx();
         int ecx = answer.ecx();
-        if (leaf == 1 && (cpu.cr4 & ControlRegisters.OSXSAVE) != 0) {
-            ecx |= 1 << 27;
+        int edx = answer.edx();
+        if (leaf == 1) {
+            if ((cpu.cr4 & ControlRegisters.OSXSAVE) != 0) {
+                ecx |= 1 << 27;
+            }
+            // A disabled APIC is as none (SDM Vol. 3A, 11.4.3).
+            if (!cpu.msrs.apicEnabled()) {
+                edx &= ~(1 << 9);
+            }
         } else if (leaf == 0xD
                 && cpu.cpuid.has(CpuFeature.XSAVE)
                 && (subleaf == 0 || subleaf == 1)) {
@@ -385,7 +392,7 @@ public final class SystemInsns {
         cpu.r[Cpu.RAX] = answer.eax() & 0xFFFF_FFFFL;
         cpu.r[Cpu.RBX] = ebx & 0xFFFF_FFFFL;
         cpu.r[Cpu.RCX] = ecx & 0xFFFF_FFFFL;
-        cpu.r[Cpu.RDX] = answer.edx() & 0xFFFF_FFFFL;
+        cpu.r[Cpu.RDX] = edx & 0xFFFF_FFFFL;
     }
 
     private static void requireXsave(Cpu cpu) {

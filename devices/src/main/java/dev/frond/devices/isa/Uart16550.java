@@ -31,10 +31,17 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
      *
      * @param out2GatesInterrupt whether OUT2 enables the interrupt's driver, as on the PC's serial
      *     adapter
+     * @param patient whether the far end sends only while somebody listens: while RTS is asserted;
+     *     before RTS was ever asserted, while the received data interrupt is enabled or LSR is
+     *     polled. What is typed before a system is up then waits for it, and a system that drops
+     *     RTS while its buffers are full loses nothing
      */
-    public record Spec(boolean out2GatesInterrupt) {
+    public record Spec(boolean out2GatesInterrupt, boolean patient) {
         /** A serial port of a PC. */
-        public static final Spec PC = new Spec(true);
+        public static final Spec PC = new Spec(true, false);
+
+        /** One that a person or a program is connected to. */
+        public static final Spec CONSOLE = new Spec(true, true);
     }
 
     /**
@@ -47,6 +54,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
      * @param receiver RBR or the receiver FIFO, oldest first
      * @param timeoutAt when the character timeout strikes, in virtual nanoseconds, if characters
      *     wait
+     * @param rtsSeen whether RTS was asserted since power-on
      */
     public record State(
             int ier,
@@ -59,10 +67,11 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
             int divisor,
             boolean thrEmptied,
             List<Received> receiver,
-            long timeoutAt) {
+            long timeoutAt,
+            boolean rtsSeen) {
         /** After the MR pin was high (table I), with the divisor of 9600 baud. */
         public static final State RESET =
-                new State(0, 0, 0, 0, 0, 0, 0, 12, false, List.of(), NEVER);
+                new State(0, 0, 0, 0, 0, 0, 0, 12, false, List.of(), NEVER, false);
 
         public State {
             Checks.bits("ier", ier, IER_MASK);
@@ -171,6 +180,9 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
      */
     private static final long XIN = 1_843_200;
 
+    /** So many readings of LSR in a row are no accident: a program waits for input. */
+    private static final int POLLED = 4;
+
     private static final long NEVER = Long.MAX_VALUE;
 
     private final ReentrantLock lock = new ReentrantLock();
@@ -194,6 +206,8 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
     private boolean thrEmptied;
     private final Deque<Received> receiver = new ArrayDeque<>(FIFO_SIZE);
     private long timeoutAt;
+    private boolean rtsSeen;
+    private int polls;
 
     /** A port whose INTR pin is {@code intr} and whose SIN and SOUT lead to {@code line}. */
     public Uart16550(Spec spec, Clock clock, IrqLine intr, CharBackend line) {
@@ -213,6 +227,9 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
 
     @Override
     public long read(long offset, int size) {
+        if ((int) offset != LSR) {
+            polls = 0;
+        }
         return switch ((int) offset) {
             case RBR_THR_DLL -> dlab() ? divisor & 0xFF : readRbr();
             case IER_DLM -> dlab() ? divisor >>> 8 : ier;
@@ -229,6 +246,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
     @Override
     public void write(long offset, int size, long value) {
         int data = (int) value & 0xFF;
+        polls = 0;
         switch ((int) offset) {
             case RBR_THR_DLL -> {
                 if (dlab()) {
@@ -280,7 +298,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
     private boolean offer(int value) {
         lock.lock();
         try {
-            if (loop() || receiver.size() >= capacity()) {
+            if (loop() || receiver.size() >= capacity() || !listening()) {
                 refusedInput = true;
                 return false;
             }
@@ -349,10 +367,19 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
 
     /** Has the far end offer again what was refused, once all that came before is read. */
     private void inviteInput() {
-        if (refusedInput && receiver.isEmpty() && !loop()) {
+        if (refusedInput && receiver.isEmpty() && !loop() && listening()) {
             refusedInput = false;
             line.ready();
         }
+    }
+
+    /** Whether the far end sees RTS; in loopback the modem control outputs are inactive (8.7). */
+    private boolean rts() {
+        return (mcr & (RTS | LOOP)) == RTS;
+    }
+
+    private boolean listening() {
+        return !spec.patient() || rts() || (!rtsSeen && ((ier & ERBFI) != 0 || polls >= POLLED));
     }
 
     private int capacity() {
@@ -427,6 +454,10 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
             lsr = 0;
             update();
         }
+        if (receiver.isEmpty() && polls < POLLED) {
+            polls++;
+            inviteInput();
+        }
         return value;
     }
 
@@ -439,6 +470,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
     private void writeMcr(int data) {
         int before = modemLines();
         mcr = data & MCR_MASK;
+        rtsSeen |= rts();
         noteDeltas(before);
         update();
         inviteInput();
@@ -497,6 +529,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
         thrEmptied |= (data & ~ier & ETBEI) != 0;
         ier = data & IER_MASK;
         update();
+        inviteInput();
     }
 
     private int readIir() {
@@ -559,7 +592,8 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
                 divisor,
                 thrEmptied,
                 List.copyOf(receiver),
-                timeoutAt);
+                timeoutAt,
+                rtsSeen);
     }
 
     @Override
@@ -576,6 +610,8 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
         receiver.clear();
         receiver.addAll(state.receiver());
         timeoutAt = state.timeoutAt();
+        rtsSeen = state.rtsSeen();
+        polls = 0;
     }
 
     @Override

@@ -467,7 +467,8 @@ class Uart16550Test extends DeviceContract<Uart16550.State> {
     void aBoardMayConnectTheInterruptWithoutOut2() {
         RecordingLine wire = new RecordingLine();
         Uart16550 plain =
-                new Uart16550(new Uart16550.Spec(false), clock, wire, new RecordingCharBackend());
+                new Uart16550(
+                        new Uart16550.Spec(false, false), clock, wire, new RecordingCharBackend());
         plain.write(IER, 1, 0x02);
         assertThat(wire.isActive()).isTrue();
     }
@@ -536,17 +537,83 @@ class Uart16550Test extends DeviceContract<Uart16550.State> {
         assertThat(in(IER) & 0x40).isZero();
     }
 
+    // A far end that waits until somebody listens
+
+    private final RecordingCharBackend typist = new RecordingCharBackend();
+    private final Uart16550 console =
+            new Uart16550(Uart16550.Spec.CONSOLE, clock, new RecordingLine(), typist);
+
+    @Test
+    void whatIsTypedBeforeASystemIsUpWaitsForRts() {
+        typist.type("ab");
+        assertThat(typist.waiting()).isEqualTo(2);
+        console.write(FCR, 1, 0x07);
+        console.write(MCR, 1, 0x1A);
+        console.write(MCR, 1, 0x01);
+        assertThat(typist.readies()).as("not for RTS in loopback either").isZero();
+        console.write(MCR, 1, 0x0B);
+        assertThat(typist.readies()).isEqualTo(1);
+        typist.pump();
+        assertThat(console.read(RBR, 1)).isEqualTo('a');
+        assertThat(console.read(RBR, 1)).isEqualTo('b');
+    }
+
+    @Test
+    void whileRtsIsDroppedNothingComes() {
+        console.write(MCR, 1, 0x0B);
+        console.write(IER, 1, 0x01);
+        console.write(MCR, 1, 0x09);
+        typist.type("a");
+        assertThat(typist.waiting()).isEqualTo(1);
+        Uart16550.State saved = console.save();
+        console.load(saved);
+        console.settle();
+        typist.pump();
+        assertThat(typist.waiting()).as("also after a restore").isEqualTo(1);
+        console.write(MCR, 1, 0x0B);
+        typist.pump();
+        assertThat(console.read(RBR, 1)).isEqualTo('a');
+    }
+
+    @Test
+    void aDriverThatKnowsNoRtsListensByItsInterrupt() {
+        typist.type("a");
+        console.write(IER, 1, 0x01);
+        assertThat(typist.readies()).isEqualTo(1);
+        typist.pump();
+        assertThat(console.read(RBR, 1)).isEqualTo('a');
+    }
+
+    @Test
+    void aDriverThatOnlyPollsListensByPolling() {
+        typist.type("a");
+        // Looking whether a character can be sent, and sending it, is no polling.
+        for (int i = 0; i < 20; i++) {
+            console.read(LSR, 1);
+            console.read(LSR, 1);
+            console.write(THR, 1, '.');
+        }
+        assertThat(typist.readies()).isZero();
+        for (int i = 0; i < 4; i++) {
+            console.read(LSR, 1);
+        }
+        assertThat(typist.readies()).isEqualTo(1);
+        typist.pump();
+        assertThat(console.read(RBR, 1)).isEqualTo('a');
+    }
+
     // State
 
     @Test
     void aStateThatNoChipCanHaveIsRefused() {
         Uart16550.State r = Uart16550.State.RESET;
         assertThatThrownBy(() ->
-                        new Uart16550.State(0x10, 0, 0, 0, 0, 0, 0, 1, false, r.receiver(), 0))
+                        new Uart16550.State(
+                                0x10, 0, 0, 0, 0, 0, 0, 1, false, r.receiver(), 0, false))
                 .hasMessage("ier 10h: accepted are the bits in Fh");
         List<Uart16550.Received> two =
                 List.of(new Uart16550.Received('a', 0), new Uart16550.Received('b', 0));
-        assertThatThrownBy(() -> new Uart16550.State(0, 0, 0, 0, 0, 0, 0, 1, false, two, 0))
+        assertThatThrownBy(() -> new Uart16550.State(0, 0, 0, 0, 0, 0, 0, 1, false, two, 0, false))
                 .hasMessage("receiver length 2: accepted are 0..1");
         assertThatThrownBy(() -> new Uart16550.Received(256, 0))
                 .hasMessage("data 100h: accepted are the bits in FFh");

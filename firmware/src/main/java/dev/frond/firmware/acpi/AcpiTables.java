@@ -49,6 +49,11 @@ public final class AcpiTables {
     /** A table and where it goes. */
     record Table(String signature, long address, Bytes bytes) {}
 
+    /** What they describe. */
+    public AcpiSpec spec() {
+        return spec;
+    }
+
     /** The tables of {@code spec}. */
     public AcpiTables(AcpiSpec spec) {
         this.spec = spec;

@@ -20,6 +20,11 @@ public record Cpuid(CpuModel model, int id, int cpus) {
     private static final int MAX_EXTENDED = 0x8000_0008;
     private static final int MAX_HYPERVISOR = 0x4000_0001;
 
+    /** What the time-stamp counter counts in a second of virtual time. */
+    public static final int TSC_HZ = 1_000_000_000;
+
+    private static final int BUS_MHZ = 100;
+
     /** Physical address bits. */
     public static final int PHYSICAL_BITS = 46;
 
@@ -67,6 +72,9 @@ public record Cpuid(CpuModel model, int id, int cpus) {
             case 4 -> cache(subleaf);
             case 0xB -> topology(subleaf);
             case 0xD -> xsave(subleaf, features);
+            // The time-stamp counter and the APIC timer both count the crystal's clock.
+            case 0x15 -> new Leaf(1, 1, TSC_HZ, 0);
+            case 0x16 -> new Leaf(TSC_HZ / 1_000_000, TSC_HZ / 1_000_000, BUS_MHZ, 0);
             case 0x8000_0000 -> new Leaf(MAX_EXTENDED, 0, 0, 0);
             case 0x8000_0002, 0x8000_0003, 0x8000_0004 -> brand(in - 0x8000_0002);
             case 0x8000_0006 -> new Leaf(0, 0, 1024 << 16 | 8 << 12 | 64, 0);

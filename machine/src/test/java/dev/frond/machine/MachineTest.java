@@ -1,0 +1,98 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.machine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.frond.machine.clock.HostClock;
+import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.vcpu.CpuState;
+import dev.frond.machine.vcpu.Vcpu;
+import dev.frond.machine.vcpu.VcpuExit;
+import dev.frond.machine.vcpu.VcpuStats;
+
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+
+import java.lang.foreign.Arena;
+import java.time.Instant;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+class MachineTest {
+    private static final int RESETS = 2000;
+
+    @AutoClose
+    private final Machine machine =
+            new Machine(
+                    "board",
+                    "model",
+                    new GuestMemory(Arena.ofAuto().allocate(4096, 4096)),
+                    new HostClock(0, Instant.EPOCH));
+
+    /** Shuts down as soon as it runs, again and again. */
+    private static final class ShutDownCpu implements Vcpu {
+        private final AtomicInteger runs = new AtomicInteger();
+        private final CountDownLatch enough = new CountDownLatch(RESETS);
+
+        @Override
+        public VcpuExit run() {
+            runs.incrementAndGet();
+            enough.countDown();
+            return VcpuExit.SHUTDOWN;
+        }
+
+        @Override
+        public void kick() {}
+
+        @Override
+        public void interruptChanged() {}
+
+        @Override
+        public void nmi() {}
+
+        @Override
+        public void init() {}
+
+        @Override
+        public void startup(int vector) {}
+
+        @Override
+        public CpuState save() {
+            return CpuState.powerOn(0);
+        }
+
+        @Override
+        public void load(CpuState state) {}
+
+        @Override
+        public VcpuStats stats() {
+            return new VcpuStats(0, Map.of());
+        }
+    }
+
+    @Test
+    void aCpuThatShutsDownIsRestartedEachTime() throws Exception {
+        ShutDownCpu cpu = new ShutDownCpu();
+        machine.add(cpu);
+        machine.onTripleFault(Machine.OnReset.RESET);
+        machine.start();
+        assertThat(cpu.enough.await(60, TimeUnit.SECONDS)).isTrue();
+    }
+
+    @Test
+    void aCpuThatShutDownDoesNotRunAgainWhereThatIsTheEnd() throws Exception {
+        ShutDownCpu cpu = new ShutDownCpu();
+        machine.add(cpu);
+        machine.onTripleFault(Machine.OnReset.END);
+        machine.start();
+        assertThat(machine.end().get(60, TimeUnit.SECONDS))
+                .isEqualTo(new MachineEnd.TripleFault(0, CpuState.powerOn(0).rip()));
+        machine.resume();
+        machine.pause();
+        assertThat(cpu.runs).hasValue(1);
+    }
+}
