@@ -65,7 +65,7 @@ class CpuidTest {
     void aModelIsCutDownToWhatAnEngineImplements() {
         CpuModel cut =
                 CpuModel.X86_64_V3.within(
-                        EnumSet.of(CpuFeature.SSE2, CpuFeature.AVX, CpuFeature.VME));
+                        EnumSet.of(CpuFeature.SSE2, CpuFeature.AVX, CpuFeature.SSE4A));
         assertThat(cut.features()).containsExactlyInAnyOrder(CpuFeature.SSE2, CpuFeature.AVX);
         assertThat(new CpuModel("m", "v", 6, 1, 1, "", Set.of()).within(Set.of()).features())
                 .isEmpty();
