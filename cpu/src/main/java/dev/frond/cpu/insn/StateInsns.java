@@ -7,6 +7,7 @@ import dev.frond.cpu.ControlRegisters;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.FxImage;
 import dev.frond.cpu.decode.Encoding;
+import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.fpu.FpContext;
 
@@ -20,18 +21,31 @@ public final class StateInsns {
         cpu.x87.emms();
     }
 
-    @Encoding("NP 0F AE /2 mem : LDMXCSR Md : +SSE")
+    @Encoding({
+        "NP 0F AE /2 mem : LDMXCSR Md : +SSE",
+        "VEX.128.NP.0F.WIG AE /2 mem : VLDMXCSR Md : +AVX"
+    })
     static void ldmxcsr(Cpu cpu, Insn insn) {
-        cpu.requireSse();
+        requireSse(cpu, insn);
         int value = cpu.load32(insn.linear(cpu, 4, false));
         requireMxcsr(cpu, value);
         cpu.sse.mxcsr(value);
     }
 
-    @Encoding("NP 0F AE /3 mem : STMXCSR Md : +SSE")
+    @Encoding({
+        "NP 0F AE /3 mem : STMXCSR Md : +SSE",
+        "VEX.128.NP.0F.WIG AE /3 mem : VSTMXCSR Md : +AVX"
+    })
     static void stmxcsr(Cpu cpu, Insn insn) {
-        cpu.requireSse();
+        requireSse(cpu, insn);
         cpu.store32(insn.linear(cpu, 4, true), cpu.sse.mxcsr());
+    }
+
+    /** A VEX encoding has been checked by its node. */
+    private static void requireSse(Cpu cpu, Insn insn) {
+        if (!insn.form.is(Form.VEX)) {
+            cpu.requireSse();
+        }
     }
 
     private static void requireMxcsr(Cpu cpu, int value) {
@@ -46,7 +60,7 @@ public final class StateInsns {
     private static long fxArea(Cpu cpu, Insn insn, boolean write) {
         cpu.requireFxsave();
         long at = insn.linear(cpu, FxImage.BYTES, write);
-        cpu.requireAligned(at);
+        cpu.requireAligned(at, 16);
         return at;
     }
 
