@@ -237,7 +237,8 @@ final class EncodingLine {
                 }
                 // +AVX/AVX2: the second one for 256 bits.
                 String[] features = attribute.substring(1).split("/", -1);
-                feature = features[length == 256 ? features.length - 1 : 0].toUpperCase(Locale.ROOT);
+                feature =
+                        features[length == 256 ? features.length - 1 : 0].toUpperCase(Locale.ROOT);
             }
         }
     }

@@ -214,7 +214,11 @@ final class VectorBody {
             for (int part = 0; part < parts; part++) {
                 int i = a + (part & 1);
                 int from = part & 2;
-                statement("long r" + part + " = " + shape.call(List.of(read(i, from), read(i, from + 1))));
+                statement(
+                        "long r"
+                                + part
+                                + " = "
+                                + shape.call(List.of(read(i, from), read(i, from + 1))));
             }
         } else {
             if (line.operands.getLast().matches("W[qdwb]") && isMemory(line.operands.getLast())) {
@@ -231,10 +235,7 @@ final class VectorBody {
         }
         endArithmetic();
         if (isMemory(destination)) {
-            statement(
-                    parts == 4
-                            ? "cpu.store256(at, r0, r1, r2, r3)"
-                            : "cpu.store128(at, r0, r1)");
+            statement(parts == 4 ? "cpu.store256(at, r0, r1, r2, r3)" : "cpu.store128(at, r0, r1)");
             return;
         }
         for (int part = 0; part < parts; part++) {
@@ -257,9 +258,7 @@ final class VectorBody {
             String operand = line.operands.get(source);
             String first = read(source, 0);
             String second =
-                    operand.equals("Wdq")
-                            ? read(source, 1)
-                            : "half0 >>> " + 4 * bytes(operand);
+                    operand.equals("Wdq") ? read(source, 1) : "half0 >>> " + 4 * bytes(operand);
             statement("long half0 = " + first);
             statement("long half1 = " + second);
         }
@@ -340,7 +339,10 @@ final class VectorBody {
     private void scalar(String destination) {
         String low = "v[" + element(0, 0) + "]";
         // A scalar operation keeps what is above the scalar in the register that it is done in.
-        int rest = line.operands.size() > 1 && line.operands.get(1).matches("Hs[sd]") && firstRead > 0 ? 1 : 0;
+        int rest =
+                line.operands.size() > 1 && line.operands.get(1).matches("Hs[sd]") && firstRead > 0
+                        ? 1
+                        : 0;
         switch (destination.substring(1)) {
             case "sd" -> statement(low + " = result");
             case "ss" ->

@@ -69,6 +69,9 @@ public final class Decoder {
 
     private boolean vex;
 
+    /** VEX.vvvv with its highest bit, which names no register in 32-bit code. */
+    private int vvvvField;
+
     /** REX.W or VEX.W; W of a VEX prefix selects opcodes in 32-bit code too. */
     private boolean w;
 
@@ -199,7 +202,7 @@ public final class Decoder {
             immediate(operand);
         }
         stringSegment = dataSegment(segmentOverride >= 0 ? segmentOverride : Seg.DS);
-        if (vex && vvvv != 0 && !form.usesVvvv()) {
+        if (vex && vvvvField != 0 && !form.usesVvvv()) {
             throw stop(Failure.UNDEFINED);
         }
         if (lock && !(form.is(Form.LOCK) && memory)) {
@@ -283,13 +286,12 @@ public final class Decoder {
             w = (last & 0x80) != 0;
             bits |= w ? 8 : 0;
         }
-        vvvv = ~last >>> 3 & 15;
+        vvvvField = ~last >>> 3 & 15;
+        vvvv = code64 ? vvvvField : vvvvField & 7;
         wideVector = (last & 4) != 0;
         vexPrefix = Form.PREFIX_NONE + (last & 3);
         if (code64) {
             rex = 0x40 | bits;
-        } else {
-            vvvv &= 7;
         }
         if (map < 1 || map > 3) {
             throw stop(Failure.UNDEFINED);
@@ -438,8 +440,7 @@ public final class Decoder {
             scale = sib >>> 6;
             int indexRegister = sib >>> 3 & 7 | (rex & 2) << 2;
             vectorIndex = indexRegister;
-            index =
-                    indexRegister == 4 || form.is(Form.VSIB) ? Cpu.NO_REGISTER : indexRegister;
+            index = indexRegister == 4 || form.is(Form.VSIB) ? Cpu.NO_REGISTER : indexRegister;
             base = sib & 7 | (rex & 1) << 3;
             if ((sib & 7) == 5 && mod == 0) {
                 base = Cpu.NO_REGISTER;

@@ -158,10 +158,7 @@ public final class BitFields {
     // --- MOVBE
     // ------------------------------------------------------------------------------------------
 
-    @Encoding({
-        "0F 38 F0 /r mem : MOVBE Gv,Mv : +MOVBE",
-        "0F 38 F1 /r mem : MOVBE Mv,Gv : +MOVBE"
-    })
+    @Encoding({"0F 38 F0 /r mem : MOVBE Gv,Mv : +MOVBE", "0F 38 F1 /r mem : MOVBE Mv,Gv : +MOVBE"})
     static long movbe(int size, long source) {
         return Long.reverseBytes(source) >>> 64 - 8 * size;
     }

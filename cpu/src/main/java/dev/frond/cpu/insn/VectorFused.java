@@ -23,7 +23,12 @@ public final class VectorFused {
         int low = SseMath.fmass(c, (int) x, (int) y, (int) z, flipProduct, flipLow);
         int high =
                 SseMath.fmass(
-                        c, (int) (x >>> 32), (int) (y >>> 32), (int) (z >>> 32), flipProduct, flipHigh);
+                        c,
+                        (int) (x >>> 32),
+                        (int) (y >>> 32),
+                        (int) (z >>> 32),
+                        flipProduct,
+                        flipHigh);
         return pair(low, high);
     }
 

@@ -19,9 +19,7 @@ public final class VectorMasked {
 
     /** Element {@code i} of {@code size} (4, 8) bytes, sign-extended. */
     private static long element(long[] v, int register, int i, int size) {
-        return size == 8
-                ? v[4 * register + i]
-                : v[4 * register + (i >>> 1)] << 32 * (~i & 1) >> 32;
+        return size == 8 ? v[4 * register + i] : v[4 * register + (i >>> 1)] << 32 * (~i & 1) >> 32;
     }
 
     private static void element(long[] v, int register, int i, int size, long value) {

@@ -13,7 +13,8 @@ public final class VectorMoves {
 
     private VectorMoves() {}
 
-    @Encoding({"NP 0F 28 /r : MOVAPS Vps,Wps : +SSE",
+    @Encoding({
+        "NP 0F 28 /r : MOVAPS Vps,Wps : +SSE",
         "66 0F 28 /r : MOVAPD Vpd,Wpd : +SSE2",
         "NP 0F 29 /r : MOVAPS Wps,Vps : +SSE",
         "66 0F 29 /r : MOVAPD Wpd,Vpd : +SSE2",
@@ -83,52 +84,65 @@ public final class VectorMoves {
         "VEX.128.NP.0F.WIG 12 /r mem : VMOVLPS Vsd,Hsd,Wsd : +AVX",
         "VEX.128.66.0F.WIG 12 /r mem : VMOVLPD Vsd,Hsd,Wsd : +AVX",
         "VEX.128.NP.0F.WIG 13 /r mem : VMOVLPS Wsd,Vsd : +AVX",
-        "VEX.128.66.0F.WIG 13 /r mem : VMOVLPD Wsd,Vsd : +AVX"})
+        "VEX.128.66.0F.WIG 13 /r mem : VMOVLPD Wsd,Vsd : +AVX"
+    })
     static long mov(long source) {
         return source;
     }
 
-    @Encoding({"NP 0F 12 /r reg : MOVHLPS Vps,Ups : +SSE",
-        "VEX.128.NP.0F.WIG 12 /r reg : VMOVHLPS Vps,Hps,Ups : +AVX"})
+    @Encoding({
+        "NP 0F 12 /r reg : MOVHLPS Vps,Ups : +SSE",
+        "VEX.128.NP.0F.WIG 12 /r reg : VMOVHLPS Vps,Hps,Ups : +AVX"
+    })
     static void movhlps(long[] v, int d, int a, int b) {
         v[d] = v[b + 1];
         v[d + 1] = v[a + 1];
     }
 
-    @Encoding({"NP 0F 16 /r reg : MOVLHPS Vps,Uq : +SSE",
+    @Encoding({
+        "NP 0F 16 /r reg : MOVLHPS Vps,Uq : +SSE",
         "NP 0F 16 /r mem : MOVHPS Vps,Wq : +SSE",
         "66 0F 16 /r mem : MOVHPD Vpd,Wq : +SSE2",
         "VEX.128.NP.0F.WIG 16 /r reg : VMOVLHPS Vps,Hps,Uq : +AVX",
         "VEX.128.NP.0F.WIG 16 /r mem : VMOVHPS Vps,Hps,Wq : +AVX",
-        "VEX.128.66.0F.WIG 16 /r mem : VMOVHPD Vpd,Hpd,Wq : +AVX"})
+        "VEX.128.66.0F.WIG 16 /r mem : VMOVHPD Vpd,Hpd,Wq : +AVX"
+    })
     static void movhps(long[] v, int d, int a, long b) {
         v[d] = v[a];
         v[d + 1] = b;
     }
 
-    @Encoding({"NP 0F 17 /r mem : MOVHPS Wq,Vps : +SSE",
+    @Encoding({
+        "NP 0F 17 /r mem : MOVHPS Wq,Vps : +SSE",
         "66 0F 17 /r mem : MOVHPD Wq,Vpd : +SSE2",
         "VEX.128.NP.0F.WIG 17 /r mem : VMOVHPS Wq,Vps : +AVX",
-        "VEX.128.66.0F.WIG 17 /r mem : VMOVHPD Wq,Vpd : +AVX"})
+        "VEX.128.66.0F.WIG 17 /r mem : VMOVHPD Wq,Vpd : +AVX"
+    })
     static long movhpsStore(long[] v, int a) {
         return v[a + 1];
     }
 
-    @Encoding({"F2 0F 12 /r : MOVDDUP Vpd,Wq : +SSE3",
-        "VEX.128.F2.0F.WIG 12 /r : VMOVDDUP Vpd,Wq : +AVX"})
+    @Encoding({
+        "F2 0F 12 /r : MOVDDUP Vpd,Wq : +SSE3",
+        "VEX.128.F2.0F.WIG 12 /r : VMOVDDUP Vpd,Wq : +AVX"
+    })
     static void movddup(long[] v, int d, long b) {
         v[d] = b;
         v[d + 1] = b;
     }
 
-    @Encoding({"F3 0F 12 /r : MOVSLDUP Vps,Wps : +SSE3",
-        "VEX.F3.0F.WIG 12 /r : VMOVSLDUP Vps,Wps : +AVX"})
+    @Encoding({
+        "F3 0F 12 /r : MOVSLDUP Vps,Wps : +SSE3",
+        "VEX.F3.0F.WIG 12 /r : VMOVSLDUP Vps,Wps : +AVX"
+    })
     static long movsldup(long a) {
         return a & LOW | a << 32;
     }
 
-    @Encoding({"F3 0F 16 /r : MOVSHDUP Vps,Wps : +SSE3",
-        "VEX.F3.0F.WIG 16 /r : VMOVSHDUP Vps,Wps : +AVX"})
+    @Encoding({
+        "F3 0F 16 /r : MOVSHDUP Vps,Wps : +SSE3",
+        "VEX.F3.0F.WIG 16 /r : VMOVSHDUP Vps,Wps : +AVX"
+    })
     static long movshdup(long a) {
         return a & ~LOW | a >>> 32;
     }
@@ -136,14 +150,18 @@ public final class VectorMoves {
     // --- signs to general registers
     // --------------------------------------------------------------------
 
-    @Encoding({"NP 0F 50 /r reg : MOVMSKPS Gd,Ups : +SSE",
-        "VEX.128.NP.0F.WIG 50 /r reg : VMOVMSKPS Gd,Ups : +AVX"})
+    @Encoding({
+        "NP 0F 50 /r reg : MOVMSKPS Gd,Ups : +SSE",
+        "VEX.128.NP.0F.WIG 50 /r reg : VMOVMSKPS Gd,Ups : +AVX"
+    })
     static long movmskps(long[] v, int a) {
         return v[a] >>> 31 & 1 | v[a] >>> 62 & 2 | v[a + 1] >>> 29 & 4 | v[a + 1] >>> 60 & 8;
     }
 
-    @Encoding({"66 0F 50 /r reg : MOVMSKPD Gd,Upd : +SSE2",
-        "VEX.128.66.0F.WIG 50 /r reg : VMOVMSKPD Gd,Upd : +AVX"})
+    @Encoding({
+        "66 0F 50 /r reg : MOVMSKPD Gd,Upd : +SSE2",
+        "VEX.128.66.0F.WIG 50 /r reg : VMOVMSKPD Gd,Upd : +AVX"
+    })
     static long movmskpd(long[] v, int a) {
         return v[a] >>> 63 | v[a + 1] >>> 62 & 2;
     }
@@ -154,8 +172,10 @@ public final class VectorMoves {
         return (a >>> 7 & 0x0101_0101_0101_0101L) * 0x0102_0408_1020_4080L >>> 56;
     }
 
-    @Encoding({"66 0F D7 /r reg : PMOVMSKB Gd,Ux : +SSE2",
-        "VEX.128.66.0F.WIG D7 /r reg : VPMOVMSKB Gd,Ux : +AVX"})
+    @Encoding({
+        "66 0F D7 /r reg : PMOVMSKB Gd,Ux : +SSE2",
+        "VEX.128.66.0F.WIG D7 /r reg : VPMOVMSKB Gd,Ux : +AVX"
+    })
     static long pmovmskb(long[] v, int a) {
         return pmovmskb(v[a]) | pmovmskb(v[a + 1]) << 8;
     }
@@ -170,8 +190,10 @@ public final class VectorMoves {
         v[at] = v[at] & ~(mask << bit) | (value & mask) << bit;
     }
 
-    @Encoding({"66 0F C4 /r : PINSRW Vx,Ew,Ib : +SSE2",
-        "VEX.128.66.0F.W0 C4 /r : VPINSRW Vx,Hx,Ew,Ib : +AVX"})
+    @Encoding({
+        "66 0F C4 /r : PINSRW Vx,Ew,Ib : +SSE2",
+        "VEX.128.66.0F.WIG C4 /r : VPINSRW Vx,Hx,Ew,Ib : +AVX"
+    })
     static void pinsrw(long[] v, int d, int a, long b, int element) {
         insert(v, d, a, b, (element & 7) * 16, 0xFFFF);
     }
@@ -182,16 +204,21 @@ public final class VectorMoves {
         return a & ~(0xFFFFL << bit) | (b & 0xFFFF) << bit;
     }
 
-    @Encoding({"66 0F 3A 20 /r reg : PINSRB Vx,Rd,Ib : +SSE4_1",
+    @Encoding({
+        "66 0F 3A 20 /r reg : PINSRB Vx,Rd,Ib : +SSE4_1",
         "66 0F 3A 20 /r mem : PINSRB Vx,Mb,Ib : +SSE4_1",
-        "VEX.128.66.0F3A.W0 20 /r reg : VPINSRB Vx,Hx,Rd,Ib : +AVX",
-        "VEX.128.66.0F3A.W0 20 /r mem : VPINSRB Vx,Hx,Mb,Ib : +AVX"})
+        "VEX.128.66.0F3A.WIG 20 /r reg : VPINSRB Vx,Hx,Rd,Ib : +AVX",
+        "VEX.128.66.0F3A.WIG 20 /r mem : VPINSRB Vx,Hx,Mb,Ib : +AVX"
+    })
     static void pinsrb(long[] v, int d, int a, long b, int element) {
         insert(v, d, a, b, (element & 15) * 8, 0xFF);
     }
 
-    @Encoding({"66 0F 3A 22 /r : PINSRD Vx,Ey,Ib : +SSE4_1",
-        "VEX.128.66.0F3A 22 /r : VPINSRD Vx,Hx,Ey,Ib : +AVX"})
+    @Encoding({
+        "66 0F 3A 22 /r : PINSRD Vx,Ey,Ib : +SSE4_1",
+        "VEX.128.66.0F3A.W0 22 /r : VPINSRD Vx,Hx,Ed,Ib : +AVX",
+        "VEX.128.66.0F3A.W1 22 /r : VPINSRQ Vx,Hx,Eq,Ib : o64 +AVX"
+    })
     static void pinsrd(int size, long[] v, int d, int a, long b, int element) {
         if (size == 8) {
             insert(v, d, a, b, (element & 1) * 64, -1L);
@@ -200,14 +227,18 @@ public final class VectorMoves {
         }
     }
 
-    @Encoding({"66 0F 3A 21 /r reg : INSERTPS Vps,Ups,Ib : +SSE4_1",
-        "VEX.128.66.0F3A.WIG 21 /r reg : VINSERTPS Vps,Hps,Ups,Ib : +AVX"})
+    @Encoding({
+        "66 0F 3A 21 /r reg : INSERTPS Vps,Ups,Ib : +SSE4_1",
+        "VEX.128.66.0F3A.WIG 21 /r reg : VINSERTPS Vps,Hps,Ups,Ib : +AVX"
+    })
     static void insertpsRegister(long[] v, int d, int a, int b, int imm) {
         insertps(v, d, a, v[b + (imm >>> 7)] >>> (imm >>> 1 & 32), imm);
     }
 
-    @Encoding({"66 0F 3A 21 /r mem : INSERTPS Vps,Wd,Ib : +SSE4_1",
-        "VEX.128.66.0F3A.WIG 21 /r mem : VINSERTPS Vps,Hps,Wd,Ib : +AVX"})
+    @Encoding({
+        "66 0F 3A 21 /r mem : INSERTPS Vps,Wd,Ib : +SSE4_1",
+        "VEX.128.66.0F3A.WIG 21 /r mem : VINSERTPS Vps,Hps,Wd,Ib : +AVX"
+    })
     static void insertps(long[] v, int d, int a, long b, int imm) {
         insert(v, d, a, b, (imm >>> 4 & 3) * 32, LOW);
         v[d] &= keep(imm);
@@ -223,12 +254,14 @@ public final class VectorMoves {
         return v[a + (bit >>> 6)] >>> bit;
     }
 
-    @Encoding({"66 0F C5 /r reg : PEXTRW Gd,Ux,Ib : +SSE2",
+    @Encoding({
+        "66 0F C5 /r reg : PEXTRW Gd,Ux,Ib : +SSE2",
         "66 0F 3A 15 /r reg : PEXTRW Rd,Vx,Ib : +SSE4_1",
         "66 0F 3A 15 /r mem : PEXTRW Mw,Vx,Ib : +SSE4_1",
-        "VEX.128.66.0F.W0 C5 /r reg : VPEXTRW Gd,Ux,Ib : +AVX",
-        "VEX.128.66.0F3A.W0 15 /r reg : VPEXTRW Rd,Vx,Ib : +AVX",
-        "VEX.128.66.0F3A.W0 15 /r mem : VPEXTRW Mw,Vx,Ib : +AVX"})
+        "VEX.128.66.0F.WIG C5 /r reg : VPEXTRW Gd,Ux,Ib : +AVX",
+        "VEX.128.66.0F3A.WIG 15 /r reg : VPEXTRW Rd,Vx,Ib : +AVX",
+        "VEX.128.66.0F3A.WIG 15 /r mem : VPEXTRW Mw,Vx,Ib : +AVX"
+    })
     static long pextrw(long[] v, int a, int element) {
         return extract(v, a, (element & 7) * 16) & 0xFFFF;
     }
@@ -238,22 +271,29 @@ public final class VectorMoves {
         return a >>> (element & 3) * 16 & 0xFFFF;
     }
 
-    @Encoding({"66 0F 3A 14 /r reg : PEXTRB Rd,Vx,Ib : +SSE4_1",
+    @Encoding({
+        "66 0F 3A 14 /r reg : PEXTRB Rd,Vx,Ib : +SSE4_1",
         "66 0F 3A 14 /r mem : PEXTRB Mb,Vx,Ib : +SSE4_1",
-        "VEX.128.66.0F3A.W0 14 /r reg : VPEXTRB Rd,Vx,Ib : +AVX",
-        "VEX.128.66.0F3A.W0 14 /r mem : VPEXTRB Mb,Vx,Ib : +AVX"})
+        "VEX.128.66.0F3A.WIG 14 /r reg : VPEXTRB Rd,Vx,Ib : +AVX",
+        "VEX.128.66.0F3A.WIG 14 /r mem : VPEXTRB Mb,Vx,Ib : +AVX"
+    })
     static long pextrb(long[] v, int a, int element) {
         return extract(v, a, (element & 15) * 8) & 0xFF;
     }
 
-    @Encoding({"66 0F 3A 16 /r : PEXTRD Ey,Vx,Ib : +SSE4_1",
-        "VEX.128.66.0F3A 16 /r : VPEXTRD Ey,Vx,Ib : +AVX"})
+    @Encoding({
+        "66 0F 3A 16 /r : PEXTRD Ey,Vx,Ib : +SSE4_1",
+        "VEX.128.66.0F3A.W0 16 /r : VPEXTRD Ed,Vx,Ib : +AVX",
+        "VEX.128.66.0F3A.W1 16 /r : VPEXTRQ Eq,Vx,Ib : o64 +AVX"
+    })
     static long pextrd(int size, long[] v, int a, int element) {
         return size == 8 ? v[a + (element & 1)] : extract(v, a, (element & 3) * 32);
     }
 
-    @Encoding({"66 0F 3A 17 /r : EXTRACTPS Ed,Vps,Ib : +SSE4_1",
-        "VEX.128.66.0F3A.WIG 17 /r : VEXTRACTPS Ed,Vps,Ib : +AVX"})
+    @Encoding({
+        "66 0F 3A 17 /r : EXTRACTPS Ed,Vps,Ib : +SSE4_1",
+        "VEX.128.66.0F3A.WIG 17 /r : VEXTRACTPS Ed,Vps,Ib : +AVX"
+    })
     static long extractps(long[] v, int a, int element) {
         return extract(v, a, (element & 3) * 32);
     }
@@ -261,8 +301,10 @@ public final class VectorMoves {
     // --- masked stores
     // -----------------------------------------------------------------------------------
 
-    @Encoding({"66 0F F7 /r reg : MASKMOVDQU Vx,Ux : +SSE2",
-        "VEX.128.66.0F.WIG F7 /r reg : VMASKMOVDQU Vx,Ux : +AVX"})
+    @Encoding({
+        "66 0F F7 /r reg : MASKMOVDQU Vx,Ux : +SSE2",
+        "VEX.128.66.0F.WIG F7 /r reg : VMASKMOVDQU Vx,Ux : +AVX"
+    })
     static void maskmovdqu(Cpu cpu, Insn insn) {
         long[] v = cpu.v;
         int mask = (int) pmovmskb(v, 4 * insn.rm);

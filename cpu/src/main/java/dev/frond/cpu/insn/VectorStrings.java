@@ -173,8 +173,10 @@ public final class VectorStrings {
         return compare(cpu, 4 * insn.reg, aLength, b, bLength, imm);
     }
 
-    @Encoding({"66 0F 3A 63 /r : PCMPISTRI Vx,Wx,Ib : +SSE4_2 unaligned",
-        "VEX.128.66.0F3A.WIG 63 /r : VPCMPISTRI Vx,Wx,Ib : +AVX"})
+    @Encoding({
+        "66 0F 3A 63 /r : PCMPISTRI Vx,Wx,Ib : +SSE4_2 unaligned",
+        "VEX.128.66.0F3A.WIG 63 /r : VPCMPISTRI Vx,Wx,Ib : +AVX"
+    })
     static void pcmpistri(Cpu cpu, long[] v, int a, int b, int imm) {
         index(cpu, compareImplicit(cpu, a, b, imm), imm);
     }
@@ -184,8 +186,10 @@ public final class VectorStrings {
         mask(cpu, compareImplicit(cpu, a, b, imm), imm);
     }
 
-    @Encoding({"66 0F 3A 61 /r : PCMPESTRI Vx,Wx,Ib : +SSE4_2 unaligned",
-        "VEX.128.66.0F3A.WIG 61 /r : VPCMPESTRI Vx,Wx,Ib : +AVX"})
+    @Encoding({
+        "66 0F 3A 61 /r : PCMPESTRI Vx,Wx,Ib : +SSE4_2 unaligned",
+        "VEX.128.66.0F3A.WIG 61 /r : VPCMPESTRI Vx,Wx,Ib : +AVX"
+    })
     static void pcmpestri(Cpu cpu, Insn insn) {
         index(cpu, compareExplicit(cpu, insn), (int) insn.immediate);
     }

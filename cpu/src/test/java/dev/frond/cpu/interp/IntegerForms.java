@@ -85,7 +85,11 @@ final class IntegerForms {
                                 "XSAVEOPT",
                                 "XRSTOR",
                                 "LDMXCSR",
-                                "STMXCSR")
+                                "STMXCSR",
+                                "VLDMXCSR",
+                                "VSTMXCSR",
+                                "VZEROALL",
+                                "VZEROUPPER")
                         .contains(form.mnemonic())
                 || form.operands().stream()
                         .anyMatch(o -> o.name().matches("[PQNVWU][a-z]+|XMM0|ST0|STi"));
