@@ -6,8 +6,8 @@ package dev.frond.cpu.insn;
 import dev.frond.cpu.decode.Encoding;
 
 /**
- * Integer arithmetic and comparisons on packed elements; a meaning does 64 bits of
- * them. What is not multiplied is done in all elements at once within the long.
+ * Integer arithmetic and comparisons on packed elements; a meaning does 64 bits of them. What is
+ * not multiplied is done in all elements at once within the long.
  */
 public final class VectorIntegers {
     /** The sign bits of bytes, words and doublewords. */
