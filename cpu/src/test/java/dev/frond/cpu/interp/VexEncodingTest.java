@@ -164,9 +164,9 @@ final class VexEncodingTest {
     @Test
     void avxNeedsOsxsaveButNotOsfxsr() {
         CpuHarness harness = harness();
-        harness.cpu.cr4 &= ~(long) ControlRegisters.OSFXSR;
+        harness.cpu.cr4 &= ~ControlRegisters.OSFXSR;
         assertThat(fault(harness, VADDPS)).isEqualTo(CpuHarness.NO_FAULT);
-        harness.cpu.cr4 &= ~(long) ControlRegisters.OSXSAVE;
+        harness.cpu.cr4 &= ~ControlRegisters.OSXSAVE;
         assertThat(fault(harness, VADDPS)).isEqualTo(CpuFault.UD);
         assertThat(fault(harness, ANDN)).isEqualTo(CpuHarness.NO_FAULT);
     }
