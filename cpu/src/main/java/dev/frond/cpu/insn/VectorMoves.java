@@ -31,6 +31,8 @@ public final class VectorMoves {
         "66 0F 2B /r mem : MOVNTPD Wpd,Vpd : +SSE2",
         "66 0F E7 /r mem : MOVNTDQ Wx,Vx : +SSE2",
         "66 0F 38 2A /r mem : MOVNTDQA Vx,Wx : +SSE4_1",
+        "F3 0F 2B /r mem : MOVNTSS Wss,Vss : +SSE4A",
+        "F2 0F 2B /r mem : MOVNTSD Wsd,Vsd : +SSE4A",
         "NP 0F 6F /r : MOVQ Pq,Qq : +MMX",
         "NP 0F 7F /r : MOVQ Qq,Pq : +MMX",
         "NP 0F E7 /r mem : MOVNTQ Qq,Pq : +SSE",
@@ -296,6 +298,47 @@ public final class VectorMoves {
     })
     static long extractps(long[] v, int a, int element) {
         return extract(v, a, (element & 3) * 32);
+    }
+
+    // --- bit fields of SSE4A (APM Vol. 4, EXTRQ and INSERTQ); the upper half is left undefined
+    // --------------------------------------------------------------------------------------------
+
+    /** The low bits that a length field of 6 bits selects; 0 stands for 64. */
+    private static long lowBits(int length) {
+        return -1L >>> (-length & 63);
+    }
+
+    private static void extract(Cpu cpu, int register, int length, int index) {
+        cpu.v[4 * register] = cpu.v[4 * register] >>> (index & 63) & lowBits(length);
+    }
+
+    @Encoding("66 0F 78 /0 reg : EXTRQ Ux,Ib,Ib : +SSE4A")
+    static void extrqImmediate(Cpu cpu, Insn insn) {
+        extract(cpu, insn.rm, (int) insn.immediate, insn.immediate2);
+    }
+
+    @Encoding("66 0F 79 /r reg : EXTRQ Vx,Ux : +SSE4A")
+    static void extrq(Cpu cpu, Insn insn) {
+        int control = (int) cpu.v[4 * insn.rm];
+        extract(cpu, insn.reg, control, control >>> 8);
+    }
+
+    private static void insert(Cpu cpu, Insn insn, int length, int index) {
+        long bits = lowBits(length);
+        int at = 4 * insn.reg;
+        long value = (cpu.v[4 * insn.rm] & bits) << index;
+        cpu.v[at] = cpu.v[at] & ~(bits << index) | value;
+    }
+
+    @Encoding("F2 0F 78 /r reg : INSERTQ Vx,Ux,Ib,Ib : +SSE4A")
+    static void insertqImmediate(Cpu cpu, Insn insn) {
+        insert(cpu, insn, (int) insn.immediate, insn.immediate2);
+    }
+
+    @Encoding("F2 0F 79 /r reg : INSERTQ Vx,Ux : +SSE4A")
+    static void insertq(Cpu cpu, Insn insn) {
+        int control = (int) cpu.v[4 * insn.rm + 1];
+        insert(cpu, insn, control, control >>> 8);
     }
 
     // --- masked stores

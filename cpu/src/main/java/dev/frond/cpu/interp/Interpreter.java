@@ -26,9 +26,6 @@ public final class Interpreter implements Accelerator {
                                     CpuFeature.MONITOR,
                                     CpuFeature.PKU,
                                     CpuFeature.LA57,
-                                    CpuFeature.XSAVEC,
-                                    CpuFeature.XSAVES,
-                                    CpuFeature.SSE4A,
                                     CpuFeature.MISALIGNSSE,
                                     CpuFeature.FFXSR)));
 

@@ -15,7 +15,6 @@ import dev.frond.cpu.insn.Table;
 import dev.frond.host.HostCpu;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
-import dev.frond.machine.vcpu.CpuModel;
 
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -48,6 +47,7 @@ final class VectorOracleTest {
                     "FXSAVE",
                     "FXRSTOR",
                     "XSAVE",
+                    "XSAVEC",
                     "XSAVEOPT",
                     "XRSTOR",
                     "FLDENV",
@@ -71,7 +71,7 @@ final class VectorOracleTest {
         long offset = -(host.stackEnd() - NativeCode.STACK_SIZE) & 63;
         block = host.stack().asSlice(offset, BLOCK);
         blockAddress = host.stackEnd() - NativeCode.STACK_SIZE + offset;
-        harness = new CpuHarness(CpuModel.X86_64_V3, 3);
+        harness = new CpuHarness(CpuHarness.EVERYTHING, 3);
         harness.map(host.codeAddress(), host.codeSize());
         harness.map(blockAddress, BLOCK);
     }
@@ -117,7 +117,7 @@ final class VectorOracleTest {
         return mmx ? Kind.MMX : sse ? Kind.SSE : other ? Kind.OTHER : null;
     }
 
-    private static Set<CpuFeature> hostFeatures() {
+    static Set<CpuFeature> hostFeatures() {
         Set<CpuFeature> offered = EnumSet.noneOf(CpuFeature.class);
         for (CpuFeature feature : CpuFeature.values()) {
             HostCpu.Cpuid leaf = HostCpu.cpuid(feature.leaf(), feature.subleaf());
@@ -192,6 +192,7 @@ final class VectorOracleTest {
                             ? -random.nextInt(4096)
                             : random.nextInt(-1 << 20, 1 << 20);
             encoder.immediate = random.nextInt(256);
+            encoder.immediate2 = random.nextInt(256);
             if (form.mnemonic().matches("V?(PS|PALIGNR).*") && random.nextInt(3) > 0) {
                 encoder.immediate &= 31;
             }
@@ -257,10 +258,15 @@ final class VectorOracleTest {
             case "RCPPS", "RCPSS", "RSQRTPS", "RSQRTSS" -> approximate();
             case "F2XM1", "FYL2X", "FYL2XP1", "FPTAN", "FPATAN", "FSIN", "FCOS", "FSINCOS" ->
                     transcendental();
+            // The upper half is undefined, and all if the field does not lie in 64 bits.
+            case "EXTRQ", "INSERTQ" -> {
+                int at = 4 * (form.digit() == Form.ANY_DIGIT ? encoder.reg : encoder.rm);
+                actual.vectors[at + 1] = expected.vectors[at + 1];
+            }
             // Intel's clear C1, AMD's leave it.
             case "FCOMI", "FCOMIP", "FUCOMI", "FUCOMIP" -> takeOver(3, X87.C1 >>> 8);
             // MXCSR_MASK: AMD's have the bit for misaligned operands.
-            case "FXSAVE", "XSAVE", "XSAVEOPT" -> {
+            case "FXSAVE", "XSAVE", "XSAVEC", "XSAVEOPT" -> {
                 int at = (int) (operandAddress - blockAddress) + FxImage.MXCSR + 4;
                 if (at + 4 <= BLOCK) {
                     System.arraycopy(expected.memory, at, actual.memory, at, 4);
@@ -394,11 +400,18 @@ final class VectorOracleTest {
             default -> {}
         }
         switch (form.mnemonic()) {
-            case "XSAVE", "XSAVEOPT", "XRSTOR" -> {
+            case "XSAVE", "XSAVEC", "XSAVEOPT", "XRSTOR" -> {
                 for (int i = 0; i < 64; i += 8) {
                     putLong(memory, OPERAND + 512 + i, 0);
                 }
-                putLong(memory, OPERAND + 512, random.nextInt(8));
+                int present = random.nextInt(8);
+                putLong(memory, OPERAND + 512, present);
+                if (random.nextInt(2) == 0) {
+                    int listed = random.nextInt(8) == 0 ? random.nextInt(16) : present;
+                    putLong(memory, OPERAND + 520, Long.MIN_VALUE | listed | random.nextInt(8));
+                    int unused = OPERAND + 528 + 8 * random.nextInt(6);
+                    putLong(memory, unused, random.nextInt(8) == 0 ? 1 : 0);
+                }
                 start.gprs[Cpu.RAX] = random.nextInt(8);
                 start.gprs[Cpu.RDX] = 0;
                 if (random.nextInt(4) == 0) {

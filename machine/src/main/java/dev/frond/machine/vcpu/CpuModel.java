@@ -64,6 +64,10 @@ public record CpuModel(
                     ARAT,
                     XSAVE,
                     XSAVEOPT,
+                    XSAVEC,
+                    XGETBV1,
+                    XSAVES,
+                    UMIP,
                     RDRAND,
                     RDSEED);
 
