@@ -863,12 +863,13 @@ public final class Cpu {
     public void load256(long linear, int index) {
         long[] tlb = readTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 31 & Mmu.PAGE_MASK)) {
-            long at = linear + tlb[slot + 1];
-            v[index] = ramSegment.get(LONG, at);
-            v[index + 1] = ramSegment.get(LONG, at + 8);
-            v[index + 2] = ramSegment.get(LONG, at + 16);
-            v[index + 3] = ramSegment.get(LONG, at + 24);
+            long at = linear + addend;
+            v[index] = (long) LONG.get(HOST, at);
+            v[index + 1] = (long) LONG.get(HOST, at + 8);
+            v[index + 2] = (long) LONG.get(HOST, at + 16);
+            v[index + 3] = (long) LONG.get(HOST, at + 24);
         } else {
             long e0 = load64(linear);
             long e1 = load64(linear + 8);
@@ -884,12 +885,13 @@ public final class Cpu {
     public void store256(long linear, long e0, long e1, long e2, long e3) {
         long[] tlb = writeTlb;
         int slot = slot(linear);
+        long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 31 & Mmu.PAGE_MASK)) {
-            long at = linear + tlb[slot + 1];
-            ramSegment.set(LONG, at, e0);
-            ramSegment.set(LONG, at + 8, e1);
-            ramSegment.set(LONG, at + 16, e2);
-            ramSegment.set(LONG, at + 24, e3);
+            long at = linear + addend;
+            LONG.set(HOST, at, e0);
+            LONG.set(HOST, at + 8, e1);
+            LONG.set(HOST, at + 16, e2);
+            LONG.set(HOST, at + 24, e3);
         } else {
             mmu.checkStore(linear, 32);
             store64(linear, e0);

@@ -218,8 +218,18 @@ final class NodeShape {
     }
 
     private String stackOverride() {
+        boolean stack = line.attributes.contains("DEFAULT_64");
         if (!entry.isRaw()) {
-            return "";
+            // PUSH and POP.
+            return !stack
+                    ? ""
+                    : """
+
+                            @Override
+                            public boolean accessesStack() {
+                                return true;
+                            }
+                    """;
         }
         return """
 

@@ -137,21 +137,17 @@ public final class BitFields {
         return (bits >>> 8 * size - 1 & 1) != 0;
     }
 
-    private static void flag(Cpu cpu, int flag, boolean set) {
-        cpu.flagBits = cpu.flagBits & ~flag | (set ? flag : 0);
-    }
-
     @Encoding("66 0F 38 F6 /r : ADCX Gy,Ey : +ADX")
     static long adcx(Cpu cpu, int size, long a, long b) {
-        long sum = a + b + (cpu.cf() ? 1 : 0);
-        flag(cpu, Cpu.CF, carries(size, a, b, sum));
+        long sum = a + b + cpu.carry();
+        cpu.setCarry(carries(size, a, b, sum));
         return sum;
     }
 
     @Encoding("F3 0F 38 F6 /r : ADOX Gy,Ey : +ADX")
     static long adox(Cpu cpu, int size, long a, long b) {
         long sum = a + b + (cpu.of() ? 1 : 0);
-        flag(cpu, Cpu.OF, carries(size, a, b, sum));
+        cpu.setOverflow(carries(size, a, b, sum));
         return sum;
     }
 
