@@ -67,7 +67,6 @@ public record CpuModel(
                     XSAVEC,
                     XGETBV1,
                     XSAVES,
-                    UMIP,
                     RDRAND,
                     RDSEED);
 
