@@ -128,6 +128,10 @@ public final class Cpu {
     public long cr4;
     public long efer;
     public long xcr0 = 1;
+
+    /** The components of XCR0 that AVX needs: XMM registers and the upper halves of YMM. */
+    private static final long XCR0_AVX = 6;
+
     public final long[] dr = new long[8];
 
     /** The current privilege level 0..3. */
@@ -167,6 +171,9 @@ public final class Cpu {
      * 0, or the vector that SSE instructions raise now: {@link CpuFault#UD} or {@link CpuFault#NM}.
      */
     int sseFault;
+
+    /** As {@link #sseFault} for AVX instructions. */
+    int avxFault;
 
     /** As {@link #sseFault} for MMX instructions. */
     int mmxFault;
@@ -598,9 +605,23 @@ public final class Cpu {
         }
     }
 
-    /** #GP(0) unless {@code linear} is a multiple of 16. */
-    public void requireAligned(long linear) {
-        if ((linear & 15) != 0) {
+    /** #UD or #NM unless AVX instructions may execute (SDM Vol. 2A, 2.4). */
+    public void requireAvx() {
+        if (avxFault != 0) {
+            throw fault(avxFault);
+        }
+    }
+
+    /** #UD unless instructions with a VEX prefix exist: in protected mode only. */
+    public void requireVex() {
+        if (!selectorsNameDescriptors()) {
+            throw ud();
+        }
+    }
+
+    /** #GP(0) unless {@code linear} is a multiple of {@code bytes}, a power of two. */
+    public void requireAligned(long linear, int bytes) {
+        if ((linear & bytes - 1) != 0) {
             throw gp();
         }
     }
@@ -624,6 +645,11 @@ public final class Cpu {
         x87Fault = em ? CpuFault.NM : notAvailable;
         mmxFault = em ? CpuFault.UD : notAvailable;
         sseFault = em || (cr4 & ControlRegisters.OSFXSR) == 0 ? CpuFault.UD : notAvailable;
+        boolean avx =
+                selectorsNameDescriptors()
+                        && (cr4 & ControlRegisters.OSXSAVE) != 0
+                        && (xcr0 & XCR0_AVX) == XCR0_AVX;
+        avxFault = avx ? notAvailable : CpuFault.UD;
     }
 
     // --- memory: the fast paths
@@ -830,6 +856,48 @@ public final class Cpu {
             mmu.checkStore(linear, 16);
             store64(linear, low);
             store64(linear + 8, high);
+        }
+    }
+
+    /** Loads 32 bytes to {@link #v} at {@code index}; all or a fault. */
+    public void load256(long linear, int index) {
+        long[] tlb = readTlb;
+        int slot = slot(linear);
+        long addend = tlb[slot + 1];
+        if (tlb[slot] == (linear + 31 & Mmu.PAGE_MASK)) {
+            long at = linear + addend;
+            v[index] = (long) LONG.get(HOST, at);
+            v[index + 1] = (long) LONG.get(HOST, at + 8);
+            v[index + 2] = (long) LONG.get(HOST, at + 16);
+            v[index + 3] = (long) LONG.get(HOST, at + 24);
+        } else {
+            long e0 = load64(linear);
+            long e1 = load64(linear + 8);
+            long e2 = load64(linear + 16);
+            v[index + 3] = load64(linear + 24);
+            v[index + 2] = e2;
+            v[index + 1] = e1;
+            v[index] = e0;
+        }
+    }
+
+    /** Stores 32 bytes, all or none. */
+    public void store256(long linear, long e0, long e1, long e2, long e3) {
+        long[] tlb = writeTlb;
+        int slot = slot(linear);
+        long addend = tlb[slot + 1];
+        if (tlb[slot] == (linear + 31 & Mmu.PAGE_MASK)) {
+            long at = linear + addend;
+            LONG.set(HOST, at, e0);
+            LONG.set(HOST, at + 8, e1);
+            LONG.set(HOST, at + 16, e2);
+            LONG.set(HOST, at + 24, e3);
+        } else {
+            mmu.checkStore(linear, 32);
+            store64(linear, e0);
+            store64(linear + 8, e1);
+            store64(linear + 16, e2);
+            store64(linear + 24, e3);
         }
     }
 

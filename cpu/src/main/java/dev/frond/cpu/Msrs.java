@@ -40,6 +40,7 @@ public final class Msrs {
     private static final int IA32_MTRR_FIX4K = 0x268;
     private static final int IA32_PAT = 0x277;
     private static final int IA32_MTRR_DEF_TYPE = 0x2FF;
+    private static final int IA32_XSS = 0xDA0;
     private static final int IA32_EFER = 0xC000_0080;
     private static final int IA32_STAR = 0xC000_0081;
     private static final int IA32_LSTAR = 0xC000_0082;
@@ -129,6 +130,7 @@ public final class Msrs {
             case IA32_PLATFORM_ID, IA32_MCG_CAP -> 0;
             case IA32_FEATURE_CONTROL -> 1;
             case IA32_TSC_ADJUST -> tscAdjust;
+            case IA32_XSS -> xss(0);
             case IA32_MTRRCAP -> 0x500 | VARIABLE_MTRRS;
             case IA32_SYSENTER_CS -> sysenterCs;
             case IA32_SYSENTER_ESP -> sysenterEsp;
@@ -171,6 +173,7 @@ public final class Msrs {
                 setTscOffset(cpu.tscOffset + value - tscAdjust);
                 tscAdjust = value;
             }
+            case IA32_XSS -> xss(value);
             case IA32_SYSENTER_CS -> sysenterCs = value & 0xFFFF_FFFFL;
             case IA32_SYSENTER_ESP -> sysenterEsp = canonical(value);
             case IA32_SYSENTER_EIP -> sysenterEip = canonical(value);
@@ -204,6 +207,14 @@ public final class Msrs {
     public void setBase(int seg, long base) {
         cpu.segBase[seg] = base;
         cpu.segments.followSegment(seg);
+    }
+
+    /** IA32_XSS exists with XSAVES; there are no supervisor components that it could enable. */
+    private long xss(long value) {
+        if (!cpu.cpuid.has(CpuFeature.XSAVES) || value != 0) {
+            throw cpu.gp();
+        }
+        return value;
     }
 
     private long canonical(long value) {

@@ -35,6 +35,24 @@ final class EncodingLine {
     /** The low 64 bits of the last source are the shift count of all lanes. */
     boolean count;
 
+    /** Has a VEX prefix. */
+    boolean vex;
+
+    /** Of a VEX encoding the vector length in bits: 128 (LIG too) or 256; 0 of others. */
+    int length;
+
+    /** Each 128 bits of the result come from one half of the last operand. */
+    boolean halves;
+
+    /** How far the immediate is shifted right for bits 255:128. */
+    int upperImmediate;
+
+    /**
+     * Of a fused multiply-add the numbers of the operands, in the order in which the meaning takes
+     * them; empty for the order in which they stand.
+     */
+    String order = "";
+
     private static final String[] CONDITIONS = {
         "O", "NO", "B", "NB", "Z", "NZ", "BE", "NBE", "S", "NS", "P", "NP", "L", "NL", "LE", "NLE"
     };
@@ -48,7 +66,16 @@ final class EncodingLine {
         return BEFORE_JUMPS.contains(mnemonic);
     }
 
-    EncodingLine(String text) {
+    /** The encodings that a line declares: a VEX prefix without length stands for both lengths. */
+    static List<EncodingLine> of(String text) {
+        if (!text.startsWith("VEX.") || text.matches("VEX\\.(128|256|LIG)\\..*")) {
+            return List.of(new EncodingLine(text));
+        }
+        String rest = text.substring(3);
+        return List.of(new EncodingLine("VEX.128" + rest), new EncodingLine("VEX.256" + rest));
+    }
+
+    private EncodingLine(String text) {
         this.text = text;
         String[] parts = text.split(":", -1);
         if (parts.length < 2 || parts.length > 3) {
@@ -68,13 +95,48 @@ final class EncodingLine {
                 attribute(attribute);
             }
         }
+        if (vex && isVector() && !attributes.remove("ALIGNED")) {
+            attributes.add("UNALIGNED");
+        }
+    }
+
+    /** Reads {@code VEX.128.66.0F38.W0}: length, mandatory prefix, opcode map, W. */
+    private void vexPrefix(String token) {
+        vex = true;
+        attributes.add("VEX");
+        for (String part : token.substring(4).split("\\.", -1)) {
+            switch (part) {
+                case "128" -> {
+                    length = 128;
+                    attributes.add("L0");
+                }
+                case "256" -> {
+                    length = 256;
+                    attributes.add("L1");
+                }
+                case "LIG" -> length = 128;
+                case "NP" -> prefix = "PREFIX_NONE";
+                case "66", "F3", "F2" -> prefix = "PREFIX_" + part;
+                case "0F" -> map = 1;
+                case "0F38" -> map = 2;
+                case "0F3A" -> map = 3;
+                case "W0", "W1" -> attributes.add(part);
+                case "WIG" -> {}
+                default -> throw new IllegalArgumentException("'" + part + "' in '" + text + "'");
+            }
+        }
+        if (length == 0 || map == 0 || prefix.equals("PREFIX_ANY")) {
+            throw new IllegalArgumentException("incomplete VEX prefix in '" + text + "'");
+        }
     }
 
     private void opcode(String[] tokens) {
         boolean opcodeSeen = false;
         for (int i = 0; i < tokens.length; i++) {
             String token = tokens[i];
-            if (!opcodeSeen && map != 0) {
+            if (token.startsWith("VEX.")) {
+                vexPrefix(token);
+            } else if (!opcodeSeen && map != 0) {
                 opcodeByte(token);
                 opcodeSeen = true;
             } else if (!opcodeSeen) {
@@ -160,12 +222,23 @@ final class EncodingLine {
             case "nop" -> attributes.add("NOP");
             case "across" -> across = true;
             case "count" -> count = true;
+            case "aligned" -> attributes.add("ALIGNED");
+            case "vsib" -> attributes.add("VSIB");
+            case "halves" -> halves = true;
+            case "132", "213", "231" -> order = attribute;
             default -> {
+                if (attribute.matches("ib>>[1-7]")) {
+                    upperImmediate = attribute.charAt(4) - '0';
+                    return;
+                }
                 if (!attribute.startsWith("+")) {
                     throw new IllegalArgumentException(
                             "attribute '" + attribute + "' in '" + text + "'");
                 }
-                feature = attribute.substring(1).toUpperCase(Locale.ROOT);
+                // +AVX/AVX2: the second one for 256 bits.
+                String[] features = attribute.substring(1).split("/", -1);
+                feature =
+                        features[length == 256 ? features.length - 1 : 0].toUpperCase(Locale.ROOT);
             }
         }
     }
@@ -218,7 +291,16 @@ final class EncodingLine {
     }
 
     boolean usesSse() {
-        return operands.stream().anyMatch(o -> o.matches("[VWU][a-z]+|XMM0"));
+        return operands.stream().anyMatch(o -> o.matches("[VWUHL][a-z]+|XMM0"));
+    }
+
+    /** The check that must pass before anything else, as a statement; empty for none. */
+    String requirement() {
+        if (vex) {
+            boolean general = !isVector() && operands.stream().anyMatch(o -> o.matches("[BG]y"));
+            return general ? "cpu.requireVex();" : "cpu.requireAvx();";
+        }
+        return usesSse() ? "cpu.requireSse();" : "";
     }
 
     boolean usesMmx() {
@@ -226,6 +308,6 @@ final class EncodingLine {
     }
 
     private static boolean isSized(String operand) {
-        return operand.matches("[EGRZMOXYCD][bwdqvyz]|Iv");
+        return operand.matches("[EGRZBMOXYCD][bwdqvyz]|Iv");
     }
 }

@@ -101,7 +101,7 @@ public final class NodeProcessor extends AbstractProcessor {
                     undefined = (String) value.getValue().getValue();
                 } else {
                     for (Object line : (List<?>) value.getValue().getValue()) {
-                        lines.add(new EncodingLine((String) ((AnnotationValue) line).getValue()));
+                        lines.addAll(EncodingLine.of((String) ((AnnotationValue) line).getValue()));
                     }
                 }
             }

@@ -83,7 +83,9 @@ final class NodeShape {
                     + entry.name()
                     + (line.end ? "_end" : "")
                     + (line.attributes.contains("CPL0") ? "_cpl0" : "")
-                    + (line.usesSse() ? "_sse" : "")
+                    + (line.vex
+                            ? line.requirement().contains("Avx") ? "_avx" : "_vex"
+                            : line.usesSse() ? "_sse" : "")
                     + (line.usesMmx() ? "_mmx" : "");
         }
         StringBuilder name = new StringBuilder("N_").append(entry.name());
@@ -92,6 +94,11 @@ final class NodeShape {
         }
         for (String operand : line.operands) {
             name.append('_').append(operandKind(operand));
+        }
+        if (line.vex) {
+            name.append("_vex").append(line.isVector() ? line.length : "").append(line.order);
+            name.append(line.halves ? "_halves" : "");
+            name.append(line.upperImmediate > 0 ? "_imm" : "");
         }
         if (line.isVector()) {
             name.append(line.across ? "_across" : "").append(line.count ? "_count" : "");
@@ -104,8 +111,8 @@ final class NodeShape {
     }
 
     /** Operands that are read in the same way share nodes: only then is the name the same. */
-    private static String operandKind(String operand) {
-        if (operand.matches("[VWU](x|dq|ps|pd)")) {
+    private String operandKind(String operand) {
+        if (operand.matches(line.length == 256 ? "[VWUHL](x|ps|pd)" : "[VWUHL](x|dq|ps|pd)")) {
             return operand.charAt(0) + "x";
         }
         return operand.startsWith("s") ? operand.substring(1) : operand;
@@ -145,7 +152,7 @@ final class NodeShape {
     }
 
     private static String cast(String type, String value) {
-        return type.equals("int") && value.matches("\\(?(v|cpu\\.(r|x87|load64)).*")
+        return type.equals("int") && value.matches("\\(?(v|m$|cpu\\.(r|x87|load64)).*")
                 ? "(int) "
                 : "";
     }
@@ -181,7 +188,9 @@ final class NodeShape {
         }
         String required =
                 (line.attributes.contains("CPL0") ? "cpu.requireCpl0();\n            " : "")
-                        + (line.usesSse() ? "cpu.requireSse();\n            " : "")
+                        + (line.requirement().isEmpty()
+                                ? ""
+                                : line.requirement() + "\n            ")
                         + (line.usesMmx() ? "cpu.requireMmx();\n            " : "");
         return """
 
@@ -209,8 +218,18 @@ final class NodeShape {
     }
 
     private String stackOverride() {
+        boolean stack = line.attributes.contains("DEFAULT_64");
         if (!entry.isRaw()) {
-            return "";
+            // PUSH and POP.
+            return !stack
+                    ? ""
+                    : """
+
+                            @Override
+                            public boolean accessesStack() {
+                                return true;
+                            }
+                    """;
         }
         return """
 
@@ -312,6 +331,7 @@ final class NodeShape {
                     switch (operand.charAt(0)) {
                         case 'G' -> "insn.reg";
                         case 'Z' -> "insn.opcodeRegister";
+                        case 'B' -> "insn.vvvv";
                         default -> "insn.rm";
                     };
             fields.append("        private final byte ").append(field).append(";\n");
@@ -363,7 +383,7 @@ final class NodeShape {
             default ->
                     switch (operand.charAt(0)) {
                         case 'I', 's' -> immediate(operand);
-                        case 'E', 'G', 'Z', 'R' -> {
+                        case 'E', 'G', 'Z', 'R', 'B' -> {
                             String field = register(operand, i);
                             yield bytes(operand) == 1
                                     ? "(cpu.r[" + field + "] >>> s" + i + ")"

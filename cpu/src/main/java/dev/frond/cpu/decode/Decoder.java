@@ -32,7 +32,10 @@ public final class Decoder {
         UNDEFINED
     }
 
-    private final Form[][] table = new Form[4 * 256][];
+    /** In {@link #table} opcodes after a VEX prefix follow the four maps of the others. */
+    private static final int VEX_MAPS = 4;
+
+    private final Form[][] table = new Form[8 * 256][];
 
     private byte[] code = {};
     private int start;
@@ -60,6 +63,19 @@ public final class Decoder {
     int stringSegment;
     long immediate;
     int immediate2;
+    int vvvv;
+    boolean wideVector;
+    int vectorIndex;
+
+    private boolean vex;
+
+    /** VEX.vvvv with its highest bit, which names no register in 32-bit code. */
+    private int vvvvField;
+
+    /** REX.W or VEX.W; W of a VEX prefix selects opcodes in 32-bit code too. */
+    private boolean w;
+
+    private int vexPrefix;
 
     private boolean code64;
     private boolean code32;
@@ -89,7 +105,11 @@ public final class Decoder {
             if (form.feature().isPresent() && !offered.contains(form.feature().get())) {
                 continue;
             }
-            int at = form.map() << 8 | form.opcode();
+            // An extension like AES has its VEX encodings only together with AVX.
+            if (form.is(Form.VEX) && form.isVector() && !offered.contains(CpuFeature.AVX)) {
+                continue;
+            }
+            int at = (form.is(Form.VEX) ? VEX_MAPS : 0) + form.map() << 8 | form.opcode();
             if (lists.get(at).isEmpty()) {
                 lists.set(at, new ArrayList<>());
             }
@@ -143,6 +163,10 @@ public final class Decoder {
         immediate = 0;
         immediate2 = 0;
         secondImmediate = false;
+        vvvv = 0;
+        wideVector = false;
+        vectorIndex = 0;
+        vex = false;
         try {
             return instruction();
         } catch (Stop s) {
@@ -153,7 +177,11 @@ public final class Decoder {
     private Insn instruction() {
         int first = prefixes();
         int map = 0;
-        if (first == 0x0F) {
+        w = (rex & 8) != 0;
+        if ((first == 0xC4 || first == 0xC5) && isVex()) {
+            map = VEX_MAPS + vex(first);
+            first = next();
+        } else if (first == 0x0F) {
             first = next();
             map = 1;
             if (first == 0x38) {
@@ -174,6 +202,9 @@ public final class Decoder {
             immediate(operand);
         }
         stringSegment = dataSegment(segmentOverride >= 0 ? segmentOverride : Seg.DS);
+        if (vex && vvvvField != 0 && !form.usesVvvv()) {
+            throw stop(Failure.UNDEFINED);
+        }
         if (lock && !(form.is(Form.LOCK) && memory)) {
             throw stop(Failure.UNDEFINED);
         }
@@ -227,7 +258,51 @@ public final class Decoder {
         }
     }
 
+    /** Outside 64-bit mode C4 and C5 are LES and LDS, which have no register form. */
+    private boolean isVex() {
+        if (code64) {
+            return true;
+        }
+        int second = next();
+        position--;
+        return second >= 0xC0;
+    }
+
+    /** Reads a VEX prefix (SDM Vol. 2A, 2.3.5) and gives the opcode map. */
+    private int vex(int first) {
+        if (lock || repeat != 0 || operandSizePrefix || rex != 0) {
+            throw stop(Failure.UNDEFINED);
+        }
+        vex = true;
+        int extension = next();
+        int last = extension;
+        int map = 1;
+        // R, X, B and vvvv are stored inverted.
+        int bits = (~extension & 0x80) >>> 5;
+        if (first == 0xC4) {
+            map = extension & 0x1F;
+            bits |= (~extension & 0x60) >>> 5;
+            last = next();
+            w = (last & 0x80) != 0;
+            bits |= w ? 8 : 0;
+        }
+        vvvvField = ~last >>> 3 & 15;
+        vvvv = code64 ? vvvvField : vvvvField & 7;
+        wideVector = (last & 4) != 0;
+        vexPrefix = Form.PREFIX_NONE + (last & 3);
+        if (code64) {
+            rex = 0x40 | bits;
+        }
+        if (map < 1 || map > 3) {
+            throw stop(Failure.UNDEFINED);
+        }
+        return map;
+    }
+
     private int mandatoryPrefix() {
+        if (vex) {
+            return vexPrefix;
+        }
         return repeat == 0xF2
                 ? Form.PREFIX_F2
                 : repeat == 0xF3
@@ -258,8 +333,10 @@ public final class Decoder {
                     continue;
                 }
             }
-            boolean wide = (rex & 8) != 0;
-            if (form.is(Form.W0) && wide || form.is(Form.W1) && !wide) {
+            if (form.is(Form.W0) && w || form.is(Form.W1) && !w) {
+                continue;
+            }
+            if (form.is(Form.L0) && wideVector || form.is(Form.L1) && !wideVector) {
                 continue;
             }
             if (form.prefix() == prefix) {
@@ -317,6 +394,9 @@ public final class Decoder {
             return;
         }
         memory = true;
+        if (form.is(Form.VSIB) && ((modRm & 7) != 4 || addressSize == 2)) {
+            throw stop(Failure.UNDEFINED);
+        }
         if (addressSize == 2) {
             address16(mod);
         } else {
@@ -359,7 +439,8 @@ public final class Decoder {
             int sib = next();
             scale = sib >>> 6;
             int indexRegister = sib >>> 3 & 7 | (rex & 2) << 2;
-            index = indexRegister == 4 ? Cpu.NO_REGISTER : indexRegister;
+            vectorIndex = indexRegister;
+            index = indexRegister == 4 || form.is(Form.VSIB) ? Cpu.NO_REGISTER : indexRegister;
             base = sib & 7 | (rex & 1) << 3;
             if ((sib & 7) == 5 && mod == 0) {
                 base = Cpu.NO_REGISTER;
@@ -405,6 +486,7 @@ public final class Decoder {
     private void immediate(Operand operand) {
         switch (operand) {
             case Ib -> takeImmediate(next());
+            case Lx -> takeImmediate(code64 ? next() : next() & 0x7F);
             case sIb, Jb -> takeImmediate((byte) next());
             case Iw -> takeImmediate(little(2));
             case Iz, sIz, Iv, Jz -> {

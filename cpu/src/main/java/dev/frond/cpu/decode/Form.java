@@ -46,11 +46,23 @@ public final class Form {
     public static final int MEMORY_ONLY = 0x200;
     public static final int REGISTER_ONLY = 0x400;
 
-    /** A memory operand of 16 bytes need not be aligned. */
+    /** A memory operand of 16 or 32 bytes need not be aligned. */
     public static final int UNALIGNED = 0x800;
 
     /** Does nothing, but for 90 with REX.B. */
     public static final int NOP = 0x10_0000;
+
+    /** The opcode follows a VEX prefix, which names the mandatory prefix and the map. */
+    public static final int VEX = 0x1000;
+
+    /** VEX.L must be 0. */
+    public static final int L0 = 0x2000;
+
+    /** VEX.L must be 1. */
+    public static final int L1 = 0x4000;
+
+    /** Memory is addressed by a SIB byte whose index is a vector register. */
+    public static final int VSIB = 0x8000;
 
     /** How the operand size that selects the node follows from the instruction's. */
     public enum Sizing {
@@ -77,6 +89,8 @@ public final class Form {
     private final int undefinedFlags;
     private final List<Operand> operands;
     private final short[] nodes;
+    private final boolean usesVvvv;
+    private final boolean vector;
 
     /**
      * @param map 0 for one-byte opcodes, 1 for 0F, 2 for 0F 38, 3 for 0F 3A
@@ -105,6 +119,8 @@ public final class Form {
         this.undefinedFlags = undefinedFlags;
         this.operands = operands;
         this.nodes = nodes;
+        usesVvvv = operands.stream().anyMatch(o -> o == Operand.By || o.name().charAt(0) == 'H');
+        vector = operands.stream().anyMatch(Operand::isVector);
     }
 
     /** The manual's name, in capitals. */
@@ -142,6 +158,16 @@ public final class Form {
         return digit != NO_MODRM;
     }
 
+    /** Whether VEX.vvvv names an operand; it must be 1111b otherwise. */
+    public boolean usesVvvv() {
+        return usesVvvv;
+    }
+
+    /** Whether there is an XMM or YMM register among the operands. */
+    public boolean isVector() {
+        return vector;
+    }
+
     /** How the node's size follows from the operand size. */
     public Sizing sizing() {
         return sizing;
@@ -170,6 +196,10 @@ public final class Form {
     @Override
     public String toString() {
         StringBuilder text = new StringBuilder();
+        if (is(VEX)) {
+            text.append(is(L1) ? "VEX.256 " : is(L0) ? "VEX.128 " : "VEX.LIG ");
+        }
+        text.append(is(W0) ? "W0 " : is(W1) ? "W1 " : "");
         text.append(
                 switch (prefix) {
                     case PREFIX_NONE -> "NP ";

@@ -52,6 +52,15 @@ public final class Insn {
     /** ModRM.rm with REX.B; a register number if {@link #memory} is false. */
     public final int rm;
 
+    /** The register that VEX.vvvv names, 0..15. */
+    public final int vvvv;
+
+    /** VEX.L: whether the vector has 256 bits. */
+    public final boolean wideVector;
+
+    /** The vector register of indices if the form is {@link Form#VSIB}. */
+    public final int vectorIndex;
+
     /** The low three bits of the opcode with REX.B. */
     public final int opcodeRegister;
 
@@ -99,6 +108,9 @@ public final class Insn {
         modRm = d.modRm;
         reg = d.reg;
         rm = d.rm;
+        vvvv = d.vvvv;
+        wideVector = d.wideVector;
+        vectorIndex = d.vectorIndex;
         opcodeRegister = d.opcode & 7 | (d.rex & 1) << 3;
         memory = d.memory;
         base = d.base;

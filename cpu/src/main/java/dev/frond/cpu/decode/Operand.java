@@ -112,24 +112,55 @@ public enum Operand {
     Wq,
     Wd,
     Ww,
+    Wb,
     /** XMM registers by ModRM.rm. */
     Ux,
     Udq,
     Ups,
     Upd,
     Uq,
+    /** A general register by VEX.vvvv. */
+    By,
+    /** Vectors of the length that VEX.L gives (x, ps, pd), of 256 bits (qq), XMM registers. */
+    Vqq,
+    Wqq,
+    Uqq,
+    /** Vector registers by VEX.vvvv. */
+    Hx,
+    Hdq,
+    Hqq,
+    Hps,
+    Hpd,
+    Hss,
+    Hsd,
+    Hq,
+    /** Scalars in registers by ModRM.rm. */
+    Uss,
+    Usd,
+    /** A vector register by bits 7:4 of an immediate byte. */
+    Lx,
+    /** Memory elements at vector indices, or under a mask. */
+    Mx,
     /** XMM0, which SSE4.1's variable blends read unsaid. */
     XMM0,
     /** x87: ST(0), ST(i) by the low three bits of ModRM. */
     ST0,
     STi;
 
+    /** Whether this is an XMM or YMM register, or memory in its stead. */
+    public boolean isVector() {
+        return switch (name().charAt(0)) {
+            case 'V', 'W', 'U', 'H', 'L' -> true;
+            default -> this == XMM0;
+        };
+    }
+
     /**
      * The number of bytes of the immediate that this operand takes at operand size {@code size}.
      */
     int immediateBytes(int size) {
         return switch (this) {
-            case Ib, sIb, Jb -> 1;
+            case Ib, sIb, Jb, Lx -> 1;
             case Iw -> 2;
             case Iz, sIz, Jz -> Math.min(size, 4);
             case Iv -> size;

@@ -464,6 +464,34 @@ public final class SseMath {
         return addss(c, s0, s1);
     }
 
+    /** The products of two adjacent elements that bits 1:0 choose; zeros for the others. */
+    private static long chosenProducts(FpContext c, long a, long b, int chosen) {
+        int low = (chosen & 1) != 0 ? mulss(c, (int) a, (int) b) : 0;
+        return pair(low, (chosen & 2) != 0 ? mulss(c, (int) (a >>> 32), (int) (b >>> 32)) : 0);
+    }
+
+    /**
+     * The two dot products of VDPPS on 256 bits at {@code a} and {@code b} of {@code v}, the lower
+     * one in bits 31:0: as two of {@link #dpps}, with each stage complete for both before the next.
+     */
+    public static long vdpps(FpContext c, long[] v, int a, int b, int imm) {
+        long p0 = chosenProducts(c, v[a], v[b], imm >>> 4);
+        long p1 = chosenProducts(c, v[a + 1], v[b + 1], imm >>> 6);
+        long p2 = chosenProducts(c, v[a + 2], v[b + 2], imm >>> 4);
+        long p3 = chosenProducts(c, v[a + 3], v[b + 3], imm >>> 6);
+        if (c.pending() != 0) {
+            return 0;
+        }
+        c.enter();
+        long low = haddps(c, p0, p1);
+        long high = haddps(c, p2, p3);
+        if (c.pending() != 0) {
+            return 0;
+        }
+        c.enter();
+        return haddps(c, low, high);
+    }
+
     /** The dot product of DPPD, as {@link #dpps}: products chosen by imm bits 5:4. */
     public static long dppd(FpContext c, long aLow, long aHigh, long bLow, long bHigh, int imm) {
         long p0 = (imm & 0x10) != 0 ? mulsd(c, aLow, bLow) : 0;

@@ -7,8 +7,10 @@ import dev.frond.cpu.ControlRegisters;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.FxImage;
 import dev.frond.cpu.decode.Encoding;
+import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.fpu.FpContext;
+import dev.frond.machine.vcpu.CpuFeature;
 
 /** MXCSR, and the state of floating point and vectors saved and restored as a whole. */
 public final class StateInsns {
@@ -20,18 +22,31 @@ public final class StateInsns {
         cpu.x87.emms();
     }
 
-    @Encoding("NP 0F AE /2 mem : LDMXCSR Md : +SSE")
+    @Encoding({
+        "NP 0F AE /2 mem : LDMXCSR Md : +SSE",
+        "VEX.128.NP.0F.WIG AE /2 mem : VLDMXCSR Md : +AVX"
+    })
     static void ldmxcsr(Cpu cpu, Insn insn) {
-        cpu.requireSse();
+        requireSse(cpu, insn);
         int value = cpu.load32(insn.linear(cpu, 4, false));
         requireMxcsr(cpu, value);
         cpu.sse.mxcsr(value);
     }
 
-    @Encoding("NP 0F AE /3 mem : STMXCSR Md : +SSE")
+    @Encoding({
+        "NP 0F AE /3 mem : STMXCSR Md : +SSE",
+        "VEX.128.NP.0F.WIG AE /3 mem : VSTMXCSR Md : +AVX"
+    })
     static void stmxcsr(Cpu cpu, Insn insn) {
-        cpu.requireSse();
+        requireSse(cpu, insn);
         cpu.store32(insn.linear(cpu, 4, true), cpu.sse.mxcsr());
+    }
+
+    /** A VEX encoding has been checked by its node. */
+    private static void requireSse(Cpu cpu, Insn insn) {
+        if (!insn.form.is(Form.VEX)) {
+            cpu.requireSse();
+        }
     }
 
     private static void requireMxcsr(Cpu cpu, int value) {
@@ -46,7 +61,7 @@ public final class StateInsns {
     private static long fxArea(Cpu cpu, Insn insn, boolean write) {
         cpu.requireFxsave();
         long at = insn.linear(cpu, FxImage.BYTES, write);
-        cpu.requireAligned(at);
+        cpu.requireAligned(at, 16);
         return at;
     }
 
@@ -91,6 +106,9 @@ public final class StateInsns {
     private static final int XCOMP_BV = 520;
     private static final int EXTENDED = 576;
 
+    /** XCOMP_BV: the area is compacted. With one extended component that starts at 576 too. */
+    private static final long COMPACTED = 1L << 63;
+
     /** The components that are not in their initial configuration (SDM Vol. 1, 13.6). */
     static long inUse(Cpu cpu) {
         long low = 0;
@@ -130,16 +148,23 @@ public final class StateInsns {
         cpu.mmu.checkStore(at, areaBytes(components));
         long inUse = inUse(cpu);
         long saved = optimized ? components & inUse : components;
+        store(cpu, insn, at, saved);
+        if ((components & (SSE | AVX)) != 0) {
+            FxImage.saveMxcsr(cpu, cpu.image);
+            cpu.storeImage(at, FxImage.MXCSR, FxImage.ST);
+        }
+        long old = cpu.load64(at + XSTATE_BV);
+        cpu.store64(at + XSTATE_BV, old & ~components | components & inUse);
+    }
+
+    /** Stores components to an area, without MXCSR and header. */
+    private static void store(Cpu cpu, Insn insn, long at, long saved) {
         int registers = registers(cpu);
         byte[] image = cpu.image;
         if ((saved & X87) != 0) {
             FxImage.saveX87(cpu, insn.rexW(), image);
             cpu.storeImage(at, 0, FxImage.MXCSR);
             cpu.storeImage(at, FxImage.ST, FxImage.XMM);
-        }
-        if ((components & (SSE | AVX)) != 0) {
-            FxImage.saveMxcsr(cpu, image);
-            cpu.storeImage(at, FxImage.MXCSR, FxImage.ST);
         }
         if ((saved & SSE) != 0) {
             FxImage.saveXmm(cpu, registers, image);
@@ -151,26 +176,62 @@ public final class StateInsns {
                 cpu.store64(at + EXTENDED + 16L * i + 8, cpu.v[4 * i + 3]);
             }
         }
-        long old = cpu.load64(at + XSTATE_BV);
-        cpu.store64(at + XSTATE_BV, old & ~components | components & inUse);
     }
 
-    @Encoding("NP 0F AE /5 mem : XRSTOR M : +XSAVE")
+    /** #GP(0) unless the header of an area is as the format demands (SDM Vol. 1, 13.8.1). */
+    private static void requireHeader(
+            Cpu cpu, long at, long present, long format, boolean compacted) {
+        boolean valid = (present & ~cpu.xcr0) == 0 && cpu.load64(at + XCOMP_BV + 8) == 0;
+        if (compacted) {
+            long listed = format & ~COMPACTED;
+            valid &= (listed & ~cpu.xcr0) == 0 && (present & ~listed) == 0;
+            for (int i = XCOMP_BV + 16; i < EXTENDED; i += 8) {
+                valid &= cpu.load64(at + i) == 0;
+            }
+        } else {
+            valid &= format == 0;
+        }
+        if (!valid) {
+            throw cpu.gp();
+        }
+    }
+
+    // IA32_XSS holds no components, so that XSAVES saves what XSAVEC does.
+    @Encoding({"NP 0F C7 /4 mem : XSAVEC M : +XSAVEC", "NP 0F C7 /5 mem : XSAVES M : cpl0 +XSAVES"})
+    static void xsavec(Cpu cpu, Insn insn) {
+        long components = components(cpu);
+        long at = xArea(cpu, insn, components, true);
+        cpu.mmu.checkStore(at, areaBytes(components));
+        boolean mxcsrInUse = cpu.sse.mxcsr() != FpContext.MXCSR_RESET;
+        long saved = components & (inUse(cpu) | (mxcsrInUse ? SSE : 0));
+        if ((saved & SSE) != 0) {
+            FxImage.saveMxcsr(cpu, cpu.image);
+            cpu.storeImage(at, FxImage.MXCSR, FxImage.ST);
+        }
+        store(cpu, insn, at, saved);
+        cpu.store64(at + XSTATE_BV, saved);
+        cpu.store64(at + XCOMP_BV, COMPACTED | components);
+    }
+
+    @Encoding({"NP 0F AE /5 mem : XRSTOR M : +XSAVE", "NP 0F C7 /3 mem : XRSTORS M : cpl0 +XSAVES"})
     static void xrstor(Cpu cpu, Insn insn) {
         long components = components(cpu);
         long at = xArea(cpu, insn, components, false);
         long present = cpu.load64(at + XSTATE_BV);
-        // The compacted format, XCOMP_BV bit 63, is not offered.
-        if ((present & ~cpu.xcr0) != 0
-                || cpu.load64(at + XCOMP_BV) != 0
-                || cpu.load64(at + XCOMP_BV + 8) != 0) {
+        long format = cpu.load64(at + XCOMP_BV);
+        boolean compacted = format < 0 && cpu.cpuid.has(CpuFeature.XSAVEC);
+        requireHeader(cpu, at, present, format, compacted);
+        if (!compacted && insn.opcode == 0xC7) {
             throw cpu.gp();
         }
         byte[] image = cpu.image;
         cpu.loadImage(at, areaBytes(components));
-        boolean loadsMxcsr = (components & (SSE | AVX)) != 0;
+        // The compacted format has MXCSR as a part of the component SSE.
+        boolean loadsMxcsr = (components & (compacted ? SSE : SSE | AVX)) != 0;
+        int mxcsr =
+                compacted && (present & SSE) == 0 ? FpContext.MXCSR_RESET : FxImage.mxcsr(image);
         if (loadsMxcsr) {
-            requireMxcsr(cpu, FxImage.mxcsr(image));
+            requireMxcsr(cpu, mxcsr);
         }
         if ((components & X87) != 0) {
             if ((present & X87) != 0) {
@@ -181,7 +242,7 @@ public final class StateInsns {
         }
         int registers = registers(cpu);
         if (loadsMxcsr) {
-            cpu.sse.mxcsr(FxImage.mxcsr(image));
+            cpu.sse.mxcsr(mxcsr);
         }
         if ((components & SSE) != 0) {
             if ((present & SSE) == 0) {

@@ -427,6 +427,7 @@ public final class SystemInsns {
             throw cpu.gp();
         }
         cpu.xcr0 = value;
+        cpu.segments.modeChanged();
     }
 
     @Encoding("NP 0F 01 =CA : CLAC : cpl0 +SMAP")

@@ -173,7 +173,10 @@ public final class VectorStrings {
         return compare(cpu, 4 * insn.reg, aLength, b, bLength, imm);
     }
 
-    @Encoding("66 0F 3A 63 /r : PCMPISTRI Vx,Wx,Ib : +SSE4_2 unaligned")
+    @Encoding({
+        "66 0F 3A 63 /r : PCMPISTRI Vx,Wx,Ib : +SSE4_2 unaligned",
+        "VEX.128.66.0F3A.WIG 63 /r : VPCMPISTRI Vx,Wx,Ib : +AVX"
+    })
     static void pcmpistri(Cpu cpu, long[] v, int a, int b, int imm) {
         index(cpu, compareImplicit(cpu, a, b, imm), imm);
     }
@@ -183,7 +186,10 @@ public final class VectorStrings {
         mask(cpu, compareImplicit(cpu, a, b, imm), imm);
     }
 
-    @Encoding("66 0F 3A 61 /r : PCMPESTRI Vx,Wx,Ib : +SSE4_2 unaligned")
+    @Encoding({
+        "66 0F 3A 61 /r : PCMPESTRI Vx,Wx,Ib : +SSE4_2 unaligned",
+        "VEX.128.66.0F3A.WIG 61 /r : VPCMPESTRI Vx,Wx,Ib : +AVX"
+    })
     static void pcmpestri(Cpu cpu, Insn insn) {
         index(cpu, compareExplicit(cpu, insn), (int) insn.immediate);
     }
@@ -191,6 +197,24 @@ public final class VectorStrings {
     @Encoding("66 0F 3A 60 /r : PCMPESTRM Vx,Wx,Ib : +SSE4_2 unaligned")
     static void pcmpestrm(Cpu cpu, Insn insn) {
         mask(cpu, compareExplicit(cpu, insn), (int) insn.immediate);
+    }
+
+    /** A VEX encoding clears what is above the mask in YMM0. */
+    private static void clearUpper(Cpu cpu) {
+        cpu.v[2] = 0;
+        cpu.v[3] = 0;
+    }
+
+    @Encoding("VEX.128.66.0F3A.WIG 62 /r : VPCMPISTRM Vx,Wx,Ib : +AVX")
+    static void vpcmpistrm(Cpu cpu, long[] v, int a, int b, int imm) {
+        pcmpistrm(cpu, v, a, b, imm);
+        clearUpper(cpu);
+    }
+
+    @Encoding("VEX.128.66.0F3A.WIG 60 /r : VPCMPESTRM Vx,Wx,Ib : +AVX")
+    static void vpcmpestrm(Cpu cpu, Insn insn) {
+        pcmpestrm(cpu, insn);
+        clearUpper(cpu);
     }
 
     // --- CRC32

@@ -24,23 +24,8 @@ public final class Interpreter implements Accelerator {
                     EnumSet.complementOf(
                             EnumSet.of(
                                     CpuFeature.MONITOR,
-                                    CpuFeature.PCLMULQDQ,
-                                    CpuFeature.FMA,
-                                    CpuFeature.MOVBE,
-                                    CpuFeature.AES,
-                                    CpuFeature.AVX,
-                                    CpuFeature.F16C,
-                                    CpuFeature.BMI1,
-                                    CpuFeature.AVX2,
-                                    CpuFeature.BMI2,
-                                    CpuFeature.ADX,
-                                    CpuFeature.SHA,
                                     CpuFeature.PKU,
                                     CpuFeature.LA57,
-                                    CpuFeature.XSAVEC,
-                                    CpuFeature.XSAVES,
-                                    CpuFeature.ABM,
-                                    CpuFeature.SSE4A,
                                     CpuFeature.MISALIGNSSE,
                                     CpuFeature.FFXSR)));
 

@@ -26,6 +26,10 @@ import java.lang.foreign.MemorySegment;
  * linear addresses of one's choice, which executes one instruction at a time and tells its fault.
  */
 final class CpuHarness {
+    /** A model with all that the interpreter has. */
+    static final CpuModel EVERYTHING =
+            new CpuModel("everything", "GenuineIntel", 6, 1, 1, "", new Interpreter().features());
+
     /** What {@link #step} gives when there is no fault. */
     static final int NO_FAULT = -1;
 

@@ -35,6 +35,9 @@ final class FloatingPointStateTest {
     private static final String FXRSTOR = "0fae0e";
     private static final String XSAVE = "0fae26";
     private static final String XRSTOR = "0fae2e";
+    private static final String XSAVES = "0fc72e";
+    private static final String XRSTORS = "0fc71e";
+    private static final String WRMSR = "0f30";
 
     private final CpuHarness harness = new CpuHarness(CpuModel.X86_64_V3, 0);
     private final Cpu cpu = harness.cpu;
@@ -350,9 +353,68 @@ final class FloatingPointStateTest {
         cpu.r[Cpu.RAX] = 7;
         cpu.r[Cpu.RDX] = 0;
         harness.write(DATA + 512, new byte[64]);
+        // A component in use, which the compacted format has to list.
+        cpu.v[0] = 1;
         completes(XSAVE, XRSTOR);
         harness.write(DATA + at, new byte[] {(byte) value});
         assertThat(run(XRSTOR)).isEqualTo(CpuFault.GP);
+    }
+
+    @Test
+    void xsavesAndXrstorsUseTheCompactedFormat() {
+        cpu.r[Cpu.RAX] = -1;
+        cpu.r[Cpu.RDX] = -1;
+        cpu.v[6] = 8;
+        cpu.sse.mxcsr(0x1FA0);
+        byte[] filled = fill(1024);
+        harness.write(DATA + 512, new byte[64]);
+        completes(XSAVES);
+        byte[] image = data(1024);
+        assertThat(FxImage.load64(image, 512)).isEqualTo(6);
+        assertThat(FxImage.load64(image, 520)).isEqualTo(1L << 63 | 7);
+        assertThat(FxImage.load64(image, 576 + 16)).isEqualTo(8);
+        assertThat(image).startsWith(Arrays.copyOf(filled, FxImage.MXCSR));
+        cpu.v[6] = 1;
+        cpu.sse.mxcsr(0x1F80);
+        completes(XRSTORS);
+        assertThat(cpu.v[6]).isEqualTo(8);
+        assertThat(cpu.sse.mxcsr()).isEqualTo(0x1FA0);
+        harness.write(DATA + 512, new byte[64]);
+        assertThat(run(XRSTORS)).as("standard format").isEqualTo(CpuFault.GP);
+        harness.write(DATA + 527, new byte[] {(byte) 0x80});
+        completes(XRSTORS);
+        assertThat(cpu.v[6]).as("initial where the area has no component").isZero();
+        assertThat(cpu.sse.mxcsr()).isEqualTo(0x1F80);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {XSAVES, XRSTORS})
+    void supervisorStateIsForPrivilegeLevelZero(String instruction) {
+        cpu.segments.setCpl(3);
+        assertThat(run(instruction)).isEqualTo(CpuFault.GP);
+    }
+
+    @Test
+    void xssHasNoComponents() {
+        cpu.r[Cpu.RCX] = 0xDA0;
+        cpu.r[Cpu.RAX] = 0;
+        cpu.r[Cpu.RDX] = 0;
+        completes(WRMSR, "0f32");
+        cpu.r[Cpu.RAX] = 0x100;
+        assertThat(run(WRMSR)).isEqualTo(CpuFault.GP);
+    }
+
+    /** SGDT, SIDT, SLDT, STR, SMSW. */
+    @ParameterizedTest
+    @ValueSource(strings = {"0f0106", "0f010e", "0f00c0", "0f00c8", "0f01e0"})
+    void withUmipTheSystemsTablesAreHiddenFromPrograms(String instruction) {
+        completes(instruction);
+        cpu.segments.setCpl(3);
+        completes(instruction);
+        cpu.cr4 |= ControlRegisters.UMIP;
+        assertThat(run(instruction)).isEqualTo(CpuFault.GP);
+        cpu.segments.setCpl(0);
+        completes(instruction);
     }
 
     @Test

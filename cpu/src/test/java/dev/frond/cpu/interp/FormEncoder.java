@@ -31,12 +31,32 @@ final class FormEncoder {
     int base;
 
     int displacement;
+
+    /** VEX.vvvv where the form has it, 0 to 15. */
+    int vvvv;
+
+    /** VEX.L where the form does not fix it. */
+    boolean wideVector;
+
+    /** The three-byte VEX prefix even where two bytes would do. */
+    boolean longPrefix;
+
+    /** The vector register of indices, and their shift, of a form with VSIB. */
+    int index;
+
+    int scale;
     long immediate;
     long immediate2;
 
     /** Encodes; legacy prefixes, REX, opcode, ModRM, displacement, immediates. */
     byte[] encode(Form form) {
         ByteArrayOutputStream out = new ByteArrayOutputStream(15);
+        if (form.is(Form.VEX)) {
+            vex(out, form);
+            out.write(form.opcode());
+            operands(out, form);
+            return out.toByteArray();
+        }
         boolean sized =
                 word && form.prefix() == Form.PREFIX_ANY || word && form.prefix() == Form.PREFIX_F2;
         if (sized || form.prefix() == Form.PREFIX_66) {
@@ -68,10 +88,34 @@ final class FormEncoder {
             out.write(form.map() == 2 ? 0x38 : 0x3A);
         }
         out.write(form.opcode());
+        operands(out, form);
+        return out.toByteArray();
+    }
+
+    private void vex(ByteArrayOutputStream out, Form form) {
+        int low = memory ? base : rm;
+        int r = form.digit() == Form.ANY_DIGIT ? ~reg & 8 : 8;
+        int x = form.is(Form.VSIB) ? ~index & 8 : 8;
+        int b = form.hasModRm() ? ~low & 8 : 8;
+        boolean w = form.is(Form.W1) || wide && !form.is(Form.W0);
+        boolean l = form.is(Form.L1) || wideVector && !form.is(Form.L0);
+        int v = form.usesVvvv() ? ~vvvv & 15 : 15;
+        int last = v << 3 | (l ? 4 : 0) | form.prefix() - Form.PREFIX_NONE;
+        if (form.map() == 1 && x == 8 && b == 8 && !w && !longPrefix) {
+            out.write(0xC5);
+            out.write(r << 4 | last);
+        } else {
+            out.write(0xC4);
+            out.write(r << 4 | x << 3 | b << 2 | form.map());
+            out.write((w ? 0x80 : 0) | last);
+        }
+    }
+
+    private void operands(ByteArrayOutputStream out, Form form) {
         if (form.digit() >= Form.EXACT) {
             out.write(form.digit() - Form.EXACT);
         } else if (form.hasModRm()) {
-            modRm(out, form.digit() == Form.ANY_DIGIT ? reg & 7 : form.digit());
+            modRm(out, form, form.digit() == Form.ANY_DIGIT ? reg & 7 : form.digit());
         }
         boolean first = true;
         for (Operand operand : form.operands()) {
@@ -79,12 +123,17 @@ final class FormEncoder {
             little(out, first ? immediate : immediate2, bytes);
             first &= bytes == 0;
         }
-        return out.toByteArray();
     }
 
-    private void modRm(ByteArrayOutputStream out, int field) {
+    private void modRm(ByteArrayOutputStream out, Form form, int field) {
         if (!memory) {
             out.write(0xC0 | field << 3 | rm & 7);
+            return;
+        }
+        if (form.is(Form.VSIB)) {
+            out.write(0x84 | field << 3);
+            out.write(scale << 6 | (index & 7) << 3 | base & 7);
+            little(out, displacement, 4);
             return;
         }
         out.write(0x80 | field << 3 | base & 7);
@@ -98,7 +147,7 @@ final class FormEncoder {
     private int immediateBytes(Operand operand) {
         int size = wide ? 8 : word ? 2 : 4;
         return switch (operand) {
-            case Ib, sIb, Jb -> 1;
+            case Ib, sIb, Jb, Lx -> 1;
             case Iw -> 2;
             case Iz, sIz, Jz -> Math.min(size, 4);
             case Iv -> size;

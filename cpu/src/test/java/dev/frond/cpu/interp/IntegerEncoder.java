@@ -55,6 +55,12 @@ final class IntegerEncoder {
     /** A segment override, or 0. */
     int override;
 
+    /** VEX.vvvv where the form has it. */
+    int vvvv;
+
+    /** In 32-bit code: the bit of VEX.vvvv that means nothing there. */
+    boolean strayBit;
+
     int reg;
     int rm;
     boolean memory;
@@ -113,18 +119,7 @@ final class IntegerEncoder {
         if (shortAddress) {
             out.write(0x67);
         }
-        if (word && form.prefix() != Form.PREFIX_NONE || form.prefix() == Form.PREFIX_66) {
-            out.write(0x66);
-        }
-        switch (form.prefix()) {
-            case Form.PREFIX_F2 -> out.write(0xF2);
-            case Form.PREFIX_F3 -> out.write(0xF3);
-            default -> {
-                if (repeat != 0) {
-                    out.write(repeat);
-                }
-            }
-        }
+        legacyPrefixes(out, form);
         boolean inMemory = hasMemory(form);
         int low = 0;
         int high = 0;
@@ -136,16 +131,18 @@ final class IntegerEncoder {
             x = inMemory && addressing.hasIndex() ? index : 0;
             high = form.digit() == Form.ANY_DIGIT ? reg : 0;
         }
-        if (code64) {
+        if (form.is(Form.VEX)) {
+            vex(out, form, high, x, low);
+        } else if (code64) {
             int bits = (wide ? 8 : 0) | (high & 8) >>> 1 | (x & 8) >>> 2 | (low & 8) >>> 3;
             if (bits != 0 || rex) {
                 out.write(0x40 | bits);
             }
         }
-        if (form.map() > 0) {
+        if (form.map() > 0 && !form.is(Form.VEX)) {
             out.write(0x0F);
         }
-        if (form.map() > 1) {
+        if (form.map() > 1 && !form.is(Form.VEX)) {
             out.write(form.map() == 2 ? 0x38 : 0x3A);
         }
         out.write(form.opcode());
@@ -162,6 +159,14 @@ final class IntegerEncoder {
         }
         out.writeBytes(tail);
         return out.toByteArray();
+    }
+
+    private void vex(ByteArrayOutputStream out, Form form, int high, int x, int low) {
+        out.write(0xC4);
+        out.write(~high << 4 & 0x80 | ~x << 3 & 0x40 | ~low << 2 & 0x20 | form.map());
+        int v = form.usesVvvv() ? ~vvvv & 15 : 15;
+        out.write(
+                (wide ? 0x80 : 0) | (strayBit ? v ^ 8 : v) << 3 | form.prefix() - Form.PREFIX_NONE);
     }
 
     private void memory(ByteArrayOutputStream out, int field, long rip, int tail) {
@@ -202,6 +207,21 @@ final class IntegerEncoder {
                 out.write(5 | field);
                 little(out, address - (rip + out.size() + 4 + tail), 4);
             }
+        }
+    }
+
+    private void legacyPrefixes(ByteArrayOutputStream out, Form form) {
+        boolean vex = form.is(Form.VEX);
+        if (word && (vex || form.prefix() != Form.PREFIX_NONE)
+                || !vex && form.prefix() == Form.PREFIX_66) {
+            out.write(0x66);
+        }
+        if (!vex && form.prefix() == Form.PREFIX_F2) {
+            out.write(0xF2);
+        } else if (!vex && form.prefix() == Form.PREFIX_F3) {
+            out.write(0xF3);
+        } else if (repeat != 0) {
+            out.write(repeat);
         }
     }
 

@@ -82,10 +82,17 @@ final class IntegerForms {
                                 "FXSAVE",
                                 "FXRSTOR",
                                 "XSAVE",
+                                "XSAVEC",
+                                "XSAVES",
+                                "XRSTORS",
                                 "XSAVEOPT",
                                 "XRSTOR",
                                 "LDMXCSR",
-                                "STMXCSR")
+                                "STMXCSR",
+                                "VLDMXCSR",
+                                "VSTMXCSR",
+                                "VZEROALL",
+                                "VZEROUPPER")
                         .contains(form.mnemonic())
                 || form.operands().stream()
                         .anyMatch(o -> o.name().matches("[PQNVWU][a-z]+|XMM0|ST0|STi"));

@@ -271,6 +271,13 @@ final class IntegerOracleTest {
             e.reg += 8;
         }
         e.rm = register();
+        if (form.is(Form.VEX)) {
+            e.vvvv = register();
+            e.wide = chance(2);
+            e.strayBit = !code64 && chance(4);
+            e.word = chance(30);
+            e.repeat = chance(30) ? 0xF2 : 0;
+        }
         if (form.mnemonic().equals("MOV") && form.operands().contains(Operand.Sw)) {
             e.reg = random.nextInt(8);
         }

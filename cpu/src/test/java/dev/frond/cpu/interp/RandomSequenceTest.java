@@ -115,6 +115,7 @@ final class RandomSequenceTest {
                 }
             }
             e.rm = register();
+            e.vvvv = register();
             e.memory =
                     !form.is(Form.REGISTER_ONLY)
                             && (form.is(Form.MEMORY_ONLY) || random.nextInt(2) == 0);

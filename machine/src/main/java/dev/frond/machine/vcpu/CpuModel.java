@@ -64,6 +64,9 @@ public record CpuModel(
                     ARAT,
                     XSAVE,
                     XSAVEOPT,
+                    XSAVEC,
+                    XGETBV1,
+                    XSAVES,
                     RDRAND,
                     RDSEED);
 
