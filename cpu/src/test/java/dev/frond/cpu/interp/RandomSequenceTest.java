@@ -9,6 +9,7 @@ import dev.frond.cpu.Cpu;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
+import dev.frond.cpu.translate.Translator;
 import dev.frond.cpu.interp.IntegerEncoder.Addressing;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
@@ -40,6 +41,22 @@ final class RandomSequenceTest {
     void sequencesLeaveWhatTheHostLeaves() {
         assumeThat(NativeCode.isSupported()).as("x86-64 Linux with executable memory").isTrue();
         try (IntegerRig rig = new IntegerRig()) {
+            compare(rig);
+        }
+    }
+
+    @Test
+    void translatedSequencesLeaveWhatTheHostLeaves() {
+        assumeThat(NativeCode.isSupported()).as("x86-64 Linux with executable memory").isTrue();
+        try (IntegerRig rig = new IntegerRig();
+                Translator translator = new Translator()) {
+            rig.runner(translator.runner(rig.harness.cpu));
+            compare(rig);
+        }
+    }
+
+    private void compare(IntegerRig rig) {
+        {
             List<Form> forms = forms(rig.features());
             rig.mode(true);
             int completed = 0;
