@@ -67,6 +67,7 @@ final class CodeStore implements GuestMemory.Watcher {
     private int siteCount = 1;
     private final Map<Integer, Integer> faultSites = new HashMap<>();
     private int flushes;
+    private int generation;
     private boolean changed;
 
     CodeStore(Cpu cpu, ExecutableMemory memory, Assembler stubs) {
@@ -129,6 +130,11 @@ final class CodeStore implements GuestMemory.Watcher {
             faultSites.clear();
             flushes++;
         }
+    }
+
+    /** Changes whenever blocks may have been dropped. */
+    int generation() {
+        return generation;
     }
 
     /** How often everything was dropped: sites known before are void afterwards. */
@@ -288,6 +294,6 @@ final class CodeStore implements GuestMemory.Watcher {
         page.drop();
         pages.remove(page.ramOffset);
         held.remove(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
-        cpu.codeGeneration++;
+        generation++;
     }
 }

@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Seg;
 
 import java.lang.foreign.MemorySegment;
 
@@ -26,7 +27,9 @@ final class Context {
     static final int FLAGS = 0x30;
 
     static final int TEMPORARY = 0x38;
-    static final int RIP = 0x40;
+
+    /** RFLAGS.IF, 0 or 1. */
+    static final int INTERRUPTS = 0x40;
 
     /** Where the part of the jump cache that is in force begins, from {@link #JUMP_CACHE}. */
     static final int JUMP_TABLE = 0x48;
@@ -48,6 +51,18 @@ final class Context {
 
     /** The return address of the call that left, or 0 after a fault of the host's. */
     static final int EXIT = 0x110;
+
+    /** RFLAGS without the status flags, IF, VM and RF. */
+    static final int SYSTEM_FLAGS = 0x118;
+
+    /** Whether an interrupt waits for IF. */
+    static final int HELD = 0x11C;
+
+    /** The selectors of ES, CS, SS, DS, FS, GS, 32 bits each. */
+    static final int SELECTORS = 0x120;
+
+    /** Four places for string instructions. */
+    static final int STRING = 0x140;
 
     static final int FAULT_RECORD = 0x180;
 
@@ -122,6 +137,10 @@ final class Context {
         MemorySegment.copy(r, FIRST_SPILLED, memory, JAVA_LONG, SPILLED, 16 - FIRST_SPILLED);
         int flags = cpu.statusFlags();
         memory.set(JAVA_INT, FLAGS, (flags & 0xFF) << 8 | flags >>> 11 & 1);
+        int system = cpu.systemFlags;
+        memory.set(JAVA_INT, SYSTEM_FLAGS, system & ~(Cpu.IF | Cpu.VM | Cpu.RF));
+        memory.set(JAVA_INT, INTERRUPTS, system >>> 9 & 1);
+        memory.set(JAVA_INT, HELD, cpu.interruptHeld ? 1 : 0);
     }
 
     void storeRegisters(Cpu cpu) {
@@ -130,6 +149,14 @@ final class Context {
         MemorySegment.copy(memory, JAVA_LONG, SPILLED, r, FIRST_SPILLED, 16 - FIRST_SPILLED);
         int flags = memory.get(JAVA_INT, FLAGS);
         cpu.setStatusFlags(flags >>> 8 & 0xFF & Cpu.STATUS | (flags & 1) << 11);
+        cpu.systemFlags = cpu.systemFlags & ~Cpu.IF | memory.get(JAVA_INT, INTERRUPTS) << 9;
+    }
+
+    /** What segments say. */
+    void loadSegments(Cpu cpu) {
+        memory.set(JAVA_LONG, FS_BASE, cpu.segBase[Seg.FS64]);
+        memory.set(JAVA_LONG, GS_BASE, cpu.segBase[Seg.GS64]);
+        MemorySegment.copy(cpu.selector, 0, memory, JAVA_INT, SELECTORS, 6);
     }
 
     void loadVectors(Cpu cpu) {
@@ -144,30 +171,55 @@ final class Context {
 
     // --- the jump cache ---------------------------------------------------------------------------
 
-    private final int[] filled = new int[256];
+    private final int[] filled = new int[512];
     private int filledCount = filled.length + 1;
+    private boolean globals = true;
 
     /** Lets jumps to {@code rip} go to the host's address. */
-    void putJump(long rip, boolean user, long address) {
+    void putJump(long rip, boolean user, boolean global, long address) {
         int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
         int at = JUMP_CACHE + (user ? JUMP_TABLE_SIZE : 0) + 16 * entry;
         memory.set(JAVA_LONG, at, rip);
         memory.set(JAVA_LONG, at + 8, address);
+        localJump[at - JUMP_CACHE >> 4] = !global;
+        if (global) {
+            globals = true;
+            return;
+        }
         if (filledCount < filled.length) {
             filled[filledCount] = at;
         }
         filledCount++;
     }
 
+    private final boolean[] localJump = new boolean[2 * JUMP_ENTRIES];
+
     /** Empties the jump cache. */
     void forgetJumps() {
-        if (filledCount > filled.length) {
+        if (globals) {
             for (int i = 0; i < 2 * JUMP_ENTRIES; i++) {
                 clearJump(JUMP_CACHE + 16 * i);
             }
+            globals = false;
+            filledCount = 0;
+        } else {
+            forgetLocalJumps();
+        }
+    }
+
+    /** Forgets the jumps to pages that are not global. */
+    void forgetLocalJumps() {
+        if (filledCount > filled.length) {
+            for (int i = 0; i < 2 * JUMP_ENTRIES; i++) {
+                if (localJump[i]) {
+                    clearJump(JUMP_CACHE + 16 * i);
+                }
+            }
         } else {
             for (int i = 0; i < filledCount; i++) {
-                clearJump(filled[i]);
+                if (localJump[filled[i] - JUMP_CACHE >> 4]) {
+                    clearJump(filled[i]);
+                }
             }
         }
         filledCount = 0;

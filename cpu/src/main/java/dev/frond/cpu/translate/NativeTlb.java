@@ -23,6 +23,9 @@ final class NativeTlb implements Mmu.Shadow {
     static final int WRITE = 8;
     static final int HOST = 16;
 
+    /** Not 0 for a global page. */
+    private static final int GLOBAL = 24;
+
     /** {@code linear >>> INDEX_SHIFT & INDEX_MASK} is an entry's offset in its table. */
     static final int INDEX_SHIFT = 7;
 
@@ -34,12 +37,12 @@ final class NativeTlb implements Mmu.Shadow {
     private final long ram;
     private final int[] filled = new int[192];
     private int filledCount;
+    private boolean globals = true;
 
     /** The tables of {@code context}; RAM begins at {@code ram} in the host. */
     NativeTlb(Context context, long ram) {
         memory = context.memory();
         this.ram = ram;
-        filledCount = filled.length + 1;
         flush();
     }
 
@@ -58,7 +61,7 @@ final class NativeTlb implements Mmu.Shadow {
     }
 
     /** Puts the page of {@code linear} in, {@code offset} being that of {@code linear} in RAM. */
-    void put(int how, long linear, long offset, boolean write) {
+    void put(int how, long linear, long offset, boolean write, boolean global) {
         long page = linear & -4096L;
         int index = entry(linear);
         int at = table(how) + index;
@@ -68,7 +71,12 @@ final class NativeTlb implements Mmu.Shadow {
             memory.set(JAVA_LONG, other, empty(index));
         }
         memory.set(JAVA_LONG, at + HOST, host);
+        memory.set(JAVA_LONG, at + GLOBAL, global ? 1 : 0);
         memory.set(JAVA_LONG, at + (write ? WRITE : READ), page);
+        if (global) {
+            globals = true;
+            return;
+        }
         if (filledCount < filled.length) {
             filled[filledCount] = at;
         }
@@ -77,13 +85,30 @@ final class NativeTlb implements Mmu.Shadow {
 
     @Override
     public void flush() {
-        if (filledCount > filled.length) {
+        if (globals) {
             for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
                 clear(at);
             }
+            globals = false;
+            filledCount = 0;
+        } else {
+            flushNonGlobal();
+        }
+    }
+
+    @Override
+    public void flushNonGlobal() {
+        if (filledCount > filled.length) {
+            for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
+                if (memory.get(JAVA_LONG, at + GLOBAL) == 0) {
+                    clear(at);
+                }
+            }
         } else {
             for (int i = 0; i < filledCount; i++) {
-                clear(filled[i]);
+                if (memory.get(JAVA_LONG, filled[i] + GLOBAL) == 0) {
+                    clear(filled[i]);
+                }
             }
         }
         filledCount = 0;

@@ -7,7 +7,6 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
-import dev.frond.cpu.Seg;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.decode.Operand;
@@ -47,9 +46,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private final Map<Integer, Left> left = new HashMap<>();
     private int leftFlushes;
 
+    private long globalTag;
+    private long localTag;
     private int generation;
     private final int[] jumpOwner = {Modes.NOT_TAKEN, Modes.NOT_TAKEN};
-    private int jumpFlushes;
 
     // Counters.
     private long blocks;
@@ -119,7 +119,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         store.handleRequests();
         context.loadRegisters(cpu);
         context.loadVectors(cpu);
-        loadBases();
+        context.loadSegments(cpu);
         long rip = cpu.rip;
         do {
             rip = step(rip, key);
@@ -127,11 +127,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         } while (key != Modes.NOT_TAKEN && !cpu.hasEvents() && !cpu.halted);
         leave(rip);
         return true;
-    }
-
-    private void loadBases() {
-        context.set(Context.FS_BASE, cpu.segBase[Seg.FS64]);
-        context.set(Context.GS_BASE, cpu.segBase[Seg.GS64]);
     }
 
     private void leave(long rip) {
@@ -172,19 +167,39 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         long ramOffset = cpu.mmu.ramOffset(physical);
         Block block = block(store.page(ramOffset & -4096L), (int) ramOffset & 4095, key);
-        boolean user = (key & Modes.USER) != 0;
-        int table = user ? 1 : 0;
         if ((key & Modes.ACCESS) == 0) {
-            if (generation != cpu.codeGeneration || jumpOwner[table] != key) {
+            boolean user = (key & Modes.USER) != 0;
+            int table = user ? 1 : 0;
+            boolean global = cpu.mmu.codeTag(rip) == cpu.globalCodeTag;
+            followTags();
+            if (jumpOwner[table] != key) {
                 context.forgetJumps();
-                jumpFlushes++;
-                generation = cpu.codeGeneration;
                 jumpOwner[table] = key;
             }
             context.set(Context.JUMP_TABLE, user ? Context.JUMP_TABLE_SIZE : 0);
-            context.putJump(rip, user, store.address(block.fromJump()));
+            context.putJump(rip, user, global, store.address(block.fromJump()));
         }
         return block;
+    }
+
+    /** Lets the jump cache forget what may mean other code by now. */
+    private void followTags() {
+        long global = cpu.globalCodeTag >>> 8;
+        long local = cpu.codeTag >>> 8;
+        if (globalTag != global || generation != store.generation()) {
+            context.forgetJumps();
+        } else if (localTag != local) {
+            context.forgetLocalJumps();
+        }
+        globalTag = global;
+        localTag = local;
+        generation = store.generation();
+    }
+
+    private boolean tagsChanged() {
+        return globalTag != cpu.globalCodeTag >>> 8
+                || localTag != cpu.codeTag >>> 8
+                || generation != store.generation();
     }
 
     private Block block(CodePage page, int offset, int key) {
@@ -224,10 +239,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 }
                 case INTERPRET -> {
                     Block block = store.block(site);
-                    int generationBefore = cpu.codeGeneration;
                     long next = interpret(site);
                     if (cpu.rip != next
-                            || generationBefore != cpu.codeGeneration
+                            || tagsChanged()
                             || cpu.hasEvents()
                             || cpu.halted
                             || block.key() != Modes.of(cpu)
@@ -300,7 +314,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (offset < 0) {
             return false;
         }
-        tlb.put(how, linear, offset, write);
+        tlb.put(how, linear, offset, write, cpu.mmu.isGlobal(linear, write));
         return true;
     }
 
@@ -397,7 +411,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (vectors) {
             context.loadVectors(cpu);
         }
-        loadBases();
+        context.loadSegments(cpu);
     }
 
     /** The host raised an exception in emitted code. */
