@@ -5,6 +5,7 @@ package dev.frond.cpu.translate;
 
 import static dev.frond.cpu.translate.Assembler.JA;
 import static dev.frond.cpu.translate.Assembler.JNZ;
+import static dev.frond.cpu.translate.Assembler.JZ;
 import static dev.frond.cpu.translate.Assembler.NONE;
 import static dev.frond.cpu.translate.Assembler.P66;
 import static dev.frond.cpu.translate.Assembler.PF2;
@@ -16,7 +17,9 @@ import static dev.frond.cpu.translate.Assembler.R15;
 import static dev.frond.cpu.translate.Assembler.RAX;
 import static dev.frond.cpu.translate.Assembler.RBP;
 import static dev.frond.cpu.translate.Assembler.RCX;
+import static dev.frond.cpu.translate.Assembler.RDI;
 import static dev.frond.cpu.translate.Assembler.REX;
+import static dev.frond.cpu.translate.Assembler.RSI;
 import static dev.frond.cpu.translate.Assembler.RSP;
 import static dev.frond.cpu.translate.Assembler.W;
 
@@ -145,14 +148,22 @@ final class BlockTranslator {
                 throw new IllegalStateException("form " + insn.form + " has no shape");
             }
             insns[count] = insn;
+            if (insn.memory && isBitTest(insn.form) && shape.reg() == Shape.Kind.GENERAL) {
+                shape = Shape.FAR_BIT;
+            }
             shapes[count] = taken(insn, shape) ? shape : Shape.LEFT;
-            open = !insn.form.is(Form.END);
+            open = !insn.form.is(Form.END) || isTakenString(shapes[count]);
             count++;
             at += insn.length;
         }
         this.page.cover(offset, Math.max(at, offset + 1));
         boolean liveIn = liveness(count);
         return emit(count, at, open, interpretNext, liveIn);
+    }
+
+    /** String instructions end the interpreter's blocks, but not the translator's. */
+    private static boolean isTakenString(Shape shape) {
+        return shape.path() == Shape.Path.MOVE_STRING || shape.path() == Shape.Path.STORE_STRING;
     }
 
     private boolean liveness(int count) {
@@ -220,12 +231,28 @@ final class BlockTranslator {
         }
         return switch (shape.path()) {
             case MODRM, OPCODE_REGISTER -> modRmTaken(insn, shape);
+            case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
+            case PUSH_FLAGS -> insn.size == 8;
+            case INTERRUPT_FLAG -> (key & Modes.USER) == 0;
+            case MOVE_SELECTOR -> !insn.memory && insn.reg <= Seg.GS && insn.size > 2;
+            case MOVE_STRING, STORE_STRING ->
+                    insn.addressSize == 8
+                            && insn.stringSegment != Seg.FS64
+                            && insn.stringSegment != Seg.GS64;
+            case EXCHANGE_8_OR_16 -> true;
             case NOP_OR_EXCHANGE -> insn.opcodeRegister == 0;
             case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY, POP_REGISTER, LEAVE -> insn.size == 8;
             case CALL, CALL_INDIRECT, JUMP_INDIRECT, RETURN ->
                     insn.size == 8 && (key & Modes.ACCESS) == 0;
             case NOT_TAKEN -> false;
             default -> true;
+        };
+    }
+
+    private static boolean isBitTest(Form form) {
+        return switch (form.mnemonic()) {
+            case "BT", "BTS", "BTR", "BTC" -> true;
+            default -> false;
         };
     }
 
@@ -238,12 +265,6 @@ final class BlockTranslator {
         boolean registerRm = opcodeRegister || !insn.memory;
         int rm = opcodeRegister ? insn.opcodeRegister : insn.rm;
         switch (insn.form.mnemonic()) {
-            case "BT", "BTS", "BTR", "BTC" -> {
-                // With a register the bit may be far from the operand.
-                if (insn.memory && shape.reg() == Shape.Kind.GENERAL) {
-                    return false;
-                }
-            }
             case "BSWAP" -> {
                 if (insn.size == 2) {
                     return false;
@@ -297,6 +318,12 @@ final class BlockTranslator {
             case EXCHANGE_ACCUMULATOR -> exchangeAccumulator(insn);
             case NOP, NOP_OR_EXCHANGE -> {}
             case LEA -> loadEffectiveAddress(insn);
+            case PUSH_FLAGS -> pushFlags();
+            case INTERRUPT_FLAG -> interruptFlag(insn);
+            case MOVE_SELECTOR -> moveSelector(insn);
+            case MOVE_STRING, STORE_STRING -> string(insn, shape);
+            case FAR_BIT -> farBit(insn);
+            case EXCHANGE_8_OR_16 -> exchangeTwo(insn);
             case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY -> push(insn, shape);
             case POP_REGISTER -> pop(insn);
             case LEAVE -> leaveFrame();
@@ -523,6 +550,167 @@ final class BlockTranslator {
         writeBack(Shape.Kind.GENERAL, insn.reg, R15);
     }
 
+    /** A bit of memory that a register names, which may be far from the operand. */
+    private void farBit(Insn insn) {
+        saveLiveFlags();
+        address(insn, true);
+        int scale = insn.size == 8 ? 3 : 2;
+        int register = general(insn.reg, R15);
+        if (insn.size == 8) {
+            if (register != R15) {
+                a.move(R15, register);
+            }
+        } else {
+            // MOVSXD
+            a.registers(W, 0, 0x63, R15, register);
+        }
+        // SAR r15,6 or 5
+        a.registers(W, 0, 0xC1, 7, R15);
+        a.byte1(scale + 3);
+        a.memory(W, 0, 0x8D, RCX, RCX, R15, scale, 0);
+        check(insn.size, !insn.form.mnemonic().equals("BT"));
+        register = general(insn.reg, R15);
+        if (register != R15) {
+            a.move4(R15, register);
+        }
+        // AND r15d,63 or 31
+        a.registers(0, 0, 0x83, 4, R15);
+        a.byte1(8 * insn.size - 1);
+        a.store(RSP, Context.TARGET, R15);
+        needFlags();
+        a.load(R15, RSP, Context.TARGET);
+        a.memory(prefixes(insn), 1, insn.opcode, R15, RCX, 0);
+        flagsAfter(Flags.CHANGES);
+    }
+
+    /** CMPXCHG8B and CMPXCHG16B. */
+    private void exchangeTwo(Insn insn) {
+        int size = insn.size == 8 ? 16 : 8;
+        access(insn, size, true);
+        if (size == 16) {
+            align();
+        }
+        needFlags();
+        a.move(R15, RCX);
+        a.move(RCX, R13);
+        a.memory((size == 16 ? W : 0) | (insn.lock ? PLOCK : 0), 1, 0xC7, 1, R15, 0);
+        flagsAfter(Flags.CHANGES);
+    }
+
+    private void interruptFlag(Insn insn) {
+        if (insn.opcode == 0xFB) {
+            // If an interrupt waits for it, the interpreter sets the flag.
+            a.load4(RCX, RSP, Context.HELD);
+            int free = a.jrcxz();
+            boolean saved = state == State.SAVED;
+            leave(saved, store.addSite(
+                    Kind.ALONE, false, saved, index + 1, insn.offset, hostStart));
+            a.land1(free);
+        }
+        a.storeImmediate4(RSP, Context.INTERRUPTS, insn.opcode & 1);
+    }
+
+    private void moveSelector(Insn insn) {
+        int to = isSpilled(insn.rm) ? R15 : Context.host(insn.rm);
+        a.load4(to, RSP, Context.SELECTORS + 4 * insn.reg);
+        writeBack(Shape.Kind.GENERAL, insn.rm, R15);
+    }
+
+    // --- strings ----------------------------------------------------------------------------------
+
+    /** MOVS and STOS, upwards: with a repeat prefix whole runs within a page of each side. */
+    private void string(Insn insn, Shape shape) {
+        boolean moves = shape.path() == Shape.Path.MOVE_STRING;
+        int size = (insn.opcode & 1) == 0 ? 1 : insn.size;
+        int log = Integer.numberOfTrailingZeros(size);
+        boolean repeats = insn.repeat != 0;
+        saveFlags();
+        // TEST dword [system flags],DF
+        a.memory(0, 0, 0xF7, 0, RSP, Context.SYSTEM_FLAGS);
+        a.int4(Cpu.DF);
+        int site = store.addSite(Kind.ALONE, false, true, index + 1, insn.offset, hostStart);
+        slow.add(new Slow(a.jump(JNZ), site, true));
+        int loop = a.size();
+        int done = -1;
+        if (repeats) {
+            a.registers(W, 0, 0x85, R13, R13);
+            done = a.jump(JZ);
+        }
+        if (moves) {
+            a.move(RCX, RSI);
+            check(size, false);
+            a.store(RSP, Context.STRING, RCX);
+        }
+        a.move(RCX, RDI);
+        check(size, true);
+        if (repeats) {
+            toPageEnd(RDI, R15, log);
+            if (moves) {
+                a.store(RSP, Context.STRING + 8, RCX);
+                toPageEnd(RSI, RCX, log);
+                atMost(R15, RCX);
+                a.load(RCX, RSP, Context.STRING + 8);
+            }
+            atMost(R15, R13);
+        }
+        a.store(RSP, Context.STRING + 16, RDI);
+        a.move(RDI, RCX);
+        if (moves) {
+            a.store(RSP, Context.STRING + 24, RSI);
+            a.load(RSI, RSP, Context.STRING);
+        }
+        if (repeats) {
+            a.move(RCX, R15);
+        }
+        int flags = (repeats ? PF3 : 0) | (size == 8 ? W : size == 2 ? P66 : 0);
+        a.plain(flags, (moves ? 0xA4 : 0xAA) | (size > 1 ? 1 : 0));
+        a.load(RDI, RSP, Context.STRING + 16);
+        advance(RDI, repeats, size, log);
+        if (moves) {
+            a.load(RSI, RSP, Context.STRING + 24);
+            advance(RSI, repeats, size, log);
+        }
+        if (repeats) {
+            // SUB r13,r15
+            a.registers(W, 0, 0x2B, R13, R15);
+            int complete = a.jump(JZ);
+            a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
+            a.byte1(0);
+            int again = a.jump(JZ);
+            a.patch4(again, loop - again - 4);
+            leave(true, store.addSite(Kind.POLL, false, true, 0, insn.offset, hostStart));
+            a.land4(done);
+            a.land4(complete);
+        }
+    }
+
+    /** Lets {@code to} be how many elements begin and end between an address and its page's end. */
+    private void toPageEnd(int address, int to, int log) {
+        a.move4(to, address);
+        // OR to,~0FFFh; NEG to; SHR to,log
+        a.registers(0, 0, 0x81, 1, to);
+        a.int4(-PAGE);
+        a.registers(0, 0, 0xF7, 3, to);
+        if (log > 0) {
+            a.registers(0, 0, 0xC1, 5, to);
+            a.byte1(log);
+        }
+    }
+
+    private void atMost(int register, int limit) {
+        // CMP register,limit; CMOVA register,limit
+        a.registers(W, 0, 0x3B, register, limit);
+        a.registers(W, 1, 0x47, register, limit);
+    }
+
+    private void advance(int register, boolean repeats, int size, int log) {
+        if (repeats) {
+            a.memory(W, 0, 0x8D, register, register, R15, log, 0);
+        } else {
+            a.lea(register, register, size);
+        }
+    }
+
     // --- the stack --------------------------------------------------------------------------------
 
     private void push(Insn insn, Shape shape) {
@@ -550,6 +738,30 @@ final class BlockTranslator {
             }
         }
         a.lea(R14, R14, -8);
+    }
+
+    private void pushFlags() {
+        saveFlags();
+        // AH and AL of the saved flags to their places, then IF and the rest.
+        a.memory(0, 1, 0xB6, R15, RSP, Context.FLAGS + 1);
+        a.memory(0, 1, 0xB6, RCX, RSP, Context.FLAGS);
+        shiftAndOr(11);
+        a.load4(RCX, RSP, Context.INTERRUPTS);
+        shiftAndOr(9);
+        a.memory(0, 0, 0x0B, R15, RSP, Context.SYSTEM_FLAGS);
+        a.store(RSP, Context.TARGET, R15);
+        a.lea(RCX, R14, -8);
+        check(8, true);
+        a.load(R15, RSP, Context.TARGET);
+        a.store(RCX, 0, R15);
+        a.lea(R14, R14, -8);
+    }
+
+    /** SHL ecx,bits; OR r15d,ecx. */
+    private void shiftAndOr(int bits) {
+        a.registers(0, 0, 0xC1, 4, RCX);
+        a.byte1(bits);
+        a.registers(0, 0, 0x0B, R15, RCX);
     }
 
     private void pop(Insn insn) {

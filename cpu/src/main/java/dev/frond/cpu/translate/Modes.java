@@ -29,6 +29,8 @@ final class Modes {
     /** The mode of {@code cpu}. */
     static int of(Cpu cpu) {
         if ((cpu.mode & Cpu.CODE_64) == 0
+                || cpu.cpl == 1
+                || cpu.cpl == 2
                 || (cpu.dr[7] & DR7_ENABLES) != 0
                 || (cpu.cr4 & CR4_LA57) != 0) {
             return NOT_TAKEN;

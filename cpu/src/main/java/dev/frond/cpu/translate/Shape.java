@@ -69,6 +69,15 @@ record Shape(
         JUMP_INDIRECT,
         CALL_INDIRECT,
         RETURN,
+        PUSH_FLAGS,
+        /** Clears or sets RFLAGS.IF, at CPL 0. */
+        INTERRUPT_FLAG,
+        MOVE_SELECTOR,
+        MOVE_STRING,
+        STORE_STRING,
+        /** BT and its siblings with a register's bit number and memory. */
+        FAR_BIT,
+        EXCHANGE_8_OR_16,
         /** The interpreter executes it. */
         NOT_TAKEN
     }
@@ -124,6 +133,9 @@ record Shape(
                     0,
                     false);
 
+    /** BT and its siblings with memory and a register's bit number. */
+    static final Shape FAR_BIT = path(Path.FAR_BIT, Flags.CHANGES);
+
     private static final Set<String> DEFINING =
             Set.of(
                     "ADD", "SUB", "CMP", "NEG", "AND", "OR", "XOR", "TEST", "IMUL", "MUL",
@@ -133,7 +145,7 @@ record Shape(
             Set.of(
                     "ADC", "SBB", "INC", "DEC", "SHL", "SHR", "SAR", "ROL", "ROR", "RCL", "RCR",
                     "SHLD", "SHRD", "BT", "BTS", "BTR", "BTC", "BSF", "BSR", "CMC", "CLC", "STC",
-                    "SAHF", "CMPXCHG8B", "CMPXCHG16B",
+                    "SAHF",
                     // They leave them undefined; but #DE shows what they were.
                     "DIV", "IDIV");
     private static final Set<String> QUIET =
@@ -181,6 +193,11 @@ record Shape(
                             ? path(Path.JUMP_INDIRECT, Flags.READS)
                             : path(Path.JUMP, Flags.READS);
             case "RET" -> form.opcode() == 0xC3 ? path(Path.RETURN, Flags.READS) : LEFT;
+            case "PUSHF" -> path(Path.PUSH_FLAGS, Flags.READS);
+            case "CLI", "STI" -> path(Path.INTERRUPT_FLAG, Flags.NONE);
+            case "MOVSB", "MOVS" -> path(Path.MOVE_STRING, Flags.NONE);
+            case "STOSB", "STOS" -> path(Path.STORE_STRING, Flags.NONE);
+            case "CMPXCHG8B" -> path(Path.EXCHANGE_8_OR_16, Flags.CHANGES);
             case "LAHF" -> path(Path.PLAIN, Flags.READS);
             case "SAHF", "CMC", "CLC", "STC" -> path(Path.PLAIN, Flags.CHANGES);
             default -> general(form);
@@ -219,6 +236,9 @@ record Shape(
     }
 
     private static Shape general(Form form) {
+        if (form.map() == 0 && form.opcode() == 0x8C) {
+            return path(Path.MOVE_SELECTOR, Flags.NONE);
+        }
         if (isCondition(form)) {
             return path(Path.CONDITIONAL_JUMP, Flags.READS);
         }
@@ -316,9 +336,6 @@ record Shape(
         }
         if (form.mnemonic().equals("XCHG") && path == Path.OPCODE_REGISTER) {
             path = Path.EXCHANGE_ACCUMULATOR;
-        }
-        if (form.mnemonic().startsWith("CMPXCHG") && form.mnemonic().length() > 7) {
-            return LEFT;
         }
         boolean exchanges = form.mnemonic().equals("XCHG") || form.mnemonic().equals("XADD");
         boolean reads = READ_ONLY.contains(form.mnemonic());

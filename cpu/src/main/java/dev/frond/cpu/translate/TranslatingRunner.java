@@ -51,6 +51,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private int generation;
     private final int[] jumpOwner = {Modes.NOT_TAKEN, Modes.NOT_TAKEN};
 
+    /** The latest instruction that missed in the TLB, and its latest two pages. */
+    private int refillStart;
+
+    private long refillPage = 1;
+    private long refillPageBefore = 1;
+
     // Counters.
     private long blocks;
     private long interpreted;
@@ -310,6 +316,16 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             // It is there: the access crosses the page's end.
             return false;
         }
+        long page = linear & -4096L;
+        int start = store.hostStart(site);
+        if (start == refillStart && page == refillPageBefore) {
+            // An instruction with two operands whose pages displace each other.
+            refillStart = 0;
+            return false;
+        }
+        refillPageBefore = start == refillStart ? refillPage : 1;
+        refillPage = page;
+        refillStart = start;
         long offset = cpu.mmu.reach(linear, write);
         if (offset < 0) {
             return false;
