@@ -366,9 +366,14 @@ final class BlockTranslator {
         boolean wide =
                 switch (form.sizing()) {
                     case V, Y -> insn.size == 8;
-                    default -> form.is(Form.W1);
+                    default -> form.is(Form.W1) || isExplicitString(form) && insn.rexW();
                 };
         return flags | (wide ? W : 0) | (insn.lock ? PLOCK : 0);
+    }
+
+    /** The string comparisons whose lengths are in EAX and EDX, or with REX.W in RAX and RDX. */
+    private static boolean isExplicitString(Form form) {
+        return form.mnemonic().startsWith("PCMPESTR");
     }
 
     private void immediate(Insn insn, Shape shape) {
@@ -485,6 +490,10 @@ final class BlockTranslator {
         }
         if (shape.registers().reg()) {
             writeBack(shape.reg(), insn.reg, R15);
+        }
+        if (insn.form.mnemonic().equals("PCMPISTRI")
+                || insn.form.mnemonic().equals("PCMPESTRI")) {
+            a.move(R13, RCX);
         }
         flagsAfter(shape.flags());
     }

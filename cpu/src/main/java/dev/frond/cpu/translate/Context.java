@@ -72,10 +72,10 @@ final class Context {
     /** {@link NativeTlb#CONTEXTS} tables. */
     static final int TLB = 0x1000;
 
-    static final int JUMP_CACHE = 0x10000;
+    static final int JUMP_CACHE = 0x40000;
 
     /** Entries for each of the two privileges, user mode last. */
-    static final int JUMP_ENTRIES = 2048;
+    static final int JUMP_ENTRIES = 8192;
 
     static final int JUMP_TABLE_SIZE = 16 * JUMP_ENTRIES;
 
@@ -171,7 +171,7 @@ final class Context {
 
     // --- the jump cache ---------------------------------------------------------------------------
 
-    private final int[] filled = new int[512];
+    private final int[] filled = new int[1024];
     private int filledCount = filled.length + 1;
     private boolean globals = true;
 

@@ -17,7 +17,7 @@ import java.lang.foreign.MemorySegment;
  */
 final class NativeTlb implements Mmu.Shadow {
     static final int CONTEXTS = 3;
-    static final int ENTRIES = 512;
+    static final int ENTRIES = 2048;
     static final int ENTRY_SIZE = 32;
     static final int READ = 0;
     static final int WRITE = 8;
@@ -35,7 +35,7 @@ final class NativeTlb implements Mmu.Shadow {
 
     private final MemorySegment memory;
     private final long ram;
-    private final int[] filled = new int[192];
+    private final int[] filled = new int[1024];
     private int filledCount;
     private boolean globals = true;
 

@@ -140,7 +140,7 @@ record Shape(
             Set.of(
                     "ADD", "SUB", "CMP", "NEG", "AND", "OR", "XOR", "TEST", "IMUL", "MUL",
                     "POPCNT", "XADD", "CMPXCHG", "COMISS", "COMISD", "UCOMISS", "UCOMISD",
-                    "PTEST");
+                    "PTEST", "PCMPISTRI", "PCMPISTRM", "PCMPESTRI", "PCMPESTRM");
     private static final Set<String> CHANGING =
             Set.of(
                     "ADC", "SBB", "INC", "DEC", "SHL", "SHR", "SAR", "ROL", "ROR", "RCL", "RCR",
@@ -159,8 +159,7 @@ record Shape(
     /** Vector instructions that do something unsaid to registers or memory, or vary by CPU. */
     private static final Set<String> LEFT_VECTORS =
             Set.of(
-                    "MASKMOVDQU", "PCMPISTRI", "PCMPISTRM", "PCMPESTRI", "PCMPESTRM", "RCPPS",
-                    "RCPSS", "RSQRTPS", "RSQRTSS", "EXTRQ", "INSERTQ");
+                    "MASKMOVDQU", "RCPPS", "RCPSS", "RSQRTPS", "RSQRTSS", "EXTRQ", "INSERTQ");
 
     private static final Set<CpuFeature> VECTOR_FEATURES =
             Set.of(
@@ -338,7 +337,9 @@ record Shape(
             path = Path.EXCHANGE_ACCUMULATOR;
         }
         boolean exchanges = form.mnemonic().equals("XCHG") || form.mnemonic().equals("XADD");
-        boolean reads = READ_ONLY.contains(form.mnemonic());
+        // The string comparisons write ECX or XMM0, unsaid.
+        boolean reads = form.mnemonic().startsWith("PCMP") && form.mnemonic().contains("STR")
+                || READ_ONLY.contains(form.mnemonic());
         if (form.mnemonic().equals("IMUL") && form.operands().size() == 1) {
             reads = true;
         }
