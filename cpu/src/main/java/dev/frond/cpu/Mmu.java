@@ -160,6 +160,11 @@ public final class Mmu {
         copy.flush();
     }
 
+    /** Ends {@link #shadow}. */
+    public void noShadow() {
+        shadow = NO_SHADOW;
+    }
+
     /** How memory is accessed: {@link #SUPERVISOR}, {@link #USER} or {@link #SUPERVISOR_AC}. */
     public int context() {
         return context;

@@ -121,8 +121,7 @@ final class Assembler {
     }
 
     /** An instruction with a register or digit and memory at base + index * 2^scale + disp. */
-    void memory(
-            int flags, int map, int opcode, int reg, int base, int index, int scale, int disp) {
+    void memory(int flags, int map, int opcode, int reg, int base, int index, int scale, int disp) {
         prefixes(flags, map, opcode, reg, Math.max(index, 0), Math.max(base, 0));
         int field = (reg & 7) << 3;
         boolean sib = index != NONE || base == NONE || (base & 7) == RSP;
@@ -136,8 +135,10 @@ final class Assembler {
         }
         if (sib) {
             byte1(mod << 6 | field | RSP);
-            byte1(scale << 6 | (index == NONE ? RSP : index & 7) << 3
-                    | (base == NONE ? RBP : base & 7));
+            byte1(
+                    scale << 6
+                            | (index == NONE ? RSP : index & 7) << 3
+                            | (base == NONE ? RBP : base & 7));
         } else {
             byte1(mod << 6 | field | base & 7);
         }
@@ -163,7 +164,8 @@ final class Assembler {
         prefixes(flags, 0, opcode, 0, 0, 0);
     }
 
-    // --- single instructions ----------------------------------------------------------------------
+    // --- single instructions
+    // ----------------------------------------------------------------------
 
     void move(int to, int from) {
         registers(W, 0, 0x8B, to, from);

@@ -223,7 +223,8 @@ final class BlockTranslator {
         return block;
     }
 
-    // --- what is taken ----------------------------------------------------------------------------
+    // --- what is taken
+    // ----------------------------------------------------------------------------
 
     private boolean taken(Insn insn, Shape shape) {
         if (shape.vector() && (key & Modes.VECTORS) == 0) {
@@ -282,9 +283,7 @@ final class BlockTranslator {
         boolean regHigh =
                 shape.reg() == Shape.Kind.BYTE && (insn.byteRegister(insn.reg) & 0x100) != 0;
         boolean rmHigh =
-                registerRm
-                        && shape.rm() == Shape.Kind.BYTE
-                        && (insn.byteRegister(rm) & 0x100) != 0;
+                registerRm && shape.rm() == Shape.Kind.BYTE && (insn.byteRegister(rm) & 0x100) != 0;
         if (!regHigh && !rmHigh) {
             return true;
         }
@@ -307,7 +306,8 @@ final class BlockTranslator {
         };
     }
 
-    // --- one instruction --------------------------------------------------------------------------
+    // --- one instruction
+    // --------------------------------------------------------------------------
 
     private void emit(Insn insn, Shape shape, Block block) {
         switch (shape.path()) {
@@ -491,8 +491,7 @@ final class BlockTranslator {
         if (shape.registers().reg()) {
             writeBack(shape.reg(), insn.reg, R15);
         }
-        if (insn.form.mnemonic().equals("PCMPISTRI")
-                || insn.form.mnemonic().equals("PCMPESTRI")) {
+        if (insn.form.mnemonic().equals("PCMPISTRI") || insn.form.mnemonic().equals("PCMPESTRI")) {
             a.move(R13, RCX);
         }
         flagsAfter(shape.flags());
@@ -612,8 +611,9 @@ final class BlockTranslator {
             a.load4(RCX, RSP, Context.HELD);
             int free = a.jrcxz();
             boolean saved = state == State.SAVED;
-            leave(saved, store.addSite(
-                    Kind.ALONE, false, saved, index + 1, insn.offset, hostStart));
+            leave(
+                    saved,
+                    store.addSite(Kind.ALONE, false, saved, index + 1, insn.offset, hostStart));
             a.land1(free);
         }
         a.storeImmediate4(RSP, Context.INTERRUPTS, insn.opcode & 1);
@@ -625,7 +625,8 @@ final class BlockTranslator {
         writeBack(Shape.Kind.GENERAL, insn.rm, R15);
     }
 
-    // --- strings ----------------------------------------------------------------------------------
+    // --- strings
+    // ----------------------------------------------------------------------------------
 
     /** MOVS and STOS, upwards: with a repeat prefix whole runs within a page of each side. */
     private void string(Insn insn, Shape shape) {
@@ -720,7 +721,8 @@ final class BlockTranslator {
         }
     }
 
-    // --- the stack --------------------------------------------------------------------------------
+    // --- the stack
+    // --------------------------------------------------------------------------------
 
     private void push(Insn insn, Shape shape) {
         if (shape.path() == Shape.Path.PUSH_MEMORY) {
@@ -796,7 +798,8 @@ final class BlockTranslator {
         a.load(RBP, RCX, 0);
     }
 
-    // --- jumps ------------------------------------------------------------------------------------
+    // --- jumps
+    // ------------------------------------------------------------------------------------
 
     private void pushNext(Insn insn) {
         saveLiveFlags();
@@ -906,7 +909,8 @@ final class BlockTranslator {
         a.int4(site);
     }
 
-    // --- flags ------------------------------------------------------------------------------------
+    // --- flags
+    // ------------------------------------------------------------------------------------
 
     /** Lets the flags be in the context. */
     private void saveFlags() {
@@ -952,7 +956,8 @@ final class BlockTranslator {
         }
     }
 
-    // --- memory -----------------------------------------------------------------------------------
+    // --- memory
+    // -----------------------------------------------------------------------------------
 
     /** Lets RCX be the host's address of the memory operand, or leaves. */
     private void access(Insn insn, int size, boolean write) {

@@ -4,7 +4,6 @@
 package dev.frond.cpu.translate;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
 import dev.frond.cpu.Cpu;
@@ -25,9 +24,6 @@ import java.util.concurrent.ConcurrentLinkedQueue;
  * which emitted code can leave. When the memory is full everything is dropped and begun anew.
  */
 final class CodeStore implements GuestMemory.Watcher {
-    /** Room for the code of one CPU; the host gives pages as they are written. */
-    static final int CODE_SIZE = 32 << 20;
-
     /** Code for one block needs less than this. */
     private static final int RESERVE = 64 << 10;
 
@@ -52,6 +48,7 @@ final class CodeStore implements GuestMemory.Watcher {
     private final Cpu cpu;
     private final ExecutableMemory memory;
     private final MemorySegment code;
+    private final int size;
     private final int start;
     private int position;
 
@@ -74,6 +71,7 @@ final class CodeStore implements GuestMemory.Watcher {
         this.cpu = cpu;
         this.memory = memory;
         code = memory.code();
+        size = (int) code.byteSize();
         MemorySegment.copy(stubs.bytes(), 0, code, JAVA_BYTE, 0, stubs.size());
         start = stubs.size() + 15 & ~15;
         position = start;
@@ -101,7 +99,8 @@ final class CodeStore implements GuestMemory.Watcher {
         owner = thread;
     }
 
-    // --- pages and blocks -------------------------------------------------------------------------
+    // --- pages and blocks
+    // -------------------------------------------------------------------------
 
     /** The page at {@code ramOffset}, stores to which are told from now on. */
     CodePage page(long ramOffset) {
@@ -120,7 +119,7 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** Makes room for a block, if need be by dropping all others. */
     void makeRoom() {
-        if (position + RESERVE > CODE_SIZE) {
+        if (position + RESERVE > size) {
             for (CodePage page : pages.values().toArray(CodePage[]::new)) {
                 drop(page);
             }
@@ -173,12 +172,15 @@ final class CodeStore implements GuestMemory.Watcher {
         return code.get(JAVA_INT_UNALIGNED, place);
     }
 
-    /** Emitted bytes, for reports. */
-    byte[] bytes(int from, int to) {
+    /** Emitted bytes around {@code place}, for reports. */
+    byte[] bytes(int place) {
+        int from = Math.clamp(place - 64L, 0, size);
+        int to = Math.clamp(place + 32L, from, size);
         return code.asSlice(from, to - from).toArray(JAVA_BYTE);
     }
 
-    // --- sites ------------------------------------------------------------------------------------
+    // --- sites
+    // ------------------------------------------------------------------------------------
 
     /** Notes a site of the block that is being translated; returns its number. */
     int addSite(Kind kind, boolean write, boolean saved, int count, int offset, int hostStart) {
@@ -247,7 +249,8 @@ final class CodeStore implements GuestMemory.Watcher {
         return siteBlocks[site];
     }
 
-    // --- changing code ----------------------------------------------------------------------------
+    // --- changing code
+    // ----------------------------------------------------------------------------
 
     @SuppressWarnings("ReferenceEquality") // A thread is its identity.
     @Override
@@ -272,7 +275,8 @@ final class CodeStore implements GuestMemory.Watcher {
 
     @Override
     public void marked(long page) {
-        // The interpreter's code cache of the same CPU gives up the right to store, in the copy too.
+        // The interpreter's code cache of the same CPU gives up the right to store, in the copy
+        // too.
     }
 
     /** Does what other threads asked for; on the CPU's own thread, between blocks. */

@@ -129,7 +129,8 @@ final class Context {
         return memory.asSlice(POLL, 4);
     }
 
-    // --- registers to and from the Cpu ------------------------------------------------------------
+    // --- registers to and from the Cpu
+    // ------------------------------------------------------------
 
     void loadRegisters(Cpu cpu) {
         long[] r = cpu.r;
@@ -169,7 +170,8 @@ final class Context {
         cpu.sse.mxcsr(memory.get(JAVA_INT, MXCSR));
     }
 
-    // --- the jump cache ---------------------------------------------------------------------------
+    // --- the jump cache
+    // ---------------------------------------------------------------------------
 
     private final int[] filled = new int[1024];
     private int filledCount = filled.length + 1;

@@ -35,8 +35,7 @@ final class Modes {
                 || (cpu.cr4 & CR4_LA57) != 0) {
             return NOT_TAKEN;
         }
-        boolean vectors =
-                cpu.mayUseSse() && (cpu.sse.mxcsr() & MXCSR_MASKS) == MXCSR_MASKS;
+        boolean vectors = cpu.mayUseSse() && (cpu.sse.mxcsr() & MXCSR_MASKS) == MXCSR_MASKS;
         return cpu.mode
                 | (cpu.mmu.context() == Mmu.SUPERVISOR_AC ? ACCESS : 0)
                 | (vectors ? VECTORS : 0);

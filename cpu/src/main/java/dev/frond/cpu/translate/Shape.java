@@ -138,28 +138,68 @@ record Shape(
 
     private static final Set<String> DEFINING =
             Set.of(
-                    "ADD", "SUB", "CMP", "NEG", "AND", "OR", "XOR", "TEST", "IMUL", "MUL",
-                    "POPCNT", "XADD", "CMPXCHG", "COMISS", "COMISD", "UCOMISS", "UCOMISD",
-                    "PTEST", "PCMPISTRI", "PCMPISTRM", "PCMPESTRI", "PCMPESTRM");
+                    "ADD",
+                    "SUB",
+                    "CMP",
+                    "NEG",
+                    "AND",
+                    "OR",
+                    "XOR",
+                    "TEST",
+                    "IMUL",
+                    "MUL",
+                    "POPCNT",
+                    "XADD",
+                    "CMPXCHG",
+                    "COMISS",
+                    "COMISD",
+                    "UCOMISS",
+                    "UCOMISD",
+                    "PTEST",
+                    "PCMPISTRI",
+                    "PCMPISTRM",
+                    "PCMPESTRI",
+                    "PCMPESTRM");
     private static final Set<String> CHANGING =
             Set.of(
-                    "ADC", "SBB", "INC", "DEC", "SHL", "SHR", "SAR", "ROL", "ROR", "RCL", "RCR",
-                    "SHLD", "SHRD", "BT", "BTS", "BTR", "BTC", "BSF", "BSR", "CMC", "CLC", "STC",
+                    "ADC",
+                    "SBB",
+                    "INC",
+                    "DEC",
+                    "SHL",
+                    "SHR",
+                    "SAR",
+                    "ROL",
+                    "ROR",
+                    "RCL",
+                    "RCR",
+                    "SHLD",
+                    "SHRD",
+                    "BT",
+                    "BTS",
+                    "BTR",
+                    "BTC",
+                    "BSF",
+                    "BSR",
+                    "CMC",
+                    "CLC",
+                    "STC",
                     "SAHF",
                     // They leave them undefined; but #DE shows what they were.
-                    "DIV", "IDIV");
+                    "DIV",
+                    "IDIV");
     private static final Set<String> QUIET =
             Set.of(
                     "MOV", "MOVZX", "MOVSX", "MOVSXD", "NOT", "XCHG", "BSWAP", "MOVNTI", "CRC32",
                     "CBW", "CWD", "LFENCE", "MFENCE", "SFENCE");
     private static final Set<String> READ_ONLY =
-            Set.of("CMP", "TEST", "BT", "MUL", "DIV", "IDIV", "COMISS", "COMISD", "UCOMISS",
+            Set.of(
+                    "CMP", "TEST", "BT", "MUL", "DIV", "IDIV", "COMISS", "COMISD", "UCOMISS",
                     "UCOMISD", "PTEST");
 
     /** Vector instructions that do something unsaid to registers or memory, or vary by CPU. */
     private static final Set<String> LEFT_VECTORS =
-            Set.of(
-                    "MASKMOVDQU", "RCPPS", "RCPSS", "RSQRTPS", "RSQRTSS", "EXTRQ", "INSERTQ");
+            Set.of("MASKMOVDQU", "RCPPS", "RCPSS", "RSQRTPS", "RSQRTSS", "EXTRQ", "INSERTQ");
 
     private static final Set<CpuFeature> VECTOR_FEATURES =
             Set.of(
@@ -175,8 +215,11 @@ record Shape(
         return switch (form.mnemonic()) {
             case "LEA" -> path(Path.LEA, Flags.NONE);
             case "NOP", "PREFETCH", "PREFETCHW", "ENDBR64", "PAUSE" ->
-                    path(form.map() == 0 && form.prefix() == Form.PREFIX_ANY
-                            ? Path.NOP_OR_EXCHANGE : Path.NOP, Flags.NONE);
+                    path(
+                            form.map() == 0 && form.prefix() == Form.PREFIX_ANY
+                                    ? Path.NOP_OR_EXCHANGE
+                                    : Path.NOP,
+                            Flags.NONE);
             case "PUSH" -> push(form);
             case "POP" ->
                     form.operands().contains(Operand.Zv)
@@ -338,8 +381,9 @@ record Shape(
         }
         boolean exchanges = form.mnemonic().equals("XCHG") || form.mnemonic().equals("XADD");
         // The string comparisons write ECX or XMM0, unsaid.
-        boolean reads = form.mnemonic().startsWith("PCMP") && form.mnemonic().contains("STR")
-                || READ_ONLY.contains(form.mnemonic());
+        boolean reads =
+                form.mnemonic().startsWith("PCMP") && form.mnemonic().contains("STR")
+                        || READ_ONLY.contains(form.mnemonic());
         if (form.mnemonic().equals("IMUL") && form.operands().size() == 1) {
             reads = true;
         }
@@ -356,16 +400,7 @@ record Shape(
                                 ? Written.NONE
                                 : firstIsReg ? Written.REG : firstIsRm ? Written.RM : Written.NONE;
         return new Shape(
-                path,
-                flags,
-                reg,
-                rm,
-                access,
-                written.rm(),
-                written,
-                usesCl,
-                immediate,
-                vector);
+                path, flags, reg, rm, access, written.rm(), written, usesCl, immediate, vector);
     }
 
     private static int bytes(String type) {

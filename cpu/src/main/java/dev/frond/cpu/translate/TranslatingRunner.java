@@ -19,6 +19,7 @@ import dev.frond.host.NativeFunction;
 
 import org.jspecify.annotations.Nullable;
 
+import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -65,11 +66,11 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private long links;
     private long hostFaults;
 
-    TranslatingRunner(Cpu cpu) {
+    TranslatingRunner(Cpu cpu, long codeSize) {
         this.cpu = cpu;
         memory =
                 ExecutableMemory.allocate(
-                        CodeStore.CODE_SIZE, Context.SIZE, ExecutableMemory.Placement.ANYWHERE);
+                        codeSize, Context.SIZE, ExecutableMemory.Placement.ANYWHERE);
         twoMappings = memory.code().address() != memory.address();
         context = new Context(memory.data());
         tlb = new NativeTlb(context, cpu.ram.segment().address());
@@ -82,7 +83,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         faults =
                 FaultHandler.takeCode(
                         memory.address(),
-                        memory.address() + CodeStore.CODE_SIZE,
+                        memory.address() + codeSize,
                         store.address(stubs.faulted),
                         FaultHandler.Base.RSP,
                         Context.FAULT_RECORD);
@@ -92,6 +93,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     @Override
     public void close() {
+        cpu.mmu.noShadow();
+        cpu.attention(MemorySegment.ofArray(new int[1]));
         faults.close();
         store.close();
         memory.close();
@@ -114,7 +117,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         return counters;
     }
 
-    // --- running ----------------------------------------------------------------------------------
+    // --- running
+    // ----------------------------------------------------------------------------------
 
     @Override
     public boolean run() {
@@ -334,7 +338,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         return true;
     }
 
-    // --- what is left to the interpreter ----------------------------------------------------------
+    // --- what is left to the interpreter
+    // ----------------------------------------------------------
 
     /** Executes the instruction of a site; returns the instruction pointer of the next one. */
     private long interpret(int site) {
@@ -449,7 +454,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     private String report(long rip) {
         int place = store.place(rip);
-        int from = Math.max(0, place - 64);
         return String.format(
                 "emitted code failed: exception %d at 0x%x, address 0x%x, guest code page 0x%x,"
                         + " bytes around 0x%x: %s",
@@ -458,8 +462,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 context.get(Context.FAULT_RECORD + FaultHandler.ADDRESS),
                 context.get(Context.CODE_BASE),
                 rip,
-                HexFormat.of()
-                        .formatHex(
-                                store.bytes(from, Math.min(CodeStore.CODE_SIZE, place + 32))));
+                HexFormat.of().formatHex(store.bytes(place)));
     }
 }

@@ -25,8 +25,28 @@ public final class Translator implements Accelerator {
     private final Interpreter interpreter = new Interpreter();
     private final List<TranslatingRunner> runners = new ArrayList<>();
 
+    private static final long CODE_SIZE = 32 << 20;
+
+    private final long codeSize;
+
     /** The engine; {@link #isSupported} tells whether this host can. */
-    public Translator() {}
+    public Translator() {
+        this(CODE_SIZE);
+    }
+
+    /**
+     * The engine with room for {@code codeSize} bytes of emitted code for each CPU, a multiple of
+     * 4096 from 256 KiB to 1 GiB. The host gives memory as it is used.
+     */
+    public Translator(long codeSize) {
+        if (codeSize < 256 << 10 || codeSize > 1 << 30 || codeSize % 4096 != 0) {
+            throw new IllegalArgumentException(
+                    "code size "
+                            + codeSize
+                            + ": accepted are multiples of 4096 from 262144 to 1073741824");
+        }
+        this.codeSize = codeSize;
+    }
 
     /** Whether this host can: Linux on x86-64 that permits executable memory. */
     public static boolean isSupported() {
@@ -50,7 +70,7 @@ public final class Translator implements Accelerator {
 
     /** What executes the blocks of {@code cpu}, until {@link #close}. */
     public synchronized Runner runner(Cpu cpu) {
-        TranslatingRunner runner = new TranslatingRunner(cpu);
+        TranslatingRunner runner = new TranslatingRunner(cpu, codeSize);
         runners.add(runner);
         return runner;
     }

@@ -11,9 +11,9 @@ import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
-import dev.frond.cpu.translate.Translator;
 import dev.frond.cpu.interp.IntegerEncoder.Addressing;
 import dev.frond.cpu.interp.IntegerRig.Place;
+import dev.frond.cpu.translate.Translator;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
 

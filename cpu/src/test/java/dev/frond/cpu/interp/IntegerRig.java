@@ -75,6 +75,9 @@ final class IntegerRig implements AutoCloseable {
     private byte[] code = {};
     private Runner runner = Runner.NODES;
 
+    /** So many instructions are interpreted before {@link #runner} goes on. */
+    int interpretFirst;
+
     IntegerRig() {
         memory.protect(0, GUARD, FixedMemory.Access.NONE);
         memory.protect(GUARD + 2 * PAGE, GUARD, FixedMemory.Access.NONE);
@@ -198,8 +201,10 @@ final class IntegerRig implements AutoCloseable {
         cpu.setRflags(start.flags & NativeCode.SETTABLE_FLAGS | Cpu.IF);
         harness.write(window, start.memory);
         cpu.rip = codeAddress;
+        int steps = 0;
         do {
-            actual.fault = runner == Runner.NODES ? harness.step() : harness.run(runner);
+            boolean node = runner == Runner.NODES || steps++ < interpretFirst;
+            actual.fault = node ? harness.step() : harness.run(runner);
         } while (!single
                 && actual.fault == CpuHarness.NO_FAULT
                 && cpu.rip != codeAddress + code.length);
