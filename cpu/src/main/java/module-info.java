@@ -12,4 +12,5 @@ module dev.frond.cpu {
     exports dev.frond.cpu.decode;
     exports dev.frond.cpu.fpu;
     exports dev.frond.cpu.interp;
+    exports dev.frond.cpu.translate;
 }

@@ -106,7 +106,7 @@ final class RunCommand implements Callable<Integer> {
             names = "--engine",
             paramLabel = "NAME",
             defaultValue = "auto",
-            description = "what executes the guest: auto (default) or interpreter")
+            description = "what executes the guest: auto (default), interpreter or translator")
     private String engine = "";
 
     @Option(
@@ -258,7 +258,7 @@ final class RunCommand implements Callable<Integer> {
                 return each;
             }
         }
-        throw CliException.badValue("--engine", engine, "auto, interpreter");
+        throw CliException.badValue("--engine", engine, "auto, interpreter, translator");
     }
 
     private List<RunSpec.Disk> disks() throws CliException {

@@ -41,7 +41,8 @@ record RunSpec(
     enum Engine {
         /** The fastest that this host and this machine allow. */
         AUTO,
-        INTERPRETER
+        INTERPRETER,
+        TRANSLATOR
     }
 
     /** The machine's main board. */

@@ -249,6 +249,11 @@ public final class Cpu {
         }
     }
 
+    private static final VarHandle WORD = ValueLayout.JAVA_INT.varHandle();
+
+    /** Not 0 whenever {@link #events} is not, for code that cannot see this object. */
+    private MemorySegment attention = MemorySegment.ofArray(new int[1]);
+
     /** An interrupt is pending that RFLAGS.IF holds back; posted again when IF is set. */
     public boolean interruptHeld;
 
@@ -313,6 +318,15 @@ public final class Cpu {
     /** Posts event bits; from any thread. */
     public void post(int bits) {
         EVENTS.getAndBitwiseOr(this, bits);
+        WORD.setRelease(attention, 0L, 1);
+    }
+
+    /**
+     * Lets the 32-bit word {@code word} be not 0 whenever {@link #hasEvents}; before other threads
+     * know this CPU.
+     */
+    public void attention(MemorySegment word) {
+        attention = word;
     }
 
     /** Whether the CPU should look at {@link #takeEvents} soon; read at every end of a block. */
@@ -322,6 +336,7 @@ public final class Cpu {
 
     /** Takes all posted event bits. */
     public int takeEvents() {
+        WORD.setVolatile(attention, 0L, 0);
         return (int) EVENTS.getAndSet(this, 0);
     }
 
@@ -554,6 +569,11 @@ public final class Cpu {
         if (sseFault != 0) {
             throw fault(sseFault);
         }
+    }
+
+    /** Whether {@link #requireSse} would throw nothing. */
+    public boolean mayUseSse() {
+        return sseFault == 0;
     }
 
     /** #UD, #NM or #MF unless MMX instructions may execute. */

@@ -23,9 +23,14 @@ public final class Mmu {
     /** For {@code linear >>> PAGE_SHIFT - 1}: an even index into the array of pairs. */
     static final int TLB_SLOT_MASK = Tlb.SLOT_MASK;
 
-    private static final int SUPERVISOR = Tlb.SUPERVISOR;
-    private static final int USER = Tlb.USER;
-    private static final int SUPERVISOR_AC = Tlb.SUPERVISOR_AC;
+    /** {@link #context}: memory is accessed as supervisor. */
+    public static final int SUPERVISOR = Tlb.SUPERVISOR;
+
+    /** {@link #context}: memory is accessed as user. */
+    public static final int USER = Tlb.USER;
+
+    /** {@link #context}: as supervisor with RFLAGS.AC set under CR4.SMAP. */
+    public static final int SUPERVISOR_AC = Tlb.SUPERVISOR_AC;
 
     private static final int READ = 0;
     private static final int WRITE = 1;
@@ -93,6 +98,46 @@ public final class Mmu {
     /** What {@link #walk} found: whether all address spaces have the page. */
     private boolean globalNow;
 
+    /** Copies of translations elsewhere: they forget what this forgets. */
+    public interface Shadow {
+        /** Forgets all translations. */
+        void flush();
+
+        /** Forgets all translations but those of global pages. */
+        void flushNonGlobal();
+
+        /** Forgets the translation of one page. */
+        void flushPage(long linear);
+
+        /** Forgets the right to store without asking. */
+        void flushWrites();
+
+        /** Forgets the right to store to a page of RAM; true if there was one. */
+        boolean flushWritesTo(long offset);
+    }
+
+    private static final Shadow NO_SHADOW =
+            new Shadow() {
+                @Override
+                public void flush() {}
+
+                @Override
+                public void flushNonGlobal() {}
+
+                @Override
+                public void flushPage(long linear) {}
+
+                @Override
+                public void flushWrites() {}
+
+                @Override
+                public boolean flushWritesTo(long offset) {
+                    return false;
+                }
+            };
+
+    private Shadow shadow = NO_SHADOW;
+
     Mmu(Cpu cpu, AddressSpace memory) {
         this.cpu = cpu;
         this.memory = memory;
@@ -107,6 +152,48 @@ public final class Mmu {
 
     long[] writeTlb() {
         return space.writes[context];
+    }
+
+    /** Lets {@code copy} follow this from now on. */
+    public void shadow(Shadow copy) {
+        shadow = copy;
+        copy.flush();
+    }
+
+    /** Ends {@link #shadow}. */
+    public void noShadow() {
+        shadow = NO_SHADOW;
+    }
+
+    /** How memory is accessed: {@link #SUPERVISOR}, {@link #USER} or {@link #SUPERVISOR_AC}. */
+    public int context() {
+        return context;
+    }
+
+    /**
+     * The offset in RAM of {@code linear} if a plain load or store may reach its page; -1 if the
+     * access must go through {@link Cpu}, or would fault. CR2 stays as it is.
+     */
+    public long reach(long linear, boolean write) {
+        long offset = write ? storeOffset(linear) : loadOffset(linear);
+        if (offset >= 0) {
+            return offset;
+        }
+        long cr2 = cpu.cr2;
+        try {
+            translate(linear, write ? WRITE : READ, context);
+        } catch (CpuFault fault) {
+            cpu.cr2 = cr2;
+            return -1;
+        }
+        return write ? storeOffset(linear) : loadOffset(linear);
+    }
+
+    /** Whether the page that {@link #reach} has just reached is global. */
+    public boolean isGlobal(long linear, boolean write) {
+        return write
+                ? space.isWriteGlobal(context, linear & PAGE_MASK)
+                : space.isReadGlobal(context, linear & PAGE_MASK);
     }
 
     /** The bus behind the paging. */
@@ -135,6 +222,7 @@ public final class Mmu {
             spaces[i].pcid = -1;
         }
         space.pcid = pcid();
+        shadow.flush();
         forgetCode();
     }
 
@@ -144,6 +232,7 @@ public final class Mmu {
             spaces[i].clearNonGlobal();
             renew(spaces[i]);
         }
+        shadow.flushNonGlobal();
     }
 
     /** Forgets the translations of one address space but those of global pages. */
@@ -154,6 +243,7 @@ public final class Mmu {
                 renew(spaces[i]);
             }
         }
+        shadow.flushNonGlobal();
     }
 
     private int pcid() {
@@ -180,6 +270,7 @@ public final class Mmu {
         }
         found.used = ++switches;
         space = found;
+        shadow.flushNonGlobal();
         selectTlb();
     }
 
@@ -222,11 +313,12 @@ public final class Mmu {
         for (int i = 0; i < spaceCount; i++) {
             spaces[i].clearWrites();
         }
+        shadow.flushWrites();
     }
 
     /** Forgets the right to store to the page of RAM at {@code offset}; true if there was one. */
     public boolean flushWritesTo(long offset) {
-        boolean found = false;
+        boolean found = shadow.flushWritesTo(offset);
         for (int i = 0; i < spaceCount; i++) {
             found |= spaces[i].clearWritesTo(ramAddress + offset);
         }
@@ -239,6 +331,7 @@ public final class Mmu {
         for (int i = 0; i < spaceCount; i++) {
             spaces[i].clearPage(page);
         }
+        shadow.flushPage(linear);
         int number = (int) (linear >>> PAGE_SHIFT);
         if ((codeSeen[number >> 6 & 63] & 1L << number) != 0) {
             forgetCode();

@@ -93,6 +93,16 @@ final class Tlb {
         return (global[bits][entry >> 6] & 1L << entry) != 0;
     }
 
+    /** Whether a page that may be loaded from is global. */
+    boolean isReadGlobal(int how, long page) {
+        return isGlobal(how, slot(page) >> 1);
+    }
+
+    /** Whether a page that may be stored to is global. */
+    boolean isWriteGlobal(int how, long page) {
+        return isGlobal(WAYS + how, slot(page) >> 1);
+    }
+
     /** Forgets that {@code page} may be stored to. */
     void forgetWrite(int how, long page) {
         writes[how][slot(page)] = EMPTY;

@@ -7,6 +7,7 @@ import dev.frond.block.ImageException;
 import dev.frond.block.RawImage;
 import dev.frond.boards.Microvm;
 import dev.frond.cpu.interp.Interpreter;
+import dev.frond.cpu.translate.Translator;
 import dev.frond.firmware.BootArguments;
 import dev.frond.firmware.BootException;
 import dev.frond.firmware.KernelImage;
@@ -73,7 +74,7 @@ public final class Vm implements AutoCloseable {
             releases.push(memory::close);
             HostClock time = new HostClock(clock, wallAtZero);
             releases.push(time::close);
-            Accelerator engine = new Interpreter();
+            Accelerator engine = engine(spec.engine());
             releases.push(engine::close);
             machine =
                     Microvm.build(
@@ -101,6 +102,24 @@ public final class Vm implements AutoCloseable {
             throw abandoned(
                     new VmException(VmException.Kind.SPEC, String.valueOf(e.getMessage()), e));
         }
+    }
+
+    private static Accelerator engine(String name) {
+        return switch (name) {
+            // The translator is not the default yet: see docs/translator.md.
+            case "auto", "interpreter" -> new Interpreter();
+            case "translator" -> {
+                if (!Translator.isSupported()) {
+                    throw new IllegalArgumentException(
+                            "engine translator: this host is no x86-64 Linux that permits"
+                                    + " executable memory; accepted here: auto, interpreter");
+                }
+                yield new Translator();
+            }
+            default ->
+                    throw new IllegalArgumentException(
+                            "engine " + name + ": accepted are auto, interpreter, translator");
+        };
     }
 
     /** Builds the machine and powers it on. */

@@ -372,7 +372,7 @@ public final class CodeCache implements GuestMemory.Watcher {
     }
 
     /** The one instruction at {@link Cpu#rip}, decoded anew and kept nowhere. */
-    Node enterAlone() {
+    public Node enterAlone() {
         long linear = linear(cpu.rip);
         int inPage = (int) linear & 4095;
         long physical = cpu.mmu.translateCode(linear) & -4096L;

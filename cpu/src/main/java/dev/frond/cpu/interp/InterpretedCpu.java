@@ -21,11 +21,13 @@ import org.jspecify.annotations.Nullable;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 
 /** One CPU executed by the interpreter. */
 final class InterpretedCpu implements Vcpu {
     private final int id;
     private final Cpu cpu;
+    private final Runner runner;
     private volatile @Nullable Thread thread;
     private Activity activity = Activity.ACTIVE;
     private volatile int startupVector = -1;
@@ -35,7 +37,12 @@ final class InterpretedCpu implements Vcpu {
     private long pageFaults;
     private long halts;
 
-    InterpretedCpu(int id, Cpuid cpuid, Accelerator.Wiring wiring, GuestMemory ram) {
+    InterpretedCpu(
+            int id,
+            Cpuid cpuid,
+            Accelerator.Wiring wiring,
+            GuestMemory ram,
+            Function<Cpu, Runner> runner) {
         this.id = id;
         cpu =
                 new Cpu(
@@ -45,6 +52,7 @@ final class InterpretedCpu implements Vcpu {
                         ram,
                         wiring.clock(),
                         wiring.interrupts());
+        this.runner = runner.apply(cpu);
         load(initial(false));
         wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));
         ram.dirtyLog().onHarvest(() -> signal(Cpu.EVENT_MAP));
@@ -123,6 +131,7 @@ final class InterpretedCpu implements Vcpu {
         exits.put("exceptions", exceptions);
         exits.put("page faults", pageFaults);
         exits.put("halts", halts);
+        exits.putAll(runner.counters());
         return new VcpuStats(cpu.instructions, exits);
     }
 
@@ -133,6 +142,7 @@ final class InterpretedCpu implements Vcpu {
     public VcpuExit run() {
         thread = Thread.currentThread();
         cpu.code.setOwner(Thread.currentThread());
+        runner.setOwner(Thread.currentThread());
         while (true) {
             VcpuExit exit = null;
             if (cpu.hasEvents() || cpu.halted || activity != Activity.ACTIVE || stepping) {
@@ -193,7 +203,7 @@ final class InterpretedCpu implements Vcpu {
                 } else if (next != null) {
                     cpu.rip = next.rip(cpu);
                 }
-            } else {
+            } else if (!runner.run()) {
                 Node node = cpu.code.enter();
                 chain(node);
             }

@@ -3,6 +3,7 @@
 
 package dev.frond.cpu.interp;
 
+import dev.frond.cpu.Cpu;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.GuestMemory;
@@ -15,6 +16,7 @@ import dev.frond.machine.vcpu.Vcpu;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.Set;
+import java.util.function.Function;
 
 /** The interpreting engine: runs on every host. */
 public final class Interpreter implements Accelerator {
@@ -44,7 +46,12 @@ public final class Interpreter implements Accelerator {
 
     @Override
     public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring) {
-        return new InterpretedCpu(id, cpuid, wiring, mainMemory(wiring.memory()));
+        return createVcpu(id, cpuid, wiring, _ -> Runner.NODES);
+    }
+
+    /** A CPU that has blocks executed by what {@code runner} makes for it, where that does. */
+    public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring, Function<Cpu, Runner> runner) {
+        return new InterpretedCpu(id, cpuid, wiring, mainMemory(wiring.memory()), runner);
     }
 
     /** The largest memory on the bus: the one that fast paths reach. */

@@ -200,6 +200,22 @@ final class CpuHarness {
         }
     }
 
+    /** Executes with {@code runner} until a fault, and tells that as {@link #step} does. */
+    int run(Runner runner) {
+        errorCode = 0;
+        try {
+            while (runner.run()) {
+                cpu.takeEvents();
+            }
+            throw new IllegalStateException("the code is none for this runner");
+        } catch (CpuFault fault) {
+            errorCode = fault.errorCode();
+            return fault.vector();
+        } finally {
+            cpu.takeEvents();
+        }
+    }
+
     /** The error code of the last fault. */
     int errorCode() {
         return errorCode;

@@ -38,6 +38,7 @@ final class IntegerRig implements AutoCloseable {
     private static final int PAGE = 4096;
     private static final int CODE_BYTES = 2 * PAGE;
     private static final int GUARD = 4 * PAGE;
+    private static final byte HLT = (byte) 0xF4;
 
     /** Which part of the two pages is the window. */
     enum Place {
@@ -72,6 +73,10 @@ final class IntegerRig implements AutoCloseable {
     private long window;
     private boolean code64 = true;
     private byte[] code = {};
+    private Runner runner = Runner.NODES;
+
+    /** So many instructions are interpreted before {@link #runner} goes on. */
+    int interpretFirst;
 
     IntegerRig() {
         memory.protect(0, GUARD, FixedMemory.Access.NONE);
@@ -85,6 +90,12 @@ final class IntegerRig implements AutoCloseable {
     public void close() {
         host.close();
         memory.close();
+    }
+
+    /** Has what follows executed by {@code engine} instead of node by node. */
+    void runner(Runner engine) {
+        runner = engine;
+        engine.setOwner(Thread.currentThread());
     }
 
     /** The features that both have. */
@@ -140,6 +151,8 @@ final class IntegerRig implements AutoCloseable {
         code = bytes;
         host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, CODE, bytes);
         harness.write(codeAddress, bytes);
+        // #GP in user mode: where an engine that runs whole blocks stops.
+        harness.write(codeAddress + bytes.length, new byte[] {HLT});
     }
 
     /**
@@ -188,11 +201,16 @@ final class IntegerRig implements AutoCloseable {
         cpu.setRflags(start.flags & NativeCode.SETTABLE_FLAGS | Cpu.IF);
         harness.write(window, start.memory);
         cpu.rip = codeAddress;
+        int steps = 0;
         do {
-            actual.fault = harness.step();
+            boolean node = runner == Runner.NODES || steps++ < interpretFirst;
+            actual.fault = node ? harness.step() : harness.run(runner);
         } while (!single
                 && actual.fault == CpuHarness.NO_FAULT
                 && cpu.rip != codeAddress + code.length);
+        if (runner != Runner.NODES && cpu.rip == codeAddress + code.length) {
+            actual.fault = CpuHarness.NO_FAULT;
+        }
         boolean faulted = actual.fault != CpuHarness.NO_FAULT;
         actual.errorCode = faulted ? harness.errorCode() : 0;
         actual.faultAddress = actual.fault == CpuFault.PF ? cpu.cr2 : 0;

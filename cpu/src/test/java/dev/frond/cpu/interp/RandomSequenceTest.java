@@ -10,6 +10,7 @@ import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.interp.IntegerEncoder.Addressing;
+import dev.frond.cpu.translate.Translator;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
 
@@ -40,26 +41,53 @@ final class RandomSequenceTest {
     void sequencesLeaveWhatTheHostLeaves() {
         assumeThat(NativeCode.isSupported()).as("x86-64 Linux with executable memory").isTrue();
         try (IntegerRig rig = new IntegerRig()) {
-            List<Form> forms = forms(rig.features());
-            rig.mode(true);
-            int completed = 0;
-            for (int i = 0; i < SEQUENCES; i++) {
-                byte[] code = sequence(forms, rig);
-                rig.load(code);
-                for (int state = 0; state < STATES; state++) {
-                    prepare(rig);
-                    rig.run(false);
-                    assertThat(rig.differences(0))
-                            .as(
-                                    "sequence %d: %s%s",
-                                    i, HexFormat.of().formatHex(code), rig.describe())
-                            .isEmpty();
-                    completed += rig.expected.fault == CpuHarness.NO_FAULT ? 1 : 0;
-                }
-            }
-            // Divisions end some of them.
-            assertThat(completed).isGreaterThan(SEQUENCES * STATES / 2);
+            compare(rig);
         }
+    }
+
+    @Test
+    void translatedSequencesLeaveWhatTheHostLeaves() {
+        assumeThat(NativeCode.isSupported()).as("x86-64 Linux with executable memory").isTrue();
+        try (IntegerRig rig = new IntegerRig();
+                Translator translator = new Translator()) {
+            rig.runner(translator.runner(rig.harness.cpu));
+            compare(rig);
+        }
+    }
+
+    @Test
+    void theEngineCanChangeBetweenAnyTwoInstructions() {
+        assumeThat(NativeCode.isSupported()).as("x86-64 Linux with executable memory").isTrue();
+        try (IntegerRig rig = new IntegerRig();
+                Translator translator = new Translator()) {
+            rig.runner(translator.runner(rig.harness.cpu));
+            switches = true;
+            compare(rig);
+        }
+    }
+
+    /** Whether each run begins with the interpreter, for a random number of instructions. */
+    private boolean switches;
+
+    private void compare(IntegerRig rig) {
+        List<Form> forms = forms(rig.features());
+        rig.mode(true);
+        int completed = 0;
+        for (int i = 0; i < SEQUENCES; i++) {
+            byte[] code = sequence(forms, rig);
+            rig.load(code);
+            for (int state = 0; state < STATES; state++) {
+                prepare(rig);
+                rig.interpretFirst = switches ? random.nextInt(2 * LENGTH) : 0;
+                rig.run(false);
+                assertThat(rig.differences(0))
+                        .as("sequence %d: %s%s", i, HexFormat.of().formatHex(code), rig.describe())
+                        .isEmpty();
+                completed += rig.expected.fault == CpuHarness.NO_FAULT ? 1 : 0;
+            }
+        }
+        // Divisions end some of them.
+        assertThat(completed).isGreaterThan(SEQUENCES * STATES / 2);
     }
 
     /** Forms whose effect lies in registers other than RBX, RSP and RDI, and in the window. */

@@ -1,0 +1,1056 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import static dev.frond.cpu.translate.Assembler.JA;
+import static dev.frond.cpu.translate.Assembler.JNZ;
+import static dev.frond.cpu.translate.Assembler.JZ;
+import static dev.frond.cpu.translate.Assembler.NONE;
+import static dev.frond.cpu.translate.Assembler.P66;
+import static dev.frond.cpu.translate.Assembler.PF2;
+import static dev.frond.cpu.translate.Assembler.PF3;
+import static dev.frond.cpu.translate.Assembler.PLOCK;
+import static dev.frond.cpu.translate.Assembler.R13;
+import static dev.frond.cpu.translate.Assembler.R14;
+import static dev.frond.cpu.translate.Assembler.R15;
+import static dev.frond.cpu.translate.Assembler.RAX;
+import static dev.frond.cpu.translate.Assembler.RBP;
+import static dev.frond.cpu.translate.Assembler.RCX;
+import static dev.frond.cpu.translate.Assembler.RDI;
+import static dev.frond.cpu.translate.Assembler.REX;
+import static dev.frond.cpu.translate.Assembler.RSI;
+import static dev.frond.cpu.translate.Assembler.RSP;
+import static dev.frond.cpu.translate.Assembler.W;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Seg;
+import dev.frond.cpu.decode.Decoder;
+import dev.frond.cpu.decode.Form;
+import dev.frond.cpu.decode.Insn;
+import dev.frond.cpu.insn.Table;
+import dev.frond.cpu.translate.CodeStore.Kind;
+import dev.frond.cpu.translate.Shape.Flags;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Emits the host's code of a block of guest code. */
+final class BlockTranslator {
+    /** A block ends after this many instructions at the latest. */
+    private static final int MAX_BLOCK = 64;
+
+    private static final int PAGE = 4096;
+
+    private static final Map<Form, Shape> SHAPES = new IdentityHashMap<>();
+    private static final List<Form> FORMS = Table.forms();
+
+    static {
+        for (Form form : FORMS) {
+            SHAPES.put(form, Shape.of(form));
+        }
+    }
+
+    /** Where the guest's status flags are. */
+    private enum State {
+        /** In the host's; or nowhere, if the guest does not read them any more. */
+        HOST,
+        /** In {@link Context#FLAGS}. */
+        SAVED,
+        /** In both. */
+        BOTH
+    }
+
+    /** Code that is put behind the block: where an access goes on that the TLB does not know. */
+    private record Slow(int jump, int site, boolean saved) {}
+
+    /** Code that is put behind the block: where a conditional jump leads. */
+    private record Taken(int jump, int from, int target, int count, State state) {}
+
+    private final Cpu cpu;
+    private final CodeStore store;
+    private final Stubs stubs;
+    private final Decoder decoder;
+    private final Assembler a = new Assembler();
+    private final byte[] buffer = new byte[PAGE];
+
+    private final Insn[] insns = new Insn[MAX_BLOCK];
+    private final Shape[] shapes = new Shape[MAX_BLOCK];
+
+    /** Whether the guest may read the flags that an instruction leaves. */
+    private final boolean[] live = new boolean[MAX_BLOCK];
+
+    private final List<Slow> slow = new ArrayList<>();
+    private final List<Taken> taken = new ArrayList<>();
+
+    private CodePage page;
+    private int blockOffset;
+    private int key;
+    private int origin;
+    private State state = State.HOST;
+    private int index;
+    private int hostStart;
+
+    BlockTranslator(Cpu cpu, CodeStore store, Stubs stubs) {
+        this.cpu = cpu;
+        this.store = store;
+        this.stubs = stubs;
+        decoder = new Decoder(FORMS, cpu.cpuid.model().features());
+        page = new CodePage(-1);
+    }
+
+    private int fetch(int offset) {
+        MemorySegment.copy(
+                cpu.ram.segment(),
+                ValueLayout.JAVA_BYTE,
+                page.ramOffset + offset,
+                buffer,
+                offset,
+                PAGE - offset);
+        return PAGE;
+    }
+
+    /**
+     * The instruction at {@code offset} of a page, as it was when the block was translated; null if
+     * it is none, or reaches into the next page.
+     */
+    @Nullable Insn decode(CodePage of, int offset) {
+        page = of;
+        int limit = fetch(offset);
+        return decoder.decode(buffer, offset, limit, offset, Cpu.CODE_64);
+    }
+
+    /** Translates the block at {@code offset} of a page for the mode {@code key}. */
+    Block translate(CodePage page, int offset, int key) {
+        store.makeRoom();
+        this.page = page.dropped ? store.page(page.ramOffset) : page;
+        this.key = key;
+        blockOffset = offset;
+        int limit = fetch(offset);
+        int count = 0;
+        int at = offset;
+        boolean open = true;
+        boolean interpretNext = false;
+        while (open && count < MAX_BLOCK && at < limit) {
+            Insn insn = decoder.decode(buffer, at, limit, at, Cpu.CODE_64);
+            if (insn == null) {
+                interpretNext = true;
+                break;
+            }
+            Shape shape = SHAPES.get(insn.form);
+            if (shape == null) {
+                throw new IllegalStateException("form " + insn.form + " has no shape");
+            }
+            insns[count] = insn;
+            if (insn.memory && isBitTest(insn.form) && shape.reg() == Shape.Kind.GENERAL) {
+                shape = Shape.FAR_BIT;
+            }
+            shapes[count] = taken(insn, shape) ? shape : Shape.LEFT;
+            open = !insn.form.is(Form.END) || isTakenString(shapes[count]);
+            count++;
+            at += insn.length;
+        }
+        this.page.cover(offset, Math.max(at, offset + 1));
+        boolean liveIn = liveness(count);
+        return emit(count, at, open, interpretNext, liveIn);
+    }
+
+    /** String instructions end the interpreter's blocks, but not the translator's. */
+    private static boolean isTakenString(Shape shape) {
+        return shape.path() == Shape.Path.MOVE_STRING || shape.path() == Shape.Path.STORE_STRING;
+    }
+
+    private boolean liveness(int count) {
+        boolean after = true;
+        for (int i = count - 1; i >= 0; i--) {
+            live[i] = after;
+            after =
+                    switch (shapes[i].flags()) {
+                        case NONE -> after;
+                        case READS, CHANGES -> true;
+                        case DEFINES -> false;
+                    };
+        }
+        return after;
+    }
+
+    private Block emit(int count, int end, boolean open, boolean interpretNext, boolean liveIn) {
+        a.clear();
+        slow.clear();
+        taken.clear();
+        origin = store.position();
+        int firstSite = store.siteCount();
+        a.lea(RCX, RCX, -blockOffset);
+        a.store(RSP, Context.CODE_BASE, RCX);
+        int flagsSaved = origin + a.size();
+        if (liveIn) {
+            restoreFlags();
+        }
+        int flagsLive = origin + a.size();
+        Block block = new Block(page, blockOffset, key, origin, flagsSaved, flagsLive);
+        state = State.HOST;
+        for (index = 0; index < count; index++) {
+            hostStart = origin + a.size();
+            emit(insns[index], shapes[index], block);
+        }
+        if (interpretNext) {
+            index = count;
+            hostStart = origin + a.size();
+            interpret(Kind.ALONE, end);
+        } else if (open) {
+            index = count - 1;
+            go(end, PAGE, count, block);
+        }
+        for (int i = 0; i < taken.size(); i++) {
+            Taken t = taken.get(i);
+            a.land4(t.jump);
+            state = t.state;
+            go(t.target, t.from, t.count, block);
+        }
+        for (Slow s : slow) {
+            a.land4(s.jump);
+            leave(s.saved, s.site);
+        }
+        store.setSiteBlocks(firstSite, block);
+        store.append(a);
+        page.put(block);
+        return block;
+    }
+
+    // --- what is taken
+    // ----------------------------------------------------------------------------
+
+    private boolean taken(Insn insn, Shape shape) {
+        if (shape.vector() && (key & Modes.VECTORS) == 0) {
+            return false;
+        }
+        return switch (shape.path()) {
+            case MODRM, OPCODE_REGISTER -> modRmTaken(insn, shape);
+            case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
+            case PUSH_FLAGS -> insn.size == 8;
+            case INTERRUPT_FLAG -> (key & Modes.USER) == 0;
+            case MOVE_SELECTOR -> !insn.memory && insn.reg <= Seg.GS && insn.size > 2;
+            case MOVE_STRING, STORE_STRING ->
+                    insn.addressSize == 8
+                            && insn.stringSegment != Seg.FS64
+                            && insn.stringSegment != Seg.GS64;
+            case EXCHANGE_8_OR_16 -> true;
+            case NOP_OR_EXCHANGE -> insn.opcodeRegister == 0;
+            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY, POP_REGISTER, LEAVE -> insn.size == 8;
+            case CALL, CALL_INDIRECT, JUMP_INDIRECT, RETURN ->
+                    insn.size == 8 && (key & Modes.ACCESS) == 0;
+            case NOT_TAKEN -> false;
+            default -> true;
+        };
+    }
+
+    private static boolean isBitTest(Form form) {
+        return switch (form.mnemonic()) {
+            case "BT", "BTS", "BTR", "BTC" -> true;
+            default -> false;
+        };
+    }
+
+    private static boolean isSpilled(int guest) {
+        return guest >= Context.FIRST_SPILLED;
+    }
+
+    private static boolean modRmTaken(Insn insn, Shape shape) {
+        boolean opcodeRegister = shape.path() == Shape.Path.OPCODE_REGISTER;
+        boolean registerRm = opcodeRegister || !insn.memory;
+        int rm = opcodeRegister ? insn.opcodeRegister : insn.rm;
+        switch (insn.form.mnemonic()) {
+            case "BSWAP" -> {
+                if (insn.size == 2) {
+                    return false;
+                }
+            }
+            default -> {}
+        }
+        if (shape.usesCl()) {
+            boolean regSpilled = shape.reg() == Shape.Kind.GENERAL && isSpilled(insn.reg);
+            boolean rmBusy = !registerRm || isSpilled(rm);
+            if (regSpilled && rmBusy) {
+                return false;
+            }
+        }
+        boolean regHigh =
+                shape.reg() == Shape.Kind.BYTE && (insn.byteRegister(insn.reg) & 0x100) != 0;
+        boolean rmHigh =
+                registerRm && shape.rm() == Shape.Kind.BYTE && (insn.byteRegister(rm) & 0x100) != 0;
+        if (!regHigh && !rmHigh) {
+            return true;
+        }
+        // AH, DH and BH can be named only without REX; CH is elsewhere.
+        if (regHigh && insn.byteRegister(insn.reg) == (0x100 | Cpu.RCX)
+                || rmHigh && insn.byteRegister(rm) == (0x100 | Cpu.RCX)) {
+            return false;
+        }
+        return (regHigh || namedWithoutRex(shape.reg(), insn.reg))
+                && (rmHigh || !registerRm || namedWithoutRex(shape.rm(), rm))
+                && !(shape.usesCl() && !registerRm);
+    }
+
+    private static boolean namedWithoutRex(Shape.Kind kind, int guest) {
+        return switch (kind) {
+            case NOTHING, DIGIT -> true;
+            case XMM -> guest < 8;
+            case GENERAL -> !isSpilled(guest) && Context.host(guest) < 8;
+            case BYTE -> guest < 4 && guest != Cpu.RCX;
+        };
+    }
+
+    // --- one instruction
+    // --------------------------------------------------------------------------
+
+    private void emit(Insn insn, Shape shape, Block block) {
+        switch (shape.path()) {
+            case MODRM -> modRm(insn, shape);
+            case OPCODE_REGISTER -> opcodeRegister(insn, shape);
+            case PLAIN -> plain(insn, shape);
+            case ACCUMULATOR_OFFSET -> accumulatorOffset(insn, shape);
+            case EXCHANGE_ACCUMULATOR -> exchangeAccumulator(insn);
+            case NOP, NOP_OR_EXCHANGE -> {}
+            case LEA -> loadEffectiveAddress(insn);
+            case PUSH_FLAGS -> pushFlags();
+            case INTERRUPT_FLAG -> interruptFlag(insn);
+            case MOVE_SELECTOR -> moveSelector(insn);
+            case MOVE_STRING, STORE_STRING -> string(insn, shape);
+            case FAR_BIT -> farBit(insn);
+            case EXCHANGE_8_OR_16 -> exchangeTwo(insn);
+            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY -> push(insn, shape);
+            case POP_REGISTER -> pop(insn);
+            case LEAVE -> leaveFrame();
+            case JUMP -> go(target(insn), insn.offset, index + 1, block);
+            case CONDITIONAL_JUMP -> {
+                needFlags();
+                int jump = a.jump(insn.opcode & 15);
+                taken.add(new Taken(jump, insn.offset, target(insn), index + 1, state));
+            }
+            case CALL -> call(insn, block);
+            case JUMP_INDIRECT -> jumpIndirect(insn);
+            case CALL_INDIRECT -> callIndirect(insn);
+            case RETURN -> ret();
+            case NOT_TAKEN -> {
+                interpret(Kind.INTERPRET, insn.offset);
+                if (insn.form.is(Form.END)) {
+                    // Many of those that end a block most often go on with the next instruction.
+                    go(insn.offset + insn.length, insn.offset, index + 1, block);
+                }
+            }
+        }
+    }
+
+    private static int target(Insn insn) {
+        return insn.offset + insn.length + (int) insn.immediate;
+    }
+
+    private int prefixes(Insn insn) {
+        Form form = insn.form;
+        int flags =
+                switch (form.prefix()) {
+                    case Form.PREFIX_66 -> P66;
+                    case Form.PREFIX_F2 -> PF2;
+                    case Form.PREFIX_F3 -> PF3;
+                    default -> 0;
+                };
+        if (form.sizing() == Form.Sizing.V && insn.size == 2) {
+            flags |= P66;
+        }
+        boolean wide =
+                switch (form.sizing()) {
+                    case V, Y -> insn.size == 8;
+                    default -> form.is(Form.W1) || isExplicitString(form) && insn.rexW();
+                };
+        return flags | (wide ? W : 0) | (insn.lock ? PLOCK : 0);
+    }
+
+    /** The string comparisons whose lengths are in EAX and EDX, or with REX.W in RAX and RDX. */
+    private static boolean isExplicitString(Form form) {
+        return form.mnemonic().startsWith("PCMPESTR");
+    }
+
+    private void immediate(Insn insn, Shape shape) {
+        switch (shape.immediate(insn)) {
+            case 1 -> a.byte1((int) insn.immediate);
+            case 2 -> a.int2((int) insn.immediate);
+            case 4 -> a.int4((int) insn.immediate);
+            case 8 -> a.int8(insn.immediate);
+            default -> {}
+        }
+    }
+
+    /** The host's name of a register operand, a spilled one being loaded to {@code scratch}. */
+    private int register(Insn insn, Shape.Kind kind, int guest, int scratch) {
+        return switch (kind) {
+            case NOTHING -> 0;
+            case DIGIT -> insn.modRm >>> 3 & 7;
+            case XMM -> guest;
+            case GENERAL -> general(guest, scratch);
+            case BYTE -> {
+                int named = insn.byteRegister(guest);
+                // AH, CH, DH, BH are 4 to 7.
+                yield (named & 0x100) != 0 ? (named & 3) + 4 : general(guest, scratch);
+            }
+        };
+    }
+
+    private int general(int guest, int scratch) {
+        if (isSpilled(guest)) {
+            a.load(scratch, RSP, Context.slot(guest));
+            return scratch;
+        }
+        return Context.host(guest);
+    }
+
+    private static boolean isGeneral(Shape.Kind kind) {
+        return kind == Shape.Kind.GENERAL || kind == Shape.Kind.BYTE;
+    }
+
+    private void writeBack(Shape.Kind kind, int guest, int scratch) {
+        if (isGeneral(kind) && isSpilled(guest)) {
+            a.store(RSP, Context.slot(guest), scratch);
+        }
+    }
+
+    /** REX if a byte register would otherwise be AH to BH. */
+    private static int rexFor(Insn insn, Shape.Kind kind, int guest, int host) {
+        return kind == Shape.Kind.BYTE
+                        && (insn.byteRegister(guest) & 0x100) == 0
+                        && host >= RSP
+                        && host < 8
+                ? REX
+                : 0;
+    }
+
+    private void modRm(Insn insn, Shape shape) {
+        int flags = prefixes(insn);
+        int map = insn.form.map();
+        if (insn.memory) {
+            access(insn, shape.access(insn), shape.writesMemory());
+            boolean aligned = shape.access(insn) == 16 && !insn.form.is(Form.UNALIGNED);
+            if (aligned) {
+                align();
+            }
+            if (shape.flags() == Flags.READS || shape.flags() == Flags.CHANGES) {
+                needFlags();
+            }
+            int base = RCX;
+            if (shape.usesCl()) {
+                a.move(R15, RCX);
+                a.move4(RCX, R13);
+                base = R15;
+            }
+            int reg = register(insn, shape.reg(), insn.reg, R15);
+            mayFault(insn);
+            a.memory(
+                    flags | rexFor(insn, shape.reg(), insn.reg, reg),
+                    map,
+                    insn.opcode,
+                    reg,
+                    base,
+                    0);
+        } else {
+            if (shape.flags() == Flags.READS || shape.flags() == Flags.CHANGES) {
+                needFlags();
+            }
+            boolean same =
+                    isGeneral(shape.reg())
+                            && isGeneral(shape.rm())
+                            && insn.reg == insn.rm
+                            && isSpilled(insn.rm);
+            int rmScratch = same || shape.usesCl() ? R15 : RCX;
+            int reg = register(insn, shape.reg(), insn.reg, R15);
+            int rm = same ? reg : register(insn, shape.rm(), insn.rm, rmScratch);
+            if (shape.usesCl()) {
+                a.move4(RCX, R13);
+            }
+            mayFault(insn);
+            a.registers(
+                    flags
+                            | rexFor(insn, shape.reg(), insn.reg, reg)
+                            | rexFor(insn, shape.rm(), insn.rm, rm),
+                    map,
+                    insn.opcode,
+                    reg,
+                    rm);
+            immediate(insn, shape);
+            if (shape.registers().rm()) {
+                writeBack(shape.rm(), insn.rm, rmScratch);
+            }
+        }
+        if (insn.memory) {
+            immediate(insn, shape);
+        }
+        if (shape.registers().reg()) {
+            writeBack(shape.reg(), insn.reg, R15);
+        }
+        if (insn.form.mnemonic().equals("PCMPISTRI") || insn.form.mnemonic().equals("PCMPESTRI")) {
+            a.move(R13, RCX);
+        }
+        flagsAfter(shape.flags());
+    }
+
+    /** Notes where a division stands: the host raises its #DE. */
+    private void mayFault(Insn insn) {
+        String name = insn.form.mnemonic();
+        if (name.equals("DIV") || name.equals("IDIV")) {
+            store.addFaultSite(
+                    origin + a.size(),
+                    store.addSite(
+                            Kind.ALONE,
+                            false,
+                            state == State.SAVED,
+                            index + 1,
+                            insn.offset,
+                            hostStart));
+        }
+    }
+
+    private void opcodeRegister(Insn insn, Shape shape) {
+        int guest = insn.opcodeRegister;
+        int host = register(insn, shape.rm(), guest, R15);
+        int flags = prefixes(insn) | rexFor(insn, shape.rm(), guest, host);
+        a.opcodeRegister(flags, insn.form.map(), insn.opcode & ~7, host);
+        immediate(insn, shape);
+        writeBack(shape.rm(), guest, R15);
+    }
+
+    private void plain(Insn insn, Shape shape) {
+        if (shape.flags() == Flags.READS || shape.flags() == Flags.CHANGES) {
+            needFlags();
+        }
+        a.plain(prefixes(insn), insn.opcode);
+        immediate(insn, shape);
+        flagsAfter(shape.flags());
+    }
+
+    /** MOV between the accumulator and an address in the instruction: as MOV with ModRM. */
+    private void accumulatorOffset(Insn insn, Shape shape) {
+        boolean writes = insn.opcode >= 0xA2;
+        int size = (insn.opcode & 1) == 0 ? 1 : insn.size;
+        access(insn, size, writes);
+        int opcode = (writes ? 0x88 : 0x8A) | insn.opcode & 1;
+        a.memory(size == 1 ? 0 : prefixes(insn), 0, opcode, RAX, RCX, 0);
+        flagsAfter(shape.flags());
+    }
+
+    private void exchangeAccumulator(Insn insn) {
+        int host = general(insn.opcodeRegister, R15);
+        a.registers(prefixes(insn), 0, 0x87, RAX, host);
+        writeBack(Shape.Kind.GENERAL, insn.opcodeRegister, R15);
+    }
+
+    private void loadEffectiveAddress(Insn insn) {
+        int to = isSpilled(insn.reg) ? R15 : Context.host(insn.reg);
+        address(insn, false);
+        int flags = insn.size == 8 ? W : insn.size == 2 ? P66 : 0;
+        if (insn.size == 2 && to == R15) {
+            a.load(R15, RSP, Context.slot(insn.reg));
+        }
+        a.registers(flags, 0, 0x8B, to, RCX);
+        writeBack(Shape.Kind.GENERAL, insn.reg, R15);
+    }
+
+    /** A bit of memory that a register names, which may be far from the operand. */
+    private void farBit(Insn insn) {
+        saveLiveFlags();
+        address(insn, true);
+        int scale = insn.size == 8 ? 3 : 2;
+        int register = general(insn.reg, R15);
+        if (insn.size == 8) {
+            if (register != R15) {
+                a.move(R15, register);
+            }
+        } else {
+            // MOVSXD
+            a.registers(W, 0, 0x63, R15, register);
+        }
+        // SAR r15,6 or 5
+        a.registers(W, 0, 0xC1, 7, R15);
+        a.byte1(scale + 3);
+        a.memory(W, 0, 0x8D, RCX, RCX, R15, scale, 0);
+        check(insn.size, !insn.form.mnemonic().equals("BT"));
+        register = general(insn.reg, R15);
+        if (register != R15) {
+            a.move4(R15, register);
+        }
+        // AND r15d,63 or 31
+        a.registers(0, 0, 0x83, 4, R15);
+        a.byte1(8 * insn.size - 1);
+        a.store(RSP, Context.TARGET, R15);
+        needFlags();
+        a.load(R15, RSP, Context.TARGET);
+        a.memory(prefixes(insn), 1, insn.opcode, R15, RCX, 0);
+        flagsAfter(Flags.CHANGES);
+    }
+
+    /** CMPXCHG8B and CMPXCHG16B. */
+    private void exchangeTwo(Insn insn) {
+        int size = insn.size == 8 ? 16 : 8;
+        access(insn, size, true);
+        if (size == 16) {
+            align();
+        }
+        needFlags();
+        a.move(R15, RCX);
+        a.move(RCX, R13);
+        a.memory((size == 16 ? W : 0) | (insn.lock ? PLOCK : 0), 1, 0xC7, 1, R15, 0);
+        flagsAfter(Flags.CHANGES);
+    }
+
+    private void interruptFlag(Insn insn) {
+        if (insn.opcode == 0xFB) {
+            // If an interrupt waits for it, the interpreter sets the flag.
+            a.load4(RCX, RSP, Context.HELD);
+            int free = a.jrcxz();
+            boolean saved = state == State.SAVED;
+            leave(
+                    saved,
+                    store.addSite(Kind.ALONE, false, saved, index + 1, insn.offset, hostStart));
+            a.land1(free);
+        }
+        a.storeImmediate4(RSP, Context.INTERRUPTS, insn.opcode & 1);
+    }
+
+    private void moveSelector(Insn insn) {
+        int to = isSpilled(insn.rm) ? R15 : Context.host(insn.rm);
+        a.load4(to, RSP, Context.SELECTORS + 4 * insn.reg);
+        writeBack(Shape.Kind.GENERAL, insn.rm, R15);
+    }
+
+    // --- strings
+    // ----------------------------------------------------------------------------------
+
+    /** MOVS and STOS, upwards: with a repeat prefix whole runs within a page of each side. */
+    private void string(Insn insn, Shape shape) {
+        boolean moves = shape.path() == Shape.Path.MOVE_STRING;
+        int size = (insn.opcode & 1) == 0 ? 1 : insn.size;
+        int log = Integer.numberOfTrailingZeros(size);
+        boolean repeats = insn.repeat != 0;
+        saveFlags();
+        // TEST dword [system flags],DF
+        a.memory(0, 0, 0xF7, 0, RSP, Context.SYSTEM_FLAGS);
+        a.int4(Cpu.DF);
+        int site = store.addSite(Kind.ALONE, false, true, index + 1, insn.offset, hostStart);
+        slow.add(new Slow(a.jump(JNZ), site, true));
+        int loop = a.size();
+        int done = -1;
+        if (repeats) {
+            a.registers(W, 0, 0x85, R13, R13);
+            done = a.jump(JZ);
+        }
+        if (moves) {
+            a.move(RCX, RSI);
+            check(size, false);
+            a.store(RSP, Context.STRING, RCX);
+        }
+        a.move(RCX, RDI);
+        check(size, true);
+        if (repeats) {
+            toPageEnd(RDI, R15, log);
+            if (moves) {
+                a.store(RSP, Context.STRING + 8, RCX);
+                toPageEnd(RSI, RCX, log);
+                atMost(R15, RCX);
+                a.load(RCX, RSP, Context.STRING + 8);
+            }
+            atMost(R15, R13);
+        }
+        a.store(RSP, Context.STRING + 16, RDI);
+        a.move(RDI, RCX);
+        if (moves) {
+            a.store(RSP, Context.STRING + 24, RSI);
+            a.load(RSI, RSP, Context.STRING);
+        }
+        if (repeats) {
+            a.move(RCX, R15);
+        }
+        int flags = (repeats ? PF3 : 0) | (size == 8 ? W : size == 2 ? P66 : 0);
+        a.plain(flags, (moves ? 0xA4 : 0xAA) | (size > 1 ? 1 : 0));
+        a.load(RDI, RSP, Context.STRING + 16);
+        advance(RDI, repeats, size, log);
+        if (moves) {
+            a.load(RSI, RSP, Context.STRING + 24);
+            advance(RSI, repeats, size, log);
+        }
+        if (repeats) {
+            // SUB r13,r15
+            a.registers(W, 0, 0x2B, R13, R15);
+            int complete = a.jump(JZ);
+            a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
+            a.byte1(0);
+            int again = a.jump(JZ);
+            a.patch4(again, loop - again - 4);
+            leave(true, store.addSite(Kind.POLL, false, true, 0, insn.offset, hostStart));
+            a.land4(done);
+            a.land4(complete);
+        }
+    }
+
+    /** Lets {@code to} be how many elements begin and end between an address and its page's end. */
+    private void toPageEnd(int address, int to, int log) {
+        a.move4(to, address);
+        // OR to,~0FFFh; NEG to; SHR to,log
+        a.registers(0, 0, 0x81, 1, to);
+        a.int4(-PAGE);
+        a.registers(0, 0, 0xF7, 3, to);
+        if (log > 0) {
+            a.registers(0, 0, 0xC1, 5, to);
+            a.byte1(log);
+        }
+    }
+
+    private void atMost(int register, int limit) {
+        // CMP register,limit; CMOVA register,limit
+        a.registers(W, 0, 0x3B, register, limit);
+        a.registers(W, 1, 0x47, register, limit);
+    }
+
+    private void advance(int register, boolean repeats, int size, int log) {
+        if (repeats) {
+            a.memory(W, 0, 0x8D, register, register, R15, log, 0);
+        } else {
+            a.lea(register, register, size);
+        }
+    }
+
+    // --- the stack
+    // --------------------------------------------------------------------------------
+
+    private void push(Insn insn, Shape shape) {
+        if (shape.path() == Shape.Path.PUSH_MEMORY) {
+            if (insn.memory) {
+                access(insn, 8, false);
+                a.load(RCX, RCX, 0);
+                a.store(RSP, Context.TARGET, RCX);
+            } else {
+                a.store(RSP, Context.TARGET, general(insn.rm, RCX));
+            }
+        }
+        saveLiveFlags();
+        a.lea(RCX, R14, -8);
+        check(8, true);
+        switch (shape.path()) {
+            case PUSH_REGISTER -> a.store(RCX, 0, general(insn.opcodeRegister, R15));
+            case PUSH_IMMEDIATE -> {
+                a.memory(W, 0, 0xC7, 0, RCX, 0);
+                a.int4((int) insn.immediate);
+            }
+            default -> {
+                a.load(R15, RSP, Context.TARGET);
+                a.store(RCX, 0, R15);
+            }
+        }
+        a.lea(R14, R14, -8);
+    }
+
+    private void pushFlags() {
+        saveFlags();
+        // AH and AL of the saved flags to their places, then IF and the rest.
+        a.memory(0, 1, 0xB6, R15, RSP, Context.FLAGS + 1);
+        a.memory(0, 1, 0xB6, RCX, RSP, Context.FLAGS);
+        shiftAndOr(11);
+        a.load4(RCX, RSP, Context.INTERRUPTS);
+        shiftAndOr(9);
+        a.memory(0, 0, 0x0B, R15, RSP, Context.SYSTEM_FLAGS);
+        a.store(RSP, Context.TARGET, R15);
+        a.lea(RCX, R14, -8);
+        check(8, true);
+        a.load(R15, RSP, Context.TARGET);
+        a.store(RCX, 0, R15);
+        a.lea(R14, R14, -8);
+    }
+
+    /** SHL ecx,bits; OR r15d,ecx. */
+    private void shiftAndOr(int bits) {
+        a.registers(0, 0, 0xC1, 4, RCX);
+        a.byte1(bits);
+        a.registers(0, 0, 0x0B, R15, RCX);
+    }
+
+    private void pop(Insn insn) {
+        saveLiveFlags();
+        a.move(RCX, R14);
+        check(8, false);
+        int guest = insn.opcodeRegister;
+        if (guest == Cpu.RSP) {
+            a.load(R14, RCX, 0);
+            return;
+        }
+        int host = isSpilled(guest) ? R15 : Context.host(guest);
+        a.load(host, RCX, 0);
+        writeBack(Shape.Kind.GENERAL, guest, R15);
+        a.lea(R14, R14, 8);
+    }
+
+    private void leaveFrame() {
+        saveLiveFlags();
+        a.move(RCX, RBP);
+        check(8, false);
+        a.lea(R14, RBP, 8);
+        a.load(RBP, RCX, 0);
+    }
+
+    // --- jumps
+    // ------------------------------------------------------------------------------------
+
+    private void pushNext(Insn insn) {
+        saveLiveFlags();
+        a.lea(RCX, R14, -8);
+        check(8, true);
+        a.load(R15, RSP, Context.CODE_BASE);
+        a.lea(R15, R15, insn.offset + insn.length);
+        a.store(RCX, 0, R15);
+    }
+
+    private void call(Insn insn, Block block) {
+        pushNext(insn);
+        a.lea(R14, R14, -8);
+        // The target may lie before this block, but a loop of calls needs returns.
+        go(target(insn), insn.offset, index + 1, block);
+    }
+
+    /** Loads the target of an indirect jump to RCX. */
+    private void indirectTarget(Insn insn) {
+        if (insn.memory) {
+            access(insn, 8, false);
+            a.load(RCX, RCX, 0);
+        } else if (isSpilled(insn.rm)) {
+            a.load(RCX, RSP, Context.slot(insn.rm));
+        } else {
+            a.move(RCX, Context.host(insn.rm));
+        }
+    }
+
+    private void jumpIndirect(Insn insn) {
+        indirectTarget(insn);
+        dynamic(insn.offset, stubs.jump);
+    }
+
+    private void callIndirect(Insn insn) {
+        indirectTarget(insn);
+        a.store(RSP, Context.TARGET, RCX);
+        pushNext(insn);
+        a.load(RCX, RSP, Context.TARGET);
+        dynamic(insn.offset, stubs.call);
+    }
+
+    private void ret() {
+        int offset = insns[index].offset;
+        saveLiveFlags();
+        a.move(RCX, R14);
+        check(8, false);
+        a.load(RCX, RCX, 0);
+        dynamic(offset, stubs.ret);
+    }
+
+    private void dynamic(int offset, int stub) {
+        saveFlags();
+        a.load(R15, RSP, Context.COUNT);
+        a.lea(R15, R15, index + 1);
+        a.store(RSP, Context.COUNT, R15);
+        int site = store.addSite(Kind.DYNAMIC, false, true, index + 1, offset, hostStart);
+        a.storeImmediate4(RSP, Context.SITE, site);
+        toStub(a.jump(), stub);
+    }
+
+    private void toStub(int displacement, int stub) {
+        a.patch4(displacement, stub - (origin + displacement + 4));
+    }
+
+    /**
+     * Goes to {@code target}, from the start of the page, from the instruction at {@code from},
+     * after {@code count} instructions.
+     */
+    private void go(int target, int from, int count, Block block) {
+        a.load(RCX, RSP, Context.COUNT);
+        a.lea(RCX, RCX, count);
+        a.store(RSP, Context.COUNT, RCX);
+        if (target < 0 || target >= PAGE) {
+            saveFlags();
+            a.load(RCX, RSP, Context.CODE_BASE);
+            a.lea(RCX, RCX, target);
+            toStub(a.jump(), (key & Modes.ACCESS) != 0 ? stubs.leaveFar : stubs.jumpFar);
+            return;
+        }
+        boolean saved = state == State.SAVED;
+        if (target <= from) {
+            a.load4(RCX, RSP, Context.POLL);
+            int quiet = a.jrcxz();
+            leave(saved, store.addSite(Kind.POLL, false, saved, count, target, hostStart));
+            a.land1(quiet);
+        }
+        Block known = target == blockOffset ? block : page.find(target, key);
+        if (known != null) {
+            toStub(a.jump(), saved ? known.flagsSaved() : known.flagsLive());
+        } else {
+            leave(saved, store.addSite(Kind.LINK, false, saved, count, target, hostStart));
+        }
+    }
+
+    private void interpret(Kind kind, int offset) {
+        boolean saved = state == State.SAVED;
+        leave(saved, store.addSite(kind, false, saved, index + 1, offset, hostStart));
+        // Whoever comes back has them in both.
+        state = State.BOTH;
+    }
+
+    private void leave(boolean saved, int site) {
+        a.byte1(0xE8);
+        int stub = saved ? stubs.exitSaved : stubs.exit;
+        a.int4(stub - (origin + a.size() + 4));
+        a.int4(site);
+    }
+
+    // --- flags
+    // ------------------------------------------------------------------------------------
+
+    /** Lets the flags be in the context. */
+    private void saveFlags() {
+        if (state == State.HOST) {
+            a.move(R15, RAX);
+            a.saveFlagsToAx();
+            a.store4(RSP, Context.FLAGS, RAX);
+            a.move(RAX, R15);
+            state = State.BOTH;
+        }
+        state = State.SAVED;
+    }
+
+    /** Before a TLB look-up destroys the host's flags. */
+    private void saveLiveFlags() {
+        Flags flags = shapes[index].flags();
+        if (state == State.BOTH
+                || flags == Flags.READS
+                || flags == Flags.CHANGES
+                || live[index] && flags != Flags.DEFINES) {
+            saveFlags();
+        }
+    }
+
+    /** Lets the flags be in the host's. */
+    private void needFlags() {
+        if (state == State.SAVED) {
+            restoreFlags();
+            state = State.BOTH;
+        }
+    }
+
+    private void restoreFlags() {
+        a.move(R15, RAX);
+        a.load4(RAX, RSP, Context.FLAGS);
+        a.restoreFlagsFromAx();
+        a.move(RAX, R15);
+    }
+
+    private void flagsAfter(Flags flags) {
+        if (flags == Flags.DEFINES || flags == Flags.CHANGES) {
+            state = State.HOST;
+        }
+    }
+
+    // --- memory
+    // -----------------------------------------------------------------------------------
+
+    /** Lets RCX be the host's address of the memory operand, or leaves. */
+    private void access(Insn insn, int size, boolean write) {
+        saveLiveFlags();
+        address(insn, true);
+        check(size, write);
+    }
+
+    /** Lets RCX be the effective or linear address. */
+    private void address(Insn insn, boolean linear) {
+        boolean cut = insn.addressSize == 4;
+        int base = insn.base == Cpu.NO_REGISTER ? NONE : insn.base;
+        int index = insn.index == Cpu.NO_REGISTER ? NONE : insn.index;
+        long displacement = insn.displacement;
+        if (base == NONE && index == NONE) {
+            a.moveImmediate(RCX, cut ? displacement & 0xFFFF_FFFFL : displacement);
+        } else {
+            int hostIndex = NONE;
+            if (index != NONE) {
+                hostIndex = general(index, R15);
+            }
+            int hostBase = NONE;
+            if (base == Cpu.CODE_BASE) {
+                a.load(RCX, RSP, Context.CODE_BASE);
+                hostBase = RCX;
+            } else if (base != NONE) {
+                hostBase = general(base, RCX);
+            }
+            if (hostIndex == NONE && displacement == 0) {
+                if (cut) {
+                    a.move4(RCX, hostBase);
+                } else if (hostBase != RCX) {
+                    a.move(RCX, hostBase);
+                }
+            } else {
+                a.memory(
+                        cut ? 0 : W,
+                        0,
+                        0x8D,
+                        RCX,
+                        hostBase,
+                        hostIndex,
+                        insn.scale,
+                        (int) displacement);
+            }
+        }
+        if (linear && insn.segment == Seg.FS64) {
+            a.load(R15, RSP, Context.FS_BASE);
+            a.memory(W, 0, 0x8D, RCX, RCX, R15, 0, 0);
+        } else if (linear && insn.segment == Seg.GS64) {
+            a.load(R15, RSP, Context.GS_BASE);
+            a.memory(W, 0, 0x8D, RCX, RCX, R15, 0, 0);
+        }
+    }
+
+    /** From the linear address in RCX to the host's, or leaves. Destroys R15 and the flags. */
+    private void check(int size, boolean write) {
+        int table = NativeTlb.table(Modes.tlb(key));
+        a.move4(R15, RCX);
+        // SHR r15d,shift; AND r15d,mask
+        a.registers(0, 0, 0xC1, 5, R15);
+        a.byte1(NativeTlb.INDEX_SHIFT);
+        a.registers(0, 0, 0x81, 4, R15);
+        a.int4(NativeTlb.INDEX_MASK);
+        // SUB rcx,[tag]; CMP rcx,page - size
+        int tag = table + (write ? NativeTlb.WRITE : NativeTlb.READ);
+        a.memory(W, 0, 0x2B, RCX, RSP, R15, 0, tag);
+        a.registers(W, 0, 0x81, 7, RCX);
+        a.int4(PAGE - size);
+        boolean saved = state == State.SAVED;
+        int site = store.addSite(Kind.MEMORY, write, saved, index + 1, insnOffset(), hostStart);
+        slow.add(new Slow(a.jump(JA), site, saved));
+        // ADD rcx,[page]
+        a.memory(W, 0, 0x03, RCX, RSP, R15, 0, table + NativeTlb.HOST);
+    }
+
+    private int insnOffset() {
+        return insns[index].offset;
+    }
+
+    /** Leaves if RCX is not a multiple of 16. */
+    private void align() {
+        // TEST cl,15
+        a.registers(0, 0, 0xF6, 0, RCX);
+        a.byte1(15);
+        int site =
+                store.addSite(
+                        Kind.ALONE,
+                        false,
+                        state == State.SAVED,
+                        index + 1,
+                        insnOffset(),
+                        hostStart);
+        slow.add(new Slow(a.jump(JNZ), site, state == State.SAVED));
+    }
+}

@@ -1,0 +1,91 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+
+/** The translated blocks of one page of main memory, for all modes that it was executed in. */
+final class CodePage {
+    /** The offset in main memory of the first byte. */
+    final long ramOffset;
+
+    /** Dropped: what was translated may not be what stands there now. */
+    boolean dropped;
+
+    private int[] keys = new int[8];
+    private @Nullable Block[] blocks = new @Nullable Block[8];
+    private int size;
+
+    /** One bit for each 16 bytes that some block was translated from. */
+    private final long[] covered = new long[4];
+
+    CodePage(long ramOffset) {
+        this.ramOffset = ramOffset;
+    }
+
+    private static int hash(int key) {
+        return (key * 0x9E37_79B1) >>> 8;
+    }
+
+    /** The block at {@code offset} for the mode {@code key} (below 64), or null. */
+    @Nullable Block find(int offset, int key) {
+        int wanted = offset << 6 | key;
+        int mask = keys.length - 1;
+        for (int i = hash(wanted) & mask; ; i = i + 1 & mask) {
+            Block block = blocks[i];
+            if (block == null || keys[i] == wanted) {
+                return block;
+            }
+        }
+    }
+
+    void put(Block block) {
+        if (2 * ++size > keys.length) {
+            @Nullable Block[] old = blocks;
+            keys = new int[2 * old.length];
+            blocks = new @Nullable Block[2 * old.length];
+            for (Block each : old) {
+                if (each != null) {
+                    insert(each);
+                }
+            }
+        }
+        insert(block);
+    }
+
+    private void insert(Block block) {
+        int key = block.offset() << 6 | block.key();
+        int mask = keys.length - 1;
+        int i = hash(key) & mask;
+        while (blocks[i] != null) {
+            i = i + 1 & mask;
+        }
+        keys[i] = key;
+        blocks[i] = block;
+    }
+
+    /** Notes that bytes {@code from .. to - 1} (within 0..4096) were translated. */
+    void cover(int from, int to) {
+        for (int unit = from >> 4; unit <= to - 1 >> 4; unit++) {
+            covered[unit >> 6] |= 1L << unit;
+        }
+    }
+
+    /** Whether a byte of {@code from .. to - 1} may have been translated. */
+    boolean covers(int from, int to) {
+        for (int unit = from >> 4; unit <= to - 1 >> 4; unit++) {
+            if ((covered[unit >> 6] & 1L << unit) != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    void drop() {
+        dropped = true;
+        Arrays.fill(blocks, null);
+    }
+}

@@ -1,0 +1,303 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.interp.PageSet;
+import dev.frond.host.ExecutableMemory;
+import dev.frond.machine.memory.GuestMemory;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.ConcurrentLinkedQueue;
+
+/**
+ * The emitted code of one CPU: its memory, the blocks by page of main memory, and the sites at
+ * which emitted code can leave. When the memory is full everything is dropped and begun anew.
+ */
+final class CodeStore implements GuestMemory.Watcher {
+    /** Code for one block needs less than this. */
+    private static final int RESERVE = 64 << 10;
+
+    /** What can happen at a site. */
+    enum Kind {
+        /** A memory access that the TLB does not know, or that is none for emitted code. */
+        MEMORY,
+        /** An instruction that is not taken. */
+        INTERPRET,
+        /** As {@link #INTERPRET}, but nothing is translated behind it. */
+        ALONE,
+        /** A jump within the page that is not linked yet. */
+        LINK,
+        /** A jump within the page, left because somebody wants the CPU. */
+        POLL,
+        /** An indirect jump whose target is not known. */
+        DYNAMIC
+    }
+
+    private static final Kind[] KINDS = Kind.values();
+
+    private final Cpu cpu;
+    private final ExecutableMemory memory;
+    private final MemorySegment code;
+    private final int size;
+    private final int start;
+    private int position;
+
+    private final Map<Long, CodePage> pages = new HashMap<>();
+    private final PageSet held;
+    private final ConcurrentLinkedQueue<Long> requests = new ConcurrentLinkedQueue<>();
+    private volatile @Nullable Thread owner;
+
+    // Sites: kind 0..2, write 3, flags saved 4, instructions 8..15, offset or target 16..27,
+    // host's start of the instruction 32..63.
+    private long[] sites = new long[1 << 16];
+    private Block[] siteBlocks = new Block[1 << 16];
+    private int siteCount = 1;
+    private final Map<Integer, Integer> faultSites = new HashMap<>();
+    private int flushes;
+    private int generation;
+    private boolean changed;
+
+    CodeStore(Cpu cpu, ExecutableMemory memory, Assembler stubs) {
+        this.cpu = cpu;
+        this.memory = memory;
+        code = memory.code();
+        size = (int) code.byteSize();
+        MemorySegment.copy(stubs.bytes(), 0, code, JAVA_BYTE, 0, stubs.size());
+        start = stubs.size() + 15 & ~15;
+        position = start;
+        held = new PageSet(cpu.ram.size() >>> GuestMemory.PAGE_SHIFT);
+        cpu.ram.watch(this);
+    }
+
+    /** Ends the watching of guest memory. */
+    void close() {
+        cpu.ram.unwatch(this);
+    }
+
+    /** The host's address of a place in the code. */
+    long address(int place) {
+        return memory.address() + place;
+    }
+
+    /** The place in the code of a host's address. */
+    int place(long address) {
+        return (int) (address - memory.address());
+    }
+
+    /** The thread that executes: stores by it are seen at once. */
+    void setOwner(Thread thread) {
+        owner = thread;
+    }
+
+    // --- pages and blocks
+    // -------------------------------------------------------------------------
+
+    /** The page at {@code ramOffset}, stores to which are told from now on. */
+    CodePage page(long ramOffset) {
+        CodePage page = pages.get(ramOffset);
+        if (page == null) {
+            page = new CodePage(ramOffset);
+            pages.put(ramOffset, page);
+            long number = ramOffset >>> GuestMemory.PAGE_SHIFT;
+            held.add(number);
+            if (cpu.ram.markCode(number)) {
+                cpu.mmu.flushWritesTo(ramOffset);
+            }
+        }
+        return page;
+    }
+
+    /** Makes room for a block, if need be by dropping all others. */
+    void makeRoom() {
+        if (position + RESERVE > size) {
+            for (CodePage page : pages.values().toArray(CodePage[]::new)) {
+                drop(page);
+            }
+            position = start;
+            Arrays.fill(siteBlocks, 0, siteCount, null);
+            siteCount = 1;
+            faultSites.clear();
+            flushes++;
+        }
+    }
+
+    /** Changes whenever blocks may have been dropped. */
+    int generation() {
+        return generation;
+    }
+
+    /** How often everything was dropped: sites known before are void afterwards. */
+    int flushes() {
+        return flushes;
+    }
+
+    /** Whether code was written since this was last asked. */
+    boolean takeChanged() {
+        boolean was = changed;
+        changed = false;
+        return was;
+    }
+
+    /** Where the next block will stand. */
+    int position() {
+        return position;
+    }
+
+    /** Copies emitted code to {@link #position}. */
+    void append(Assembler a) {
+        MemorySegment.copy(a.bytes(), 0, code, JAVA_BYTE, position, a.size());
+        position += a.size() + 15 & ~15;
+        changed = true;
+    }
+
+    /** Turns the call before {@code place} into a jump to {@code target}. */
+    void link(int place, int target) {
+        code.set(JAVA_INT_UNALIGNED, place - 4, target - place);
+        code.set(JAVA_BYTE, place - 5, (byte) 0xE9);
+        changed = true;
+    }
+
+    /** The site's number that stands at a return address. */
+    int siteAt(int place) {
+        return code.get(JAVA_INT_UNALIGNED, place);
+    }
+
+    /** Emitted bytes around {@code place}, for reports. */
+    byte[] bytes(int place) {
+        int from = Math.clamp(place - 64L, 0, size);
+        int to = Math.clamp(place + 32L, from, size);
+        return code.asSlice(from, to - from).toArray(JAVA_BYTE);
+    }
+
+    // --- sites
+    // ------------------------------------------------------------------------------------
+
+    /** Notes a site of the block that is being translated; returns its number. */
+    int addSite(Kind kind, boolean write, boolean saved, int count, int offset, int hostStart) {
+        if (siteCount == sites.length) {
+            sites = Arrays.copyOf(sites, 2 * siteCount);
+            siteBlocks = Arrays.copyOf(siteBlocks, 2 * siteCount);
+        }
+        sites[siteCount] =
+                kind.ordinal()
+                        | (write ? 8 : 0)
+                        | (saved ? 16 : 0)
+                        | count << 8
+                        | (long) (offset & 0xFFF) << 16
+                        | (long) hostStart << 32;
+        return siteCount++;
+    }
+
+    int siteCount() {
+        return siteCount;
+    }
+
+    /** The site of an instruction at which the host may raise an exception; 0 if there is none. */
+    int faultSite(int place) {
+        Integer site = faultSites.get(place);
+        return site == null ? 0 : site;
+    }
+
+    /** Notes that the host may raise an exception at {@code place} of the code. */
+    void addFaultSite(int place, int site) {
+        faultSites.put(place, site);
+    }
+
+    /** Says which block the sites from {@code first} on belong to. */
+    void setSiteBlocks(int first, Block block) {
+        Arrays.fill(siteBlocks, first, siteCount, block);
+    }
+
+    Kind kind(int site) {
+        return KINDS[(int) sites[site] & 7];
+    }
+
+    boolean writes(int site) {
+        return (sites[site] & 8) != 0;
+    }
+
+    boolean flagsSaved(int site) {
+        return (sites[site] & 16) != 0;
+    }
+
+    /** Instructions of the block up to the site's, that one included. */
+    int count(int site) {
+        return (int) (sites[site] >>> 8) & 0xFF;
+    }
+
+    /** The offset in the page of the site's instruction, or of its target. */
+    int offset(int site) {
+        return (int) (sites[site] >>> 16) & 0xFFF;
+    }
+
+    /** Where the site's instruction starts in the code. */
+    int hostStart(int site) {
+        return (int) (sites[site] >>> 32);
+    }
+
+    Block block(int site) {
+        return siteBlocks[site];
+    }
+
+    // --- changing code
+    // ----------------------------------------------------------------------------
+
+    @SuppressWarnings("ReferenceEquality") // A thread is its identity.
+    @Override
+    public boolean stored(long offset, int length) {
+        long page = offset >>> GuestMemory.PAGE_SHIFT;
+        if (!held.contains(page)) {
+            return false;
+        }
+        if (Thread.currentThread() == owner) {
+            drop(offset, length);
+            return held.contains(page);
+        }
+        requests.add(page);
+        cpu.post(Cpu.EVENT_CODE);
+        return true;
+    }
+
+    @Override
+    public boolean holds(long page) {
+        return held.contains(page);
+    }
+
+    @Override
+    public void marked(long page) {
+        // The interpreter's code cache of the same CPU gives up the right to store, in the copy
+        // too.
+    }
+
+    /** Does what other threads asked for; on the CPU's own thread, between blocks. */
+    void handleRequests() {
+        Long request;
+        while ((request = requests.poll()) != null) {
+            drop(request << GuestMemory.PAGE_SHIFT, 4096);
+        }
+    }
+
+    private void drop(long offset, int length) {
+        CodePage page = pages.get(offset & -4096L);
+        if (page != null && page.covers((int) offset & 4095, (int) (offset & 4095) + length)) {
+            drop(page);
+        }
+    }
+
+    private void drop(CodePage page) {
+        page.drop();
+        pages.remove(page.ramOffset);
+        held.remove(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
+        generation++;
+    }
+}

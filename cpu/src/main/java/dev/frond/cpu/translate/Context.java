@@ -1,0 +1,234 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Seg;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The memory that emitted code reaches through RSP: guest registers while they are in no host
+ * register, the copy of the TLB, the cache of jump targets. Below lies room for the frames of
+ * signals, which the host puts at RSP.
+ */
+final class Context {
+    // Guest R13 to R15 live here; nearest, because displacements up to 127 take one byte.
+    static final int SPILLED = 0x00;
+    static final int CODE_BASE = 0x18;
+    static final int COUNT = 0x20;
+    static final int POLL = 0x28;
+
+    /** AL is OF, AH the other status flags as LAHF gives them. */
+    static final int FLAGS = 0x30;
+
+    static final int TEMPORARY = 0x38;
+
+    /** RFLAGS.IF, 0 or 1. */
+    static final int INTERRUPTS = 0x40;
+
+    /** Where the part of the jump cache that is in force begins, from {@link #JUMP_CACHE}. */
+    static final int JUMP_TABLE = 0x48;
+
+    static final int TARGET = 0x50;
+
+    /** The site of a jump whose target is not known, as long as it is looked up. */
+    static final int SITE = 0x58;
+
+    static final int FS_BASE = 0x60;
+    static final int GS_BASE = 0x68;
+    static final int SCRATCH = 0x70;
+    static final int SCRATCH2 = 0x78;
+
+    static final int GPR = 0x80;
+    static final int MXCSR = 0x100;
+    static final int HOST_MXCSR = 0x104;
+    static final int HOST_RSP = 0x108;
+
+    /** The return address of the call that left, or 0 after a fault of the host's. */
+    static final int EXIT = 0x110;
+
+    /** RFLAGS without the status flags, IF, VM and RF. */
+    static final int SYSTEM_FLAGS = 0x118;
+
+    /** Whether an interrupt waits for IF. */
+    static final int HELD = 0x11C;
+
+    /** The selectors of ES, CS, SS, DS, FS, GS, 32 bits each. */
+    static final int SELECTORS = 0x120;
+
+    /** Four places for string instructions. */
+    static final int STRING = 0x140;
+
+    static final int FAULT_RECORD = 0x180;
+
+    /** XMM0..15 in steps of 32 bytes, as {@link Cpu#v} has them. */
+    static final int VECTORS = 0x400;
+
+    /** {@link NativeTlb#CONTEXTS} tables. */
+    static final int TLB = 0x1000;
+
+    static final int JUMP_CACHE = 0x40000;
+
+    /** Entries for each of the two privileges, user mode last. */
+    static final int JUMP_ENTRIES = 8192;
+
+    static final int JUMP_TABLE_SIZE = 16 * JUMP_ENTRIES;
+
+    /** Where RSP points: what lies below belongs to signals. */
+    private static final int STACK = 0x20000;
+
+    /** The whole size in bytes. */
+    static final int SIZE = STACK + JUMP_CACHE + 2 * JUMP_TABLE_SIZE;
+
+    /** Guest register numbers from here on are spilled. */
+    static final int FIRST_SPILLED = 13;
+
+    private static final int[] HOST = {0, 13, 2, 3, 14, 5, 6, 7, 8, 9, 10, 11, 12};
+
+    private final MemorySegment memory;
+
+    Context(MemorySegment memory) {
+        this.memory = memory.asSlice(STACK);
+        forgetJumps();
+    }
+
+    /** The host register of a guest register below {@link #FIRST_SPILLED}. */
+    static int host(int guest) {
+        return HOST[guest];
+    }
+
+    /** Where a guest register is kept. */
+    static int slot(int guest) {
+        return guest < FIRST_SPILLED ? GPR + 8 * guest : SPILLED + 8 * (guest - FIRST_SPILLED);
+    }
+
+    /** What RSP is while emitted code runs. */
+    long address() {
+        return memory.address();
+    }
+
+    MemorySegment memory() {
+        return memory;
+    }
+
+    long get(int offset) {
+        return memory.get(JAVA_LONG, offset);
+    }
+
+    void set(int offset, long value) {
+        memory.set(JAVA_LONG, offset, value);
+    }
+
+    /** The word that is not 0 when somebody wants the CPU to leave emitted code. */
+    MemorySegment poll() {
+        return memory.asSlice(POLL, 4);
+    }
+
+    // --- registers to and from the Cpu
+    // ------------------------------------------------------------
+
+    void loadRegisters(Cpu cpu) {
+        long[] r = cpu.r;
+        MemorySegment.copy(r, 0, memory, JAVA_LONG, GPR, FIRST_SPILLED);
+        MemorySegment.copy(r, FIRST_SPILLED, memory, JAVA_LONG, SPILLED, 16 - FIRST_SPILLED);
+        int flags = cpu.statusFlags();
+        memory.set(JAVA_INT, FLAGS, (flags & 0xFF) << 8 | flags >>> 11 & 1);
+        int system = cpu.systemFlags;
+        memory.set(JAVA_INT, SYSTEM_FLAGS, system & ~(Cpu.IF | Cpu.VM | Cpu.RF));
+        memory.set(JAVA_INT, INTERRUPTS, system >>> 9 & 1);
+        memory.set(JAVA_INT, HELD, cpu.interruptHeld ? 1 : 0);
+    }
+
+    void storeRegisters(Cpu cpu) {
+        long[] r = cpu.r;
+        MemorySegment.copy(memory, JAVA_LONG, GPR, r, 0, FIRST_SPILLED);
+        MemorySegment.copy(memory, JAVA_LONG, SPILLED, r, FIRST_SPILLED, 16 - FIRST_SPILLED);
+        int flags = memory.get(JAVA_INT, FLAGS);
+        cpu.setStatusFlags(flags >>> 8 & 0xFF & Cpu.STATUS | (flags & 1) << 11);
+        cpu.systemFlags = cpu.systemFlags & ~Cpu.IF | memory.get(JAVA_INT, INTERRUPTS) << 9;
+    }
+
+    /** What segments say. */
+    void loadSegments(Cpu cpu) {
+        memory.set(JAVA_LONG, FS_BASE, cpu.segBase[Seg.FS64]);
+        memory.set(JAVA_LONG, GS_BASE, cpu.segBase[Seg.GS64]);
+        MemorySegment.copy(cpu.selector, 0, memory, JAVA_INT, SELECTORS, 6);
+    }
+
+    void loadVectors(Cpu cpu) {
+        MemorySegment.copy(cpu.v, 0, memory, JAVA_LONG, VECTORS, 64);
+        memory.set(JAVA_INT, MXCSR, cpu.sse.mxcsr());
+    }
+
+    void storeVectors(Cpu cpu) {
+        MemorySegment.copy(memory, JAVA_LONG, VECTORS, cpu.v, 0, 64);
+        cpu.sse.mxcsr(memory.get(JAVA_INT, MXCSR));
+    }
+
+    // --- the jump cache
+    // ---------------------------------------------------------------------------
+
+    private final int[] filled = new int[1024];
+    private int filledCount = filled.length + 1;
+    private boolean globals = true;
+
+    /** Lets jumps to {@code rip} go to the host's address. */
+    void putJump(long rip, boolean user, boolean global, long address) {
+        int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
+        int at = JUMP_CACHE + (user ? JUMP_TABLE_SIZE : 0) + 16 * entry;
+        memory.set(JAVA_LONG, at, rip);
+        memory.set(JAVA_LONG, at + 8, address);
+        localJump[at - JUMP_CACHE >> 4] = !global;
+        if (global) {
+            globals = true;
+            return;
+        }
+        if (filledCount < filled.length) {
+            filled[filledCount] = at;
+        }
+        filledCount++;
+    }
+
+    private final boolean[] localJump = new boolean[2 * JUMP_ENTRIES];
+
+    /** Empties the jump cache. */
+    void forgetJumps() {
+        if (globals) {
+            for (int i = 0; i < 2 * JUMP_ENTRIES; i++) {
+                clearJump(JUMP_CACHE + 16 * i);
+            }
+            globals = false;
+            filledCount = 0;
+        } else {
+            forgetLocalJumps();
+        }
+    }
+
+    /** Forgets the jumps to pages that are not global. */
+    void forgetLocalJumps() {
+        if (filledCount > filled.length) {
+            for (int i = 0; i < 2 * JUMP_ENTRIES; i++) {
+                if (localJump[i]) {
+                    clearJump(JUMP_CACHE + 16 * i);
+                }
+            }
+        } else {
+            for (int i = 0; i < filledCount; i++) {
+                if (localJump[filled[i] - JUMP_CACHE >> 4]) {
+                    clearJump(filled[i]);
+                }
+            }
+        }
+        filledCount = 0;
+    }
+
+    private void clearJump(int at) {
+        // An instruction pointer that selects another entry, so that this one never hits.
+        memory.set(JAVA_LONG, at, (at - JUMP_CACHE) / 16 & JUMP_ENTRIES - 1 ^ 1L);
+    }
+}

@@ -1,0 +1,430 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import dev.frond.cpu.decode.Form;
+import dev.frond.cpu.decode.Insn;
+import dev.frond.cpu.decode.Operand;
+import dev.frond.host.HostCpu;
+import dev.frond.machine.vcpu.CpuFeature;
+
+import java.util.Set;
+
+/**
+ * How the translator takes a {@link Form}: what its operands are and what it does to the status
+ * flags.
+ *
+ * @param path who emits it
+ * @param flags what it does to the status flags
+ * @param reg what ModRM.reg is
+ * @param rm what ModRM.rm is if it is no memory
+ * @param access the operand's size in bytes in memory, or {@link #BY_SIZE}
+ * @param writesMemory whether memory is written; what is only read must not demand the right to
+ *     write
+ * @param registers which register operands are written
+ * @param usesCl whether CL counts
+ * @param immediate the size of the immediate in bytes, or {@link #BY_SIZE}, or {@link #UP_TO_4}
+ * @param vector whether SSE must be available
+ */
+record Shape(
+        Path path,
+        Flags flags,
+        Kind reg,
+        Kind rm,
+        int access,
+        boolean writesMemory,
+        Written registers,
+        boolean usesCl,
+        int immediate,
+        boolean vector) {
+    /** As large as the instruction's operand size. */
+    static final int BY_SIZE = -1;
+
+    /** As large as the operand size, but never more than 4 bytes. */
+    static final int UP_TO_4 = -2;
+
+    /** Who emits it. */
+    enum Path {
+        /** Opcode, ModRM operands, immediate: re-encoded. */
+        MODRM,
+        /** A register in the opcode. */
+        OPCODE_REGISTER,
+        /** The opcode alone, or with an immediate. */
+        PLAIN,
+        ACCUMULATOR_OFFSET,
+        EXCHANGE_ACCUMULATOR,
+        /** Opcode 90, which REX.B makes an exchange. */
+        NOP_OR_EXCHANGE,
+        LEA,
+        NOP,
+        PUSH_REGISTER,
+        PUSH_IMMEDIATE,
+        PUSH_MEMORY,
+        POP_REGISTER,
+        LEAVE,
+        JUMP,
+        CONDITIONAL_JUMP,
+        CALL,
+        JUMP_INDIRECT,
+        CALL_INDIRECT,
+        RETURN,
+        PUSH_FLAGS,
+        /** Clears or sets RFLAGS.IF, at CPL 0. */
+        INTERRUPT_FLAG,
+        MOVE_SELECTOR,
+        MOVE_STRING,
+        STORE_STRING,
+        /** BT and its siblings with a register's bit number and memory. */
+        FAR_BIT,
+        EXCHANGE_8_OR_16,
+        /** The interpreter executes it. */
+        NOT_TAKEN
+    }
+
+    /** What happens to the status flags. */
+    enum Flags {
+        /** Not read, not written. */
+        NONE,
+        /** Read. */
+        READS,
+        /** Some are read or kept, some written. */
+        CHANGES,
+        /** All are written or undefined, none is read. */
+        DEFINES
+    }
+
+    /** What a ModRM field names. */
+    enum Kind {
+        NOTHING,
+        DIGIT,
+        BYTE,
+        GENERAL,
+        XMM
+    }
+
+    /** Which register operands are written. */
+    enum Written {
+        NONE,
+        REG,
+        RM,
+        BOTH;
+
+        boolean reg() {
+            return this == REG || this == BOTH;
+        }
+
+        boolean rm() {
+            return this == RM || this == BOTH;
+        }
+    }
+
+    /** Left to the interpreter. */
+    static final Shape LEFT =
+            new Shape(
+                    Path.NOT_TAKEN,
+                    Flags.READS,
+                    Kind.NOTHING,
+                    Kind.NOTHING,
+                    0,
+                    false,
+                    Written.NONE,
+                    false,
+                    0,
+                    false);
+
+    /** BT and its siblings with memory and a register's bit number. */
+    static final Shape FAR_BIT = path(Path.FAR_BIT, Flags.CHANGES);
+
+    private static final Set<String> DEFINING =
+            Set.of(
+                    "ADD",
+                    "SUB",
+                    "CMP",
+                    "NEG",
+                    "AND",
+                    "OR",
+                    "XOR",
+                    "TEST",
+                    "IMUL",
+                    "MUL",
+                    "POPCNT",
+                    "XADD",
+                    "CMPXCHG",
+                    "COMISS",
+                    "COMISD",
+                    "UCOMISS",
+                    "UCOMISD",
+                    "PTEST",
+                    "PCMPISTRI",
+                    "PCMPISTRM",
+                    "PCMPESTRI",
+                    "PCMPESTRM");
+    private static final Set<String> CHANGING =
+            Set.of(
+                    "ADC",
+                    "SBB",
+                    "INC",
+                    "DEC",
+                    "SHL",
+                    "SHR",
+                    "SAR",
+                    "ROL",
+                    "ROR",
+                    "RCL",
+                    "RCR",
+                    "SHLD",
+                    "SHRD",
+                    "BT",
+                    "BTS",
+                    "BTR",
+                    "BTC",
+                    "BSF",
+                    "BSR",
+                    "CMC",
+                    "CLC",
+                    "STC",
+                    "SAHF",
+                    // They leave them undefined; but #DE shows what they were.
+                    "DIV",
+                    "IDIV");
+    private static final Set<String> QUIET =
+            Set.of(
+                    "MOV", "MOVZX", "MOVSX", "MOVSXD", "NOT", "XCHG", "BSWAP", "MOVNTI", "CRC32",
+                    "CBW", "CWD", "LFENCE", "MFENCE", "SFENCE");
+    private static final Set<String> READ_ONLY =
+            Set.of(
+                    "CMP", "TEST", "BT", "MUL", "DIV", "IDIV", "COMISS", "COMISD", "UCOMISS",
+                    "UCOMISD", "PTEST");
+
+    /** Vector instructions that do something unsaid to registers or memory, or vary by CPU. */
+    private static final Set<String> LEFT_VECTORS =
+            Set.of("MASKMOVDQU", "RCPPS", "RCPSS", "RSQRTPS", "RSQRTSS", "EXTRQ", "INSERTQ");
+
+    private static final Set<CpuFeature> VECTOR_FEATURES =
+            Set.of(
+                    CpuFeature.SSE,
+                    CpuFeature.SSE2,
+                    CpuFeature.SSE3,
+                    CpuFeature.SSSE3,
+                    CpuFeature.SSE4_1,
+                    CpuFeature.SSE4_2);
+
+    /** How a form is taken on this host. */
+    static Shape of(Form form) {
+        return switch (form.mnemonic()) {
+            case "LEA" -> path(Path.LEA, Flags.NONE);
+            case "NOP", "PREFETCH", "PREFETCHW", "ENDBR64", "PAUSE" ->
+                    path(
+                            form.map() == 0 && form.prefix() == Form.PREFIX_ANY
+                                    ? Path.NOP_OR_EXCHANGE
+                                    : Path.NOP,
+                            Flags.NONE);
+            case "PUSH" -> push(form);
+            case "POP" ->
+                    form.operands().contains(Operand.Zv)
+                            ? path(Path.POP_REGISTER, Flags.NONE)
+                            : LEFT;
+            case "LEAVE" -> path(Path.LEAVE, Flags.NONE);
+            case "CALL" ->
+                    path(
+                            form.opcode() == 0xE8 ? Path.CALL : Path.CALL_INDIRECT,
+                            form.opcode() == 0xE8 ? Flags.NONE : Flags.READS);
+            case "JMP" ->
+                    form.opcode() == 0xFF
+                            ? path(Path.JUMP_INDIRECT, Flags.READS)
+                            : path(Path.JUMP, Flags.READS);
+            case "RET" -> form.opcode() == 0xC3 ? path(Path.RETURN, Flags.READS) : LEFT;
+            case "PUSHF" -> path(Path.PUSH_FLAGS, Flags.READS);
+            case "CLI", "STI" -> path(Path.INTERRUPT_FLAG, Flags.NONE);
+            case "MOVSB", "MOVS" -> path(Path.MOVE_STRING, Flags.NONE);
+            case "STOSB", "STOS" -> path(Path.STORE_STRING, Flags.NONE);
+            case "CMPXCHG8B" -> path(Path.EXCHANGE_8_OR_16, Flags.CHANGES);
+            case "LAHF" -> path(Path.PLAIN, Flags.READS);
+            case "SAHF", "CMC", "CLC", "STC" -> path(Path.PLAIN, Flags.CHANGES);
+            default -> general(form);
+        };
+    }
+
+    private static Shape path(Path path, Flags flags) {
+        return new Shape(
+                path,
+                flags,
+                Kind.NOTHING,
+                Kind.NOTHING,
+                BY_SIZE,
+                false,
+                Written.NONE,
+                false,
+                0,
+                false);
+    }
+
+    private static Shape push(Form form) {
+        if (form.operands().contains(Operand.Zv)) {
+            return path(Path.PUSH_REGISTER, Flags.NONE);
+        }
+        if (form.operands().contains(Operand.Ev)) {
+            return path(Path.PUSH_MEMORY, Flags.NONE);
+        }
+        return form.opcode() == 0x68 || form.opcode() == 0x6A
+                ? path(Path.PUSH_IMMEDIATE, Flags.NONE)
+                : LEFT;
+    }
+
+    private static boolean isCondition(Form form) {
+        return form.map() == 0 && (form.opcode() & 0xF0) == 0x70
+                || form.map() == 1 && (form.opcode() & 0xF0) == 0x80;
+    }
+
+    private static Shape general(Form form) {
+        if (form.map() == 0 && form.opcode() == 0x8C) {
+            return path(Path.MOVE_SELECTOR, Flags.NONE);
+        }
+        if (isCondition(form)) {
+            return path(Path.CONDITIONAL_JUMP, Flags.READS);
+        }
+        if (form.is(Form.END) || form.is(Form.CPL0)) {
+            return LEFT;
+        }
+        String name = form.mnemonic();
+        boolean vector =
+                form.feature().isPresent()
+                        && VECTOR_FEATURES.contains(form.feature().get())
+                        && form.operands().stream().anyMatch(Shape::isXmm);
+        Flags flags;
+        if (DEFINING.contains(name)) {
+            flags = Flags.DEFINES;
+        } else if (CHANGING.contains(name)) {
+            flags = Flags.CHANGES;
+        } else if (name.startsWith("CMOV") || isSet(form)) {
+            flags = Flags.READS;
+        } else if (QUIET.contains(name) || vector) {
+            flags = Flags.NONE;
+        } else {
+            return LEFT;
+        }
+        if (LEFT_VECTORS.contains(name)
+                || form.feature().isPresent() && !isHosts(form.feature().get())) {
+            return LEFT;
+        }
+        return operands(form, flags, vector);
+    }
+
+    private static boolean isSet(Form form) {
+        return form.map() == 1 && (form.opcode() & 0xF0) == 0x90;
+    }
+
+    private static boolean isHosts(CpuFeature feature) {
+        HostCpu.Cpuid leaf = HostCpu.cpuid(feature.leaf(), feature.subleaf());
+        int register =
+                switch (feature.register()) {
+                    case EAX -> leaf.eax();
+                    case EBX -> leaf.ebx();
+                    case ECX -> leaf.ecx();
+                    case EDX -> leaf.edx();
+                };
+        return (register >>> feature.bit() & 1) != 0;
+    }
+
+    private static boolean isXmm(Operand operand) {
+        return switch (operand.name().charAt(0)) {
+            case 'V', 'W', 'U' -> true;
+            default -> false;
+        };
+    }
+
+    private static Shape operands(Form form, Flags flags, boolean vector) {
+        Kind reg = form.hasModRm() ? Kind.DIGIT : Kind.NOTHING;
+        Kind rm = Kind.NOTHING;
+        Path path = form.hasModRm() ? Path.MODRM : Path.PLAIN;
+        int access = BY_SIZE;
+        boolean usesCl = false;
+        int immediate = 0;
+        for (Operand operand : form.operands()) {
+            String name = operand.name();
+            switch (operand) {
+                case Ib, sIb -> immediate++;
+                case Iw -> immediate = 2;
+                case Iz, sIz -> immediate = UP_TO_4;
+                case Iv -> immediate = BY_SIZE;
+                case AL, rAX, eAX, One, XMM0 -> {}
+                case CL -> usesCl = true;
+                case Ob, Ov -> path = Path.ACCUMULATOR_OFFSET;
+                case Zb, Zv -> {
+                    path = Path.OPCODE_REGISTER;
+                    rm = operand == Operand.Zb ? Kind.BYTE : Kind.GENERAL;
+                }
+                default -> {
+                    int bytes = bytes(name.substring(1));
+                    switch (name.charAt(0)) {
+                        case 'E', 'M', 'R' -> {
+                            rm = bytes == 1 && name.charAt(0) != 'R' ? Kind.BYTE : Kind.GENERAL;
+                            access = bytes;
+                        }
+                        case 'G' -> reg = bytes == 1 ? Kind.BYTE : Kind.GENERAL;
+                        case 'V' -> reg = Kind.XMM;
+                        case 'W', 'U' -> {
+                            rm = Kind.XMM;
+                            access = bytes;
+                        }
+                        default -> {
+                            // MMX, x87, system registers.
+                            return LEFT;
+                        }
+                    }
+                }
+            }
+        }
+        if (form.mnemonic().equals("XCHG") && path == Path.OPCODE_REGISTER) {
+            path = Path.EXCHANGE_ACCUMULATOR;
+        }
+        boolean exchanges = form.mnemonic().equals("XCHG") || form.mnemonic().equals("XADD");
+        // The string comparisons write ECX or XMM0, unsaid.
+        boolean reads =
+                form.mnemonic().startsWith("PCMP") && form.mnemonic().contains("STR")
+                        || READ_ONLY.contains(form.mnemonic());
+        if (form.mnemonic().equals("IMUL") && form.operands().size() == 1) {
+            reads = true;
+        }
+        boolean firstIsRm =
+                !form.operands().isEmpty()
+                        && "EMRZWU".indexOf(form.operands().getFirst().name().charAt(0)) >= 0;
+        boolean firstIsReg =
+                !form.operands().isEmpty()
+                        && "GV".indexOf(form.operands().getFirst().name().charAt(0)) >= 0;
+        Written written =
+                exchanges
+                        ? Written.BOTH
+                        : reads
+                                ? Written.NONE
+                                : firstIsReg ? Written.REG : firstIsRm ? Written.RM : Written.NONE;
+        return new Shape(
+                path, flags, reg, rm, access, written.rm(), written, usesCl, immediate, vector);
+    }
+
+    private static int bytes(String type) {
+        return switch (type) {
+            case "b" -> 1;
+            case "w" -> 2;
+            case "d", "ss" -> 4;
+            case "q", "sd" -> 8;
+            case "x", "dq", "ps", "pd" -> 16;
+            default -> BY_SIZE;
+        };
+    }
+
+    /** The bytes of the memory operand of {@code insn}. */
+    int access(Insn insn) {
+        return access == BY_SIZE ? insn.size : access;
+    }
+
+    /** The bytes of the immediate of {@code insn}. */
+    int immediate(Insn insn) {
+        return switch (immediate) {
+            case BY_SIZE -> insn.size;
+            case UP_TO_4 -> Math.min(insn.size, 4);
+            default -> immediate;
+        };
+    }
+}

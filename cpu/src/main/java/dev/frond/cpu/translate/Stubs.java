@@ -1,0 +1,179 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import static dev.frond.cpu.translate.Assembler.JNZ;
+import static dev.frond.cpu.translate.Assembler.R12;
+import static dev.frond.cpu.translate.Assembler.R13;
+import static dev.frond.cpu.translate.Assembler.R14;
+import static dev.frond.cpu.translate.Assembler.R15;
+import static dev.frond.cpu.translate.Assembler.RAX;
+import static dev.frond.cpu.translate.Assembler.RBP;
+import static dev.frond.cpu.translate.Assembler.RBX;
+import static dev.frond.cpu.translate.Assembler.RCX;
+import static dev.frond.cpu.translate.Assembler.RDI;
+import static dev.frond.cpu.translate.Assembler.RSI;
+import static dev.frond.cpu.translate.Assembler.RSP;
+import static dev.frond.cpu.translate.Assembler.W;
+
+/**
+ * The fixed pieces of machine code at the start of the code memory. Offsets are from there.
+ *
+ * <p>Emitted code leaves by a CALL of {@link #exitSaved} or {@link #exit}, followed by the 32-bit
+ * number of the site: the return address tells which it was and where to go on.
+ */
+final class Stubs {
+    /** {@code long enter(context, address)}: runs emitted code until it leaves. */
+    final int enter;
+
+    /** As {@link #enter}, after code was written that this processor may have fetched before. */
+    final int enterSerialized;
+
+    /** Called to leave with the status flags in the host's. */
+    final int exit;
+
+    /** Called to leave with the status flags in {@link Context#FLAGS}. */
+    final int exitSaved;
+
+    /** Where the host's faults go on. */
+    final int faulted;
+
+    /** Jumped to with the target in RCX and flags saved: goes there, or leaves with site 0. */
+    final int jumpFar;
+
+    /** As {@link #jumpFar}, but never looks. */
+    final int leaveFar;
+
+    /** Jumped to with the target in RCX; a miss leaves with the number in {@link Context#SITE}. */
+    final int jump;
+
+    /** As {@link #jump}, and takes 8 off the guest's RSP on a hit. */
+    final int call;
+
+    /** As {@link #jump}, and adds 8 to the guest's RSP on a hit. */
+    final int ret;
+
+    Stubs(Assembler a) {
+        enterSerialized = a.size();
+        // CPUID serializes; RBX belongs to the caller, RDI and RSI are not touched.
+        a.push(RBX);
+        a.registers(0, 0, 0x33, RAX, RAX);
+        a.registers(0, 0, 0x33, RCX, RCX);
+        a.byte1(0x0F);
+        a.byte1(0xA2);
+        a.pop(RBX);
+        enter = a.size();
+        int[] kept = {RBX, RBP, R12, R13, R14, R15};
+        for (int register : kept) {
+            a.push(register);
+        }
+        a.store(RDI, Context.HOST_RSP, RSP);
+        a.move(RSP, RDI);
+        a.store(RSP, Context.TEMPORARY, RSI);
+        a.memory(0, 1, 0xAE, 3, RSP, Context.HOST_MXCSR);
+        a.memory(0, 1, 0xAE, 2, RSP, Context.MXCSR);
+        for (int i = 0; i < 16; i++) {
+            a.memory(0, 1, 0x10, i, RSP, Context.VECTORS + 32 * i);
+        }
+        a.load4(RAX, RSP, Context.FLAGS);
+        a.restoreFlagsFromAx();
+        for (int guest = 0; guest < Context.FIRST_SPILLED; guest++) {
+            a.load(Context.host(guest), RSP, Context.slot(guest));
+        }
+        a.memory(0, 0, 0xFF, 4, RSP, Context.TEMPORARY);
+
+        exit = a.size();
+        // The call has moved RSP by 8.
+        a.store(RSP, 8 + Context.TEMPORARY, RAX);
+        a.saveFlagsToAx();
+        a.store4(RSP, 8 + Context.FLAGS, RAX);
+        a.load(RAX, RSP, 8 + Context.TEMPORARY);
+        exitSaved = a.size();
+        a.store(RSP, 8 + Context.SCRATCH, RCX);
+        a.pop(RCX);
+        int store = a.jump();
+
+        faulted = a.size();
+        a.registers(0, 0, 0x33, RCX, RCX);
+
+        a.land4(store);
+        a.store(RSP, Context.EXIT, RCX);
+        a.store(RSP, Context.SCRATCH2, R15);
+        for (int guest = 0; guest < Context.FIRST_SPILLED; guest++) {
+            a.store(RSP, Context.slot(guest), Context.host(guest));
+        }
+        for (int i = 0; i < 16; i++) {
+            a.memory(0, 1, 0x11, i, RSP, Context.VECTORS + 32 * i);
+        }
+        a.memory(0, 1, 0xAE, 3, RSP, Context.MXCSR);
+        a.memory(0, 1, 0xAE, 2, RSP, Context.HOST_MXCSR);
+        a.load(RSP, RSP, Context.HOST_RSP);
+        for (int i = kept.length - 1; i >= 0; i--) {
+            a.pop(kept[i]);
+        }
+        a.ret();
+
+        jumpFar = a.size();
+        int farPoll = poll(a);
+        probe(a);
+        int farMiss = a.jump(JNZ);
+        through(a);
+        a.land4(farMiss);
+        a.land4(farPoll);
+        leaveFar = a.size();
+        leave(a);
+        a.int4(0);
+
+        jump = found(a, 0);
+        ret = found(a, 8);
+        call = found(a, -8);
+    }
+
+    private int found(Assembler a, int delta) {
+        int start = a.size();
+        int poll = poll(a);
+        probe(a);
+        int miss = a.jump(JNZ);
+        if (delta != 0) {
+            a.lea(R14, R14, delta);
+        }
+        through(a);
+        a.land4(poll);
+        a.land4(miss);
+        leave(a);
+        a.int4(-1);
+        return start;
+    }
+
+    private static int poll(Assembler a) {
+        // CMP dword [POLL],0
+        a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
+        a.byte1(0);
+        return a.jump(JNZ);
+    }
+
+    /** Compares RCX with the entry that R15 then is the offset of. */
+    private static void probe(Assembler a) {
+        a.move4(R15, RCX);
+        // SHR r15d,12; XOR r15d,ecx; AND r15d,entries - 1; SHL r15d,4; ADD r15d,[table]
+        a.registers(0, 0, 0xC1, 5, R15);
+        a.byte1(12);
+        a.registers(0, 0, 0x33, R15, RCX);
+        a.registers(0, 0, 0x81, 4, R15);
+        a.int4(Context.JUMP_ENTRIES - 1);
+        a.registers(0, 0, 0xC1, 4, R15);
+        a.byte1(4);
+        a.memory(0, 0, 0x03, R15, RSP, Context.JUMP_TABLE);
+        a.memory(W, 0, 0x3B, RCX, RSP, R15, 0, Context.JUMP_CACHE);
+    }
+
+    private static void through(Assembler a) {
+        a.memory(0, 0, 0xFF, 4, RSP, R15, 0, Context.JUMP_CACHE + 8);
+    }
+
+    private void leave(Assembler a) {
+        a.byte1(0xE8);
+        a.int4(exitSaved - a.size() - 4);
+    }
+}

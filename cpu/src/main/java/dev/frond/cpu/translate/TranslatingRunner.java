@@ -1,0 +1,467 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.decode.Form;
+import dev.frond.cpu.decode.Insn;
+import dev.frond.cpu.decode.Operand;
+import dev.frond.cpu.insn.Table;
+import dev.frond.cpu.interp.Node;
+import dev.frond.cpu.interp.Runner;
+import dev.frond.host.ExecutableMemory;
+import dev.frond.host.FaultHandler;
+import dev.frond.host.NativeFunction;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Runs the emitted code of one CPU, and does what it leaves for. */
+final class TranslatingRunner implements Runner, AutoCloseable {
+    private final Cpu cpu;
+    private final ExecutableMemory memory;
+    private final Context context;
+    private final NativeTlb tlb;
+    private final Stubs stubs;
+    private final CodeStore store;
+    private final BlockTranslator translator;
+    private final NativeFunction enter;
+    private final NativeFunction enterSerialized;
+    private final FaultHandler.Registration faults;
+
+    /** Whether code is written elsewhere than it runs. */
+    private final boolean twoMappings;
+
+    /** An instruction for the interpreter. */
+    private record Left(Node node, boolean vectors) {}
+
+    private final Map<Integer, Left> left = new HashMap<>();
+    private int leftFlushes;
+
+    private long globalTag;
+    private long localTag;
+    private int generation;
+    private final int[] jumpOwner = {Modes.NOT_TAKEN, Modes.NOT_TAKEN};
+
+    /** The latest instruction that missed in the TLB, and its latest two pages. */
+    private int refillStart;
+
+    private long refillPage = 1;
+    private long refillPageBefore = 1;
+
+    // Counters.
+    private long blocks;
+    private long interpreted;
+    private long refills;
+    private long lookups;
+    private long links;
+    private long hostFaults;
+
+    TranslatingRunner(Cpu cpu, long codeSize) {
+        this.cpu = cpu;
+        memory =
+                ExecutableMemory.allocate(
+                        codeSize, Context.SIZE, ExecutableMemory.Placement.ANYWHERE);
+        twoMappings = memory.code().address() != memory.address();
+        context = new Context(memory.data());
+        tlb = new NativeTlb(context, cpu.ram.segment().address());
+        Assembler assembler = new Assembler();
+        stubs = new Stubs(assembler);
+        store = new CodeStore(cpu, memory, assembler);
+        translator = new BlockTranslator(cpu, store, stubs);
+        enter = NativeFunction.at(store.address(stubs.enter));
+        enterSerialized = NativeFunction.at(store.address(stubs.enterSerialized));
+        faults =
+                FaultHandler.takeCode(
+                        memory.address(),
+                        memory.address() + codeSize,
+                        store.address(stubs.faulted),
+                        FaultHandler.Base.RSP,
+                        Context.FAULT_RECORD);
+        cpu.mmu.shadow(tlb);
+        cpu.attention(context.poll());
+    }
+
+    @Override
+    public void close() {
+        cpu.mmu.noShadow();
+        cpu.attention(MemorySegment.ofArray(new int[1]));
+        faults.close();
+        store.close();
+        memory.close();
+    }
+
+    @Override
+    public void setOwner(Thread thread) {
+        store.setOwner(thread);
+    }
+
+    @Override
+    public Map<String, Long> counters() {
+        Map<String, Long> counters = new LinkedHashMap<>();
+        counters.put("blocks translated", blocks);
+        counters.put("instructions interpreted", interpreted);
+        counters.put("TLB refills", refills);
+        counters.put("blocks looked up", lookups);
+        counters.put("jumps linked", links);
+        counters.put("host faults", hostFaults);
+        return counters;
+    }
+
+    // --- running
+    // ----------------------------------------------------------------------------------
+
+    @Override
+    public boolean run() {
+        int key = Modes.of(cpu);
+        if (key == Modes.NOT_TAKEN) {
+            return false;
+        }
+        store.handleRequests();
+        context.loadRegisters(cpu);
+        context.loadVectors(cpu);
+        context.loadSegments(cpu);
+        long rip = cpu.rip;
+        do {
+            rip = step(rip, key);
+            key = Modes.of(cpu);
+        } while (key != Modes.NOT_TAKEN && !cpu.hasEvents() && !cpu.halted);
+        leave(rip);
+        return true;
+    }
+
+    private void leave(long rip) {
+        context.storeRegisters(cpu);
+        context.storeVectors(cpu);
+        takeCount();
+        cpu.rip = rip;
+    }
+
+    private void takeCount() {
+        cpu.instructions += context.get(Context.COUNT);
+        context.set(Context.COUNT, 0);
+    }
+
+    /** Runs from {@code rip} until emitted code does not know how to go on; returns where. */
+    private long step(long rip, int key) {
+        Block block;
+        try {
+            block = find(rip, key);
+        } catch (CpuFault fault) {
+            leave(rip);
+            throw fault;
+        }
+        if (block == null) {
+            context.storeRegisters(cpu);
+            interpretAlone(rip, 1);
+            return cpu.rip;
+        }
+        context.set(Context.CODE_BASE, rip - block.offset());
+        return execute(block.flagsLive());
+    }
+
+    private @Nullable Block find(long rip, int key) {
+        lookups++;
+        long physical = cpu.mmu.translateCode(rip);
+        if (!cpu.mmu.isRam(physical)) {
+            return null;
+        }
+        long ramOffset = cpu.mmu.ramOffset(physical);
+        Block block = block(store.page(ramOffset & -4096L), (int) ramOffset & 4095, key);
+        if ((key & Modes.ACCESS) == 0) {
+            boolean user = (key & Modes.USER) != 0;
+            int table = user ? 1 : 0;
+            boolean global = cpu.mmu.codeTag(rip) == cpu.globalCodeTag;
+            followTags();
+            if (jumpOwner[table] != key) {
+                context.forgetJumps();
+                jumpOwner[table] = key;
+            }
+            context.set(Context.JUMP_TABLE, user ? Context.JUMP_TABLE_SIZE : 0);
+            context.putJump(rip, user, global, store.address(block.fromJump()));
+        }
+        return block;
+    }
+
+    /** Lets the jump cache forget what may mean other code by now. */
+    private void followTags() {
+        long global = cpu.globalCodeTag >>> 8;
+        long local = cpu.codeTag >>> 8;
+        if (globalTag != global || generation != store.generation()) {
+            context.forgetJumps();
+        } else if (localTag != local) {
+            context.forgetLocalJumps();
+        }
+        globalTag = global;
+        localTag = local;
+        generation = store.generation();
+    }
+
+    private boolean tagsChanged() {
+        return globalTag != cpu.globalCodeTag >>> 8
+                || localTag != cpu.codeTag >>> 8
+                || generation != store.generation();
+    }
+
+    private Block block(CodePage page, int offset, int key) {
+        Block block = page.find(offset, key);
+        if (block == null) {
+            blocks++;
+            block = translator.translate(page, offset, key);
+        }
+        return block;
+    }
+
+    private long execute(int start) {
+        int place = start;
+        while (true) {
+            boolean serialize = store.takeChanged() && twoMappings;
+            (serialize ? enterSerialized : enter).call(context.address(), store.address(place));
+            long exit = context.get(Context.EXIT);
+            if (exit == 0) {
+                return faulted();
+            }
+            int at = store.place(exit);
+            int site = store.siteAt(at);
+            if (site == 0) {
+                return context.get(Context.SCRATCH);
+            }
+            if (site < 0) {
+                site = (int) context.get(Context.SITE);
+            }
+            switch (store.kind(site)) {
+                case MEMORY -> {
+                    if (!refill(site)) {
+                        interpret(site);
+                        cpu.instructions += store.count(site);
+                        return cpu.rip;
+                    }
+                    place = store.hostStart(site);
+                }
+                case INTERPRET -> {
+                    Block block = store.block(site);
+                    long next = interpret(site);
+                    if (cpu.rip != next
+                            || tagsChanged()
+                            || cpu.hasEvents()
+                            || cpu.halted
+                            || block.key() != Modes.of(cpu)
+                            || block.page().dropped) {
+                        cpu.instructions += store.count(site);
+                        return cpu.rip;
+                    }
+                    place = at + 4;
+                }
+                case ALONE -> {
+                    interpret(site);
+                    cpu.instructions += store.count(site);
+                    return cpu.rip;
+                }
+                case LINK -> {
+                    int linked = link(site, at);
+                    if (linked < 0) {
+                        return context.get(Context.CODE_BASE) + store.offset(site);
+                    }
+                    place = linked;
+                }
+                case POLL -> {
+                    return context.get(Context.CODE_BASE) + store.offset(site);
+                }
+                case DYNAMIC -> {
+                    interpret(site);
+                    return cpu.rip;
+                }
+            }
+        }
+    }
+
+    /** Links the jump at {@code place} to its target and returns that; -1 if it must be found. */
+    private int link(int site, int place) {
+        links++;
+        Block from = store.block(site);
+        if (from.page().dropped) {
+            return -1;
+        }
+        int flushes = store.flushes();
+        boolean saved = store.flagsSaved(site);
+        Block to = block(from.page(), store.offset(site), from.key());
+        int target = saved ? to.flagsSaved() : to.flagsLive();
+        if (flushes != store.flushes()) {
+            return -1;
+        }
+        store.link(place, target);
+        return target;
+    }
+
+    /** Puts the page of a missed access into the TLB; false if that does not help. */
+    private boolean refill(int site) {
+        refills++;
+        int how = Modes.tlb(store.block(site).key());
+        boolean write = store.writes(site);
+        int entry = (int) context.get(Context.SCRATCH2);
+        long tag =
+                context.memory()
+                        .get(
+                                JAVA_LONG,
+                                NativeTlb.table(how)
+                                        + entry
+                                        + (write ? NativeTlb.WRITE : NativeTlb.READ));
+        long linear = context.get(Context.SCRATCH) + tag;
+        if (tag == (linear & -4096L)) {
+            // It is there: the access crosses the page's end.
+            return false;
+        }
+        long page = linear & -4096L;
+        int start = store.hostStart(site);
+        if (start == refillStart && page == refillPageBefore) {
+            // An instruction with two operands whose pages displace each other.
+            refillStart = 0;
+            return false;
+        }
+        refillPageBefore = start == refillStart ? refillPage : 1;
+        refillPage = page;
+        refillStart = start;
+        long offset = cpu.mmu.reach(linear, write);
+        if (offset < 0) {
+            return false;
+        }
+        tlb.put(how, linear, offset, write, cpu.mmu.isGlobal(linear, write));
+        return true;
+    }
+
+    // --- what is left to the interpreter
+    // ----------------------------------------------------------
+
+    /** Executes the instruction of a site; returns the instruction pointer of the next one. */
+    private long interpret(int site) {
+        long base = context.get(Context.CODE_BASE);
+        int offset = store.offset(site);
+        context.storeRegisters(cpu);
+        if (leftFlushes != store.flushes()) {
+            left.clear();
+            leftFlushes = store.flushes();
+        }
+        Left it = left.get(site);
+        if (it == null) {
+            Block block = store.block(site);
+            Insn insn = block.page().dropped ? null : translator.decode(block.page(), offset);
+            if (insn == null) {
+                return interpretAlone(base + offset, store.count(site));
+            }
+            Node node = Table.make(insn.form.node(insn.size, insn.memory, insn.lock), insn);
+            it = new Left(node, touchesVectors(insn.form));
+            left.put(site, it);
+        }
+        if (it.vectors) {
+            context.storeVectors(cpu);
+        }
+        cpu.rip = base + offset;
+        cpu.r[Cpu.CODE_BASE] = base;
+        cpu.alone = true;
+        execute(it.node, it.vectors, store.count(site));
+        return base + it.node.end();
+    }
+
+    private static boolean touchesVectors(Form form) {
+        if (form.map() == 0) {
+            return false;
+        }
+        for (Operand operand : form.operands()) {
+            switch (operand.name().charAt(0)) {
+                case 'V', 'W', 'U', 'P', 'Q', 'N', 'H', 'L' -> {
+                    return true;
+                }
+                default -> {}
+            }
+        }
+        // 0F AE and 0F C7 save and load state.
+        return form.map() != 1 || form.opcode() == 0xAE || form.opcode() == 0xC7;
+    }
+
+    /** Executes the instruction at {@code rip}, decoded anew; registers are in the CPU already. */
+    private long interpretAlone(long rip, int count) {
+        context.storeVectors(cpu);
+        cpu.rip = rip;
+        cpu.alone = true;
+        Node node;
+        try {
+            node = cpu.code.enterAlone();
+        } catch (CpuFault fault) {
+            cpu.alone = false;
+            takeCount();
+            throw fault;
+        }
+        execute(node, true, count);
+        return node.nextRip(cpu);
+    }
+
+    @SuppressWarnings("ReferenceEquality") // A node is its identity.
+    private void execute(Node node, boolean vectors, int count) {
+        interpreted++;
+        try {
+            Node next = node.execute(cpu);
+            if (next == node.next) {
+                cpu.rip = node.nextRip(cpu);
+            } else if (next != null) {
+                cpu.rip = next.rip(cpu);
+            }
+        } catch (CpuFault fault) {
+            cpu.rip = node.rip(cpu);
+            cpu.instructions += count - 1;
+            takeCount();
+            if (!vectors) {
+                context.storeVectors(cpu);
+            }
+            if (fault.isNonCanonical() && node.accessesStack()) {
+                throw cpu.fault(CpuFault.SS);
+            }
+            throw fault;
+        } finally {
+            cpu.alone = false;
+        }
+        context.loadRegisters(cpu);
+        if (vectors) {
+            context.loadVectors(cpu);
+        }
+        context.loadSegments(cpu);
+    }
+
+    /** The host raised an exception in emitted code. */
+    private long faulted() {
+        hostFaults++;
+        long rip = context.get(Context.FAULT_RECORD + FaultHandler.RIP);
+        int site = store.faultSite(store.place(rip));
+        if (site == 0) {
+            throw new IllegalStateException(report(rip));
+        }
+        if (!store.flagsSaved(site)) {
+            long flags = context.get(Context.FAULT_RECORD + FaultHandler.RFLAGS);
+            context.set(Context.FLAGS, (flags & 0xFF) << 8 | flags >>> 11 & 1);
+        }
+        interpret(site);
+        cpu.instructions += store.count(site);
+        return cpu.rip;
+    }
+
+    private String report(long rip) {
+        int place = store.place(rip);
+        return String.format(
+                "emitted code failed: exception %d at 0x%x, address 0x%x, guest code page 0x%x,"
+                        + " bytes around 0x%x: %s",
+                context.get(Context.FAULT_RECORD + FaultHandler.TRAPNO),
+                rip,
+                context.get(Context.FAULT_RECORD + FaultHandler.ADDRESS),
+                context.get(Context.CODE_BASE),
+                rip,
+                HexFormat.of().formatHex(store.bytes(place)));
+    }
+}

@@ -1,0 +1,85 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.interp.Interpreter;
+import dev.frond.cpu.interp.Runner;
+import dev.frond.host.ExecutableMemory;
+import dev.frond.host.HostCpu;
+import dev.frond.machine.vcpu.Accelerator;
+import dev.frond.machine.vcpu.CpuFeature;
+import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.Vcpu;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * The translating engine, for x86-64 Linux hosts that permit executable memory. What it does not
+ * take is interpreted.
+ */
+public final class Translator implements Accelerator {
+    private final Interpreter interpreter = new Interpreter();
+    private final List<TranslatingRunner> runners = new ArrayList<>();
+
+    private static final long CODE_SIZE = 32 << 20;
+
+    private final long codeSize;
+
+    /** The engine; {@link #isSupported} tells whether this host can. */
+    public Translator() {
+        this(CODE_SIZE);
+    }
+
+    /**
+     * The engine with room for {@code codeSize} bytes of emitted code for each CPU, a multiple of
+     * 4096 from 256 KiB to 1 GiB. The host gives memory as it is used.
+     */
+    public Translator(long codeSize) {
+        if (codeSize < 256 << 10 || codeSize > 1 << 30 || codeSize % 4096 != 0) {
+            throw new IllegalArgumentException(
+                    "code size "
+                            + codeSize
+                            + ": accepted are multiples of 4096 from 262144 to 1073741824");
+        }
+        this.codeSize = codeSize;
+    }
+
+    /** Whether this host can: Linux on x86-64 that permits executable memory. */
+    public static boolean isSupported() {
+        return HostCpu.isX86Linux() && ExecutableMemory.isPermitted();
+    }
+
+    @Override
+    public String name() {
+        return "translator";
+    }
+
+    @Override
+    public Set<CpuFeature> features() {
+        return interpreter.features();
+    }
+
+    @Override
+    public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring) {
+        return interpreter.createVcpu(id, cpuid, wiring, this::runner);
+    }
+
+    /** What executes the blocks of {@code cpu}, until {@link #close}. */
+    public synchronized Runner runner(Cpu cpu) {
+        TranslatingRunner runner = new TranslatingRunner(cpu, codeSize);
+        runners.add(runner);
+        return runner;
+    }
+
+    /** Gives the code memory back; no CPU may be running. */
+    @Override
+    public synchronized void close() {
+        runners.forEach(TranslatingRunner::close);
+        runners.clear();
+        interpreter.close();
+    }
+}

@@ -1,0 +1,249 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.frond.cpu.interp;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.translate.Translator;
+import dev.frond.machine.vcpu.CpuModel;
+
+import org.jspecify.annotations.NullMarked;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.SplittableRandom;
+
+/** What belongs to the translator and not to single instructions. Programs end in HLT, a #GP. */
+@NullMarked
+final class TranslatedCodeTest {
+    private static final long CODE = 0x40_0000;
+    private static final long DATA = 0x50_0000;
+
+    private final CpuHarness harness = new CpuHarness(CpuModel.X86_64_V2, 3);
+    private final Cpu cpu = harness.cpu;
+    private Translator translator = new Translator();
+    private Runner runner = Runner.NODES;
+
+    @BeforeEach
+    void create() {
+        assumeThat(Translator.isSupported()).as("x86-64 Linux with executable memory").isTrue();
+        use(new Translator());
+        harness.map(CODE, 4 * 4096);
+        harness.map(DATA, 2 * 4096);
+    }
+
+    private void use(Translator next) {
+        translator.close();
+        translator = next;
+        runner = next.runner(cpu);
+        runner.setOwner(Thread.currentThread());
+    }
+
+    @AfterEach
+    void close() {
+        translator.close();
+    }
+
+    private void load(long at, String hex) {
+        harness.write(at, HexFormat.ofDelimiter(" ").parseHex(hex));
+    }
+
+    /** Runs from {@code at} to the HLT at {@code end}. */
+    private void run(long at, long end) {
+        cpu.rip = at;
+        assertThat(harness.run(runner)).isEqualTo(CpuFault.GP);
+        assertThat(cpu.rip).isEqualTo(end);
+    }
+
+    @Test
+    void aStoreIntoTheRunningBlockTakesEffectAtTheNextInstruction() {
+        // mov byte [rip+1],7; mov al,1; hlt
+        load(CODE, "C6 05 01 00 00 00 07 B0 01 F4");
+        run(CODE, CODE + 9);
+        assertThat(cpu.r[Cpu.RAX] & 0xFF).isEqualTo(7);
+    }
+
+    @Test
+    void aLoopThatChangesItselfRunsWhatItWrote() {
+        // mov ecx,100; again: add eax,1; inc byte [rip-7]; loop again: the immediate grows
+        load(CODE, "31 C0 B9 64 00 00 00 83 C0 01 FE 05 F9 FF FF FF FF C9 75 F3 F4");
+        run(CODE, CODE + 20);
+        int sum = 0;
+        for (int i = 0; i < 100; i++) {
+            sum += (byte) (1 + i);
+        }
+        assertThat((int) cpu.r[Cpu.RAX]).isEqualTo(sum);
+    }
+
+    @Test
+    void codeThatAnotherThreadChangedIsTranslatedAnew() throws InterruptedException {
+        load(CODE, "B0 01 F4");
+        run(CODE, CODE + 2);
+        Thread other = new Thread(() -> load(CODE, "B0 02"));
+        other.start();
+        other.join();
+        run(CODE, CODE + 2);
+        assertThat(cpu.r[Cpu.RAX] & 0xFF).isEqualTo(2);
+    }
+
+    @Test
+    void anInstructionAcrossTwoPagesIsExecuted() {
+        // mov eax,12345678h with its immediate in the next page
+        load(CODE + 4094, "B8 78 56 34 12 F4");
+        run(CODE + 4094, CODE + 4099);
+        assertThat(cpu.r[Cpu.RAX]).isEqualTo(0x1234_5678);
+    }
+
+    @Test
+    void anAccessAcrossTwoPagesIsExecuted() {
+        // mov [rdi],rax; mov rbx,[rdi]; hlt
+        load(CODE, "48 89 07 48 8B 1F F4");
+        cpu.r[Cpu.RDI] = DATA + 4093;
+        cpu.r[Cpu.RAX] = 0x1122_3344_5566_7788L;
+        run(CODE, CODE + 6);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(0x1122_3344_5566_7788L);
+    }
+
+    @Test
+    void aPageFaultShowsTheInstructionAndItsAddress() {
+        // add rax,1; mov rbx,[rdi]: nothing of the second instruction has happened
+        load(CODE, "48 83 C0 01 48 8B 1F F4");
+        cpu.r[Cpu.RAX] = 41;
+        cpu.r[Cpu.RBX] = 5;
+        cpu.r[Cpu.RDI] = DATA + 2 * 4096 - 4;
+        cpu.rip = CODE;
+        assertThat(harness.run(runner)).isEqualTo(CpuFault.PF);
+        assertThat(cpu.rip).isEqualTo(CODE + 4);
+        assertThat(cpu.cr2).isEqualTo(DATA + 2 * 4096);
+        assertThat(cpu.r[Cpu.RAX]).isEqualTo(42);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(5);
+    }
+
+    @Test
+    @Timeout(60)
+    void aCopyBetweenPagesThatShareATlbEntryEnds() {
+        // rep movsb from a page to one 2048 pages further, twice; hlt
+        long far = DATA + 2048 * 4096L;
+        harness.map(far, 4096);
+        byte[] bytes = new byte[4096];
+        new SplittableRandom(3).nextBytes(bytes);
+        harness.write(DATA, bytes);
+        load(CODE, "F3 A4 F4");
+        cpu.r[Cpu.RSI] = DATA;
+        cpu.r[Cpu.RDI] = far;
+        cpu.r[Cpu.RCX] = 4096;
+        run(CODE, CODE + 2);
+        byte[] copied = new byte[4096];
+        harness.read(far, copied);
+        assertThat(copied).isEqualTo(bytes);
+        assertThat(cpu.r[Cpu.RCX]).isZero();
+    }
+
+    @Test
+    void aRepeatedStoreGoesOnAcrossPagesUpToAFault() {
+        // rep stosq; hlt
+        load(CODE, "F3 48 AB F4");
+        cpu.r[Cpu.RAX] = 0x0102_0304_0506_0708L;
+        cpu.r[Cpu.RDI] = DATA + 4096 - 16;
+        cpu.r[Cpu.RCX] = 1000;
+        cpu.rip = CODE;
+        assertThat(harness.run(runner)).isEqualTo(CpuFault.PF);
+        assertThat(cpu.cr2).isEqualTo(DATA + 2 * 4096);
+        assertThat(cpu.r[Cpu.RDI]).isEqualTo(DATA + 2 * 4096);
+        assertThat(cpu.r[Cpu.RCX]).isEqualTo(1000 - 2 - 512);
+        byte[] stored = new byte[16];
+        harness.read(DATA + 4096 - 16, stored);
+        assertThat(stored).startsWith(8, 7, 6, 5, 4, 3, 2, 1, 8, 7);
+    }
+
+    @Test
+    @Timeout(60)
+    void anEndlessLoopIsLeftWhenSomethingIsPosted() throws InterruptedException {
+        // jmp self
+        load(CODE, "EB FE");
+        cpu.rip = CODE;
+        Thread other =
+                new Thread(() -> {
+                    for (int i = 0; i < 20; i++) {
+                        Thread.yield();
+                    }
+                    cpu.post(Cpu.EVENT_KICK);
+                });
+        other.start();
+        assertThat(runner.run()).isTrue();
+        assertThat(cpu.rip).isEqualTo(CODE);
+        assertThat(cpu.takeEvents()).isEqualTo(Cpu.EVENT_KICK);
+        other.join();
+    }
+
+    @Test
+    void returnsFindTheirCallersAcrossPages() {
+        // mov ecx,1000; again: call far; dec ecx; jnz again; hlt; far: add eax,ecx; ret
+        load(CODE, "31 C0 B9 E8 03 00 00 E8 F4 0F 00 00 FF C9 75 F7 F4");
+        load(CODE + 4096, "01 C8 C3");
+        cpu.r[Cpu.RSP] = DATA + 4096;
+        run(CODE, CODE + 16);
+        assertThat(cpu.r[Cpu.RAX]).isEqualTo(1000 * 1001 / 2);
+        assertThat(cpu.r[Cpu.RSP]).isEqualTo(DATA + 4096);
+    }
+
+    @Test
+    void aReturnToANonCanonicalAddressFaultsAtTheReturn() {
+        load(CODE, "C3");
+        byte[] target = new byte[8];
+        Arrays.fill(target, (byte) 0x5A);
+        harness.write(DATA, target);
+        cpu.r[Cpu.RSP] = DATA;
+        cpu.rip = CODE;
+        assertThat(harness.run(runner)).isEqualTo(CpuFault.GP);
+        assertThat(cpu.rip).isEqualTo(CODE);
+        assertThat(cpu.r[Cpu.RSP]).isEqualTo(DATA);
+    }
+
+    @Test
+    void whenTheRoomForCodeIsFullTranslationBeginsAnew() {
+        use(new Translator(256 << 10));
+        SplittableRandom random = new SplittableRandom(1);
+        byte[] code = new byte[4096];
+        // Each byte starts another block of up to 64 instructions: add eax,1 in three bytes.
+        for (int i = 0; i + 3 <= 3000; i += 3) {
+            code[i] = (byte) 0x83;
+            code[i + 1] = (byte) 0xC0;
+            code[i + 2] = 1;
+        }
+        code[3000] = (byte) 0xF4;
+        harness.write(CODE, code);
+        for (int i = 0; i < 3000; i++) {
+            int start = random.nextInt(1000);
+            cpu.r[Cpu.RAX] = 0;
+            run(CODE + 3 * start, CODE + 3000);
+            assertThat(cpu.r[Cpu.RAX]).isEqualTo(1000 - start);
+        }
+    }
+
+    @Test
+    void codeOfOtherModesIsLeftToTheNodes() {
+        harness.compatibilityMode();
+        cpu.rip = CODE;
+        assertThat(runner.run()).isFalse();
+        harness.longMode();
+        cpu.dr[7] = 1;
+        assertThat(runner.run()).isFalse();
+    }
+
+    @Test
+    void theRoomForCodeIsChecked() {
+        assertThatThrownBy(() -> new Translator(1000))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("code size 1000")
+                .hasMessageContaining("multiples of 4096 from 262144");
+    }
+}
