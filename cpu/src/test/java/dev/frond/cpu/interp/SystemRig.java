@@ -77,7 +77,8 @@ final class SystemRig {
                         0,
                         new Cpuid(model, 0, 1),
                         new Accelerator.Wiring(memory, ports, new ManualClock(), wires),
-                        ram);
+                        ram,
+                        _ -> Runner.NODES);
         cpu = vcpu.cpu();
         cpu.cr0 =
                 ControlRegisters.PE
