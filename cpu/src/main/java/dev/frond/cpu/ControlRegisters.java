@@ -129,6 +129,9 @@ public final class ControlRegisters {
             throw cpu.gp();
         }
         cpu.cr4 = value;
+        if ((changed & DE) != 0) {
+            cpu.debug.follow();
+        }
         if ((changed & (PAE | PSE | PGE | PCIDE | SMEP | SMAP)) != 0) {
             cpu.mmu.flush();
         }

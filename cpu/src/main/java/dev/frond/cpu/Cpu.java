@@ -189,6 +189,7 @@ public final class Cpu {
     public final Delivery delivery = new Delivery(this);
     public final FarTransfers farTransfers = new FarTransfers(this);
     public final VirtualInterrupts virtualInterrupts = new VirtualInterrupts(this);
+    public final Debug debug = new Debug(this);
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs = new Msrs(this);
     public final CodeCache code;
@@ -255,6 +256,21 @@ public final class Cpu {
 
     /** Bits of DR6 for debug traps that are due after the instruction: 0 for none. */
     public int debugTraps;
+
+    /** The instruction under way traps for RFLAGS.TF when it is done. */
+    public boolean stepTrap;
+
+    /**
+     * RFLAGS.RF is set for the instruction at this address: breakpoints on it do not count; -1 for
+     * none. The flag itself stands nowhere else.
+     */
+    public long resumeRip = -1;
+
+    /**
+     * The instruction at this address follows a load of SS: it is executed before any debug
+     * exception (SDM Vol. 3A, 7.8.3); -1 for none.
+     */
+    public long stackShadowRip = -1;
 
     /** HLT was executed and no interrupt has come since. */
     public boolean halted;
@@ -442,7 +458,7 @@ public final class Cpu {
     /** Sets the flags other than the status flags, and lets what depends on them follow. */
     public void setSystemFlags(int flags) {
         int changed = systemFlags ^ flags;
-        systemFlags = flags;
+        systemFlags = flags & ~RF;
         if ((changed & AC) != 0) {
             mmu.selectTlb();
         }
@@ -456,6 +472,17 @@ public final class Cpu {
         if ((changed & VM) != 0) {
             segments.modeChanged();
         }
+    }
+
+    /** RF is as in {@code flags} for the instruction at {@link #rip}, which was just set. */
+    void resume(long flags) {
+        resumeRip = (flags & RF) != 0 ? rip : -1;
+    }
+
+    /** A repeated instruction at {@code at} is broken off between two elements, to be gone on with. */
+    public void goOnAt(long at) {
+        rip = at;
+        resumeRip = at;
     }
 
     // --- mode

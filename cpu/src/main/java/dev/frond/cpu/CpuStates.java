@@ -26,7 +26,7 @@ public final class CpuStates {
         return new CpuState(
                 Longs.of(Arrays.copyOf(cpu.r, 16)),
                 cpu.rip,
-                cpu.rflags(),
+                cpu.rflags() | (cpu.resumeRip == cpu.rip ? Cpu.RF : 0),
                 segment(cpu, Seg.ES),
                 segment(cpu, Seg.CS),
                 segment(cpu, Seg.SS),
@@ -103,6 +103,8 @@ public final class CpuStates {
                         : cpu.segAttributes[Seg.SS] >>> Seg.DPL_SHIFT & 3;
         cpu.systemFlags = 2;
         cpu.setRflags(state.rflags());
+        cpu.debug.follow();
+        cpu.resume(state.rflags());
         cpu.nmiBlocked = state.nmiBlocked();
         cpu.shadowRip = state.interruptShadow() ? state.rip() : -1;
         cpu.interruptHeld = false;

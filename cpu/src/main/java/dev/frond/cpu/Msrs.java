@@ -33,6 +33,7 @@ public final class Msrs {
     private static final int IA32_MCG_CAP = 0x179;
     private static final int IA32_MCG_STATUS = 0x17A;
     private static final int IA32_MISC_ENABLE = 0x1A0;
+    private static final int IA32_DEBUGCTL = 0x1D9;
     private static final int IA32_MTRR_PHYSBASE0 = 0x200;
     private static final int IA32_MTRR_FIX64K = 0x250;
     private static final int IA32_MTRR_FIX16K_80000 = 0x258;
@@ -129,6 +130,7 @@ public final class Msrs {
             case IA32_SYSENTER_ESP -> sysenterEsp;
             case IA32_SYSENTER_EIP -> sysenterEip;
             case IA32_PAT -> pat;
+            case IA32_DEBUGCTL -> cpu.debug.control;
             case IA32_EFER -> cpu.efer;
             case IA32_STAR -> star;
             case IA32_LSTAR -> lstar;
@@ -170,6 +172,11 @@ public final class Msrs {
             case IA32_SYSENTER_ESP -> sysenterEsp = canonical(value);
             case IA32_SYSENTER_EIP -> sysenterEip = canonical(value);
             case IA32_PAT -> writePat(value);
+            case IA32_DEBUGCTL -> {
+                if (!cpu.debug.writeControl(value)) {
+                    throw cpu.gp();
+                }
+            }
             case IA32_EFER -> writeEfer(value);
             case IA32_STAR -> star = value;
             case IA32_LSTAR -> lstar = canonical(value);
@@ -245,6 +252,7 @@ public final class Msrs {
                     IA32_SYSENTER_ESP,
                     IA32_SYSENTER_EIP,
                     IA32_PAT,
+                    IA32_DEBUGCTL,
                     IA32_STAR,
                     IA32_LSTAR,
                     IA32_CSTAR,
@@ -274,6 +282,7 @@ public final class Msrs {
         sysenterEsp = 0;
         sysenterEip = 0;
         pat = PAT_RESET;
+        cpu.debug.control = 0;
         reset();
         for (CpuState.Msr msr : saved) {
             try {

@@ -176,6 +176,8 @@ public final class Flow {
         cpu.setStatusFlags(flags);
         cpu.setSystemFlags((int) flags & ~Cpu.STATUS | 2);
         cpu.segments.modeChanged();
+        // The flag that was masked does not step.
+        cpu.stepTrap &= (flags & Cpu.TF) != 0;
         cpu.rip = msrs.lstar;
     }
 

@@ -6,7 +6,9 @@ package dev.frond.cpu.interp;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.CpuStates;
+import dev.frond.cpu.Debug;
 import dev.frond.cpu.Delivery;
+import dev.frond.cpu.Seg;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuState;
@@ -175,39 +177,63 @@ final class InterpretedCpu implements Vcpu {
     /** Executes linked nodes until something else is to do. */
     @SuppressWarnings("ReferenceEquality") // A node is its identity.
     private @Nullable VcpuExit execute(boolean single) {
-        boolean trap = single && (cpu.systemFlags & Cpu.TF) != 0;
         stepping = false;
         current = null;
-        try {
-            if (single) {
-                cpu.alone = true;
-                alone = false;
-                Node node = cpu.code.enterAlone();
-                current = node;
-                // The instruction, then whatever leads to the next one.
-                Node next = node.execute(cpu);
-                if (next == node.next) {
-                    current = null;
-                    cpu.rip = node.nextRip(cpu);
-                    cpu.instructions++;
-                } else if (next != null) {
-                    cpu.rip = next.rip(cpu);
-                }
-            } else {
-                Node node = cpu.code.enter();
-                chain(node);
+        if (!single) {
+            try {
+                chain(cpu.code.enter());
+                return null;
+            } catch (CpuFault fault) {
+                return fault(fault);
             }
+        }
+        boolean held = cpu.stackShadowRip == cpu.rip;
+        boolean resumed = cpu.resumeRip == cpu.rip;
+        cpu.stackShadowRip = -1;
+        cpu.resumeRip = -1;
+        if (cpu.debug.onExecution() && !held && !resumed && cpu.debug.stopsAt(linearRip())) {
+            return deliver(CpuFault.DB, Delivery.Source.EXCEPTION, 0);
+        }
+        int trapsBefore = cpu.debugTraps;
+        cpu.stepTrap = (cpu.systemFlags & Cpu.TF) != 0;
+        boolean branched = true;
+        try {
+            cpu.alone = true;
+            alone = false;
+            Node node = cpu.code.enterAlone();
+            current = node;
+            long following = node.nextRip(cpu);
+            // The instruction, then whatever leads to the next one.
+            Node next = node.execute(cpu);
+            if (next == node.next) {
+                current = null;
+                cpu.rip = following;
+                cpu.instructions++;
+            } else if (next != null) {
+                cpu.rip = next.rip(cpu);
+            }
+            branched = cpu.rip != following;
         } catch (CpuFault fault) {
             cpu.alone = false;
+            cpu.debugTraps = trapsBefore;
             return fault(fault);
         }
         cpu.alone = false;
-        if (trap) {
-            cpu.dr[6] |= 0x4000;
-            current = null;
-            return deliver(CpuFault.DB, Delivery.Source.EXCEPTION, 0);
+        current = null;
+        if (cpu.stackShadowRip == cpu.rip) {
+            // No debug exception comes between a load of SS and what follows it.
+            return null;
         }
-        return null;
+        if (cpu.stepTrap && cpu.debug.steps(branched)) {
+            cpu.debugTraps |= Debug.BS;
+        }
+        return cpu.debugTraps != 0 ? debugTrap() : null;
+    }
+
+    private long linearRip() {
+        return cpu.is64()
+                ? cpu.rip
+                : cpu.segBase[Seg.CS] + cpu.rip & 0xFFFF_FFFFL;
     }
 
     /** The interpreter itself. */
@@ -232,6 +258,10 @@ final class InterpretedCpu implements Vcpu {
         if (fault.isRestart()) {
             alone = true;
             return null;
+        }
+        if (vector == CpuFault.DB) {
+            // General detect is a fault, so that its image has RF set.
+            cpu.resumeRip = cpu.rip;
         }
         exceptions++;
         if (vector == CpuFault.PF) {
@@ -296,8 +326,8 @@ final class InterpretedCpu implements Vcpu {
                 load(CpuStates.afterInit(initial(true), cpu));
             }
             if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
-                cpu.segments.setReal(dev.frond.cpu.Seg.CS, startupVector << 8);
-                cpu.segments.followSegment(dev.frond.cpu.Seg.CS);
+                cpu.segments.setReal(Seg.CS, startupVector << 8);
+                cpu.segments.followSegment(Seg.CS);
                 cpu.rip = 0;
                 activity = Activity.ACTIVE;
             }
@@ -312,18 +342,19 @@ final class InterpretedCpu implements Vcpu {
                 return VcpuExit.SHUTDOWN;
             }
             if (activity == Activity.ACTIVE) {
-                VcpuExit exit = cpu.debugTraps != 0 ? debugTrap() : null;
+                boolean held = cpu.debugTraps != 0 && cpu.stackShadowRip == cpu.rip;
+                VcpuExit exit = cpu.debugTraps != 0 && !held ? debugTrap() : null;
                 if (exit == null) {
                     exit = interrupts(events);
                 }
                 if (exit != null) {
                     return exit;
                 }
-                if ((cpu.systemFlags & Cpu.TF) != 0) {
-                    stepping = true;
-                    cpu.post(Cpu.EVENT_STEP);
-                }
                 if (!cpu.halted) {
+                    if (held || (cpu.systemFlags & Cpu.TF) != 0 || cpu.debug.onExecution()) {
+                        stepping = true;
+                        cpu.post(Cpu.EVENT_STEP);
+                    }
                     return null;
                 }
             }
