@@ -130,6 +130,9 @@ public final class Cpu {
     public long xcr0 = 1;
     public final long[] dr = new long[8];
 
+    /** Rights by protection key: two bits each, access and write disabled. */
+    public int pkru;
+
     /** The current privilege level 0..3. */
     public int cpl;
 
@@ -189,6 +192,7 @@ public final class Cpu {
     public final Delivery delivery = new Delivery(this);
     public final FarTransfers farTransfers = new FarTransfers(this);
     public final VirtualInterrupts virtualInterrupts = new VirtualInterrupts(this);
+    public final SystemManagement systemManagement = new SystemManagement(this);
     public final Debug debug = new Debug(this);
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs = new Msrs(this);
@@ -229,6 +233,9 @@ public final class Cpu {
 
     /** Single-step or a debug condition: execute one instruction at a time. */
     public static final int EVENT_STEP = 64;
+
+    /** A system-management interrupt was received. */
+    public static final int EVENT_SMI = 256;
 
     /** A start-up IPI was received. */
     public static final int EVENT_SIPI = 128;
@@ -560,6 +567,11 @@ public final class Cpu {
      */
     CpuFault restartAlone() {
         return fault(CpuFault.RESTART_ALONE, 0);
+    }
+
+    /** To throw where the processor shuts down at once. */
+    CpuFault shutdown() {
+        return fault(CpuFault.SHUTDOWN, 0);
     }
 
     /** #GP(0) unless the CPU runs at privilege level 0. */

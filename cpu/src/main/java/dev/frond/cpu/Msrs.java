@@ -225,13 +225,21 @@ public final class Msrs {
         pat = value;
     }
 
-    private void writeEfer(long value) {
+    /** Whether IA32_EFER can hold {@code value}. */
+    boolean isEfer(long value) {
+        return (value & ~eferBits()) == 0;
+    }
+
+    private long eferBits() {
         long allowed = EFER_LMA | (cpu.cpuid.has(CpuFeature.SYSCALL) ? EFER_SCE : 0);
         allowed |= cpu.cpuid.has(CpuFeature.LM) ? EFER_LME : 0;
         allowed |= cpu.cpuid.has(CpuFeature.NX) ? EFER_NXE : 0;
-        allowed |= cpu.cpuid.has(CpuFeature.FFXSR) ? EFER_FFXSR : 0;
+        return allowed | (cpu.cpuid.has(CpuFeature.FFXSR) ? EFER_FFXSR : 0);
+    }
+
+    private void writeEfer(long value) {
         boolean paging = (cpu.cr0 & ControlRegisters.PG) != 0;
-        if ((value & ~allowed) != 0 || paging && ((value ^ cpu.efer) & EFER_LME) != 0) {
+        if (!isEfer(value) || paging && ((value ^ cpu.efer) & EFER_LME) != 0) {
             throw cpu.gp();
         }
         // LMA is read-only.

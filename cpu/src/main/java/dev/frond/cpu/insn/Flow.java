@@ -140,6 +140,11 @@ public final class Flow {
         throw cpu.ud();
     }
 
+    @Encoding("0F AA : RSM : end")
+    static void rsm(Cpu cpu, Insn insn) {
+        cpu.systemManagement.resume();
+    }
+
     // --- system calls
     // ----------------------------------------------------------------------------------------
 

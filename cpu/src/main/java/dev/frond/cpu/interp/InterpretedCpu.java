@@ -86,6 +86,11 @@ final class InterpretedCpu implements Vcpu {
     }
 
     @Override
+    public void smi() {
+        signal(Cpu.EVENT_SMI);
+    }
+
+    @Override
     public void init() {
         signal(Cpu.EVENT_INIT);
     }
@@ -259,6 +264,10 @@ final class InterpretedCpu implements Vcpu {
             alone = true;
             return null;
         }
+        if (fault.isShutdown()) {
+            activity = Activity.SHUTDOWN;
+            return VcpuExit.SHUTDOWN;
+        }
         if (vector == CpuFault.DB) {
             // General detect is a fault, so that its image has RF set.
             cpu.resumeRip = cpu.rip;
@@ -322,7 +331,12 @@ final class InterpretedCpu implements Vcpu {
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();
             }
-            if ((events & Cpu.EVENT_INIT) != 0) {
+            if ((events & Cpu.EVENT_SMI) != 0) {
+                cpu.systemManagement.pending = true;
+            }
+            if ((events & Cpu.EVENT_INIT) != 0 && cpu.systemManagement.active()) {
+                cpu.systemManagement.initPending = true;
+            } else if ((events & Cpu.EVENT_INIT) != 0) {
                 load(CpuStates.afterInit(initial(true), cpu));
             }
             if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
@@ -335,7 +349,7 @@ final class InterpretedCpu implements Vcpu {
                 nmiPending = true;
             }
             if ((events & Cpu.EVENT_KICK) != 0) {
-                cpu.post(events & (Cpu.EVENT_INTERRUPT | Cpu.EVENT_STEP));
+                cpu.post(events & (Cpu.EVENT_INTERRUPT | Cpu.EVENT_STEP | Cpu.EVENT_SMI));
                 return VcpuExit.KICKED;
             }
             if (activity == Activity.SHUTDOWN) {
@@ -344,6 +358,12 @@ final class InterpretedCpu implements Vcpu {
             if (activity == Activity.ACTIVE) {
                 boolean held = cpu.debugTraps != 0 && cpu.stackShadowRip == cpu.rip;
                 VcpuExit exit = cpu.debugTraps != 0 && !held ? debugTrap() : null;
+                boolean smi = cpu.systemManagement.pending && !cpu.systemManagement.active();
+                boolean shadow = cpu.shadowRip == cpu.rip && !cpu.halted;
+                if (exit == null && smi && !shadow) {
+                    cpu.systemManagement.enter();
+                }
+                held |= smi && shadow;
                 if (exit == null) {
                     exit = interrupts(events);
                 }
