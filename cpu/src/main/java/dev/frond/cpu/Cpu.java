@@ -486,7 +486,9 @@ public final class Cpu {
         resumeRip = (flags & RF) != 0 ? rip : -1;
     }
 
-    /** A repeated instruction at {@code at} is broken off between two elements, to be gone on with. */
+    /**
+     * A repeated instruction at {@code at} is broken off between two elements, to be gone on with.
+     */
     public void goOnAt(long at) {
         rip = at;
         resumeRip = at;

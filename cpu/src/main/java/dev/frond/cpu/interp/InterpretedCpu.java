@@ -236,9 +236,7 @@ final class InterpretedCpu implements Vcpu {
     }
 
     private long linearRip() {
-        return cpu.is64()
-                ? cpu.rip
-                : cpu.segBase[Seg.CS] + cpu.rip & 0xFFFF_FFFFL;
+        return cpu.is64() ? cpu.rip : cpu.segBase[Seg.CS] + cpu.rip & 0xFFFF_FFFFL;
     }
 
     /** The interpreter itself. */

@@ -36,8 +36,7 @@ final class DebugTest {
     private void breakpoint(int number, long address, int type, int length) {
         cpu.debug.write(number, address);
         long dr7 = cpu.dr[7] & ~(0xFL << 16 + 4 * number);
-        cpu.debug.write(
-                7, dr7 | 2L << 2 * number | (long) (type | length << 2) << 16 + 4 * number);
+        cpu.debug.write(7, dr7 | 2L << 2 * number | (long) (type | length << 2) << 16 + 4 * number);
     }
 
     /** #DB was delivered with this instruction pointer and these bits of DR6; forgets them. */
@@ -271,7 +270,12 @@ final class DebugTest {
     // --- ports ----------------------------------------------------------------------------------
 
     @ParameterizedTest
-    @CsvSource({"ee, 0x70, 0, true", "ef, 0x6D, 0, true", "ed, 0x70, 0, true", "ee, 0x71, 0, false"})
+    @CsvSource({
+        "ee, 0x70, 0, true",
+        "ef, 0x6D, 0, true",
+        "ed, 0x70, 0, true",
+        "ee, 0x71, 0, false"
+    })
     void aPortTrapsAfterTheAccessWithDebuggingExtensions(
             String instruction, int port, int length, boolean hit) {
         start(instruction + "9090");

@@ -29,7 +29,7 @@ final class IntegerForms {
             reasons.put(name, HOST_TABLES);
         }
         for (String name :
-                "JMPF CALLF RETF IRET INT INT1 INT3 SYSCALL SYSENTER SYSEXIT".split(" ", -1)) {
+                "JMPF CALLF RETF IRET RSM INT INT1 INT3 SYSCALL SYSENTER SYSEXIT".split(" ", -1)) {
             reasons.put(name, TRANSFER);
         }
         for (String name :

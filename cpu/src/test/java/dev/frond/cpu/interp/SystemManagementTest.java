@@ -157,7 +157,8 @@ final class SystemManagementTest {
 
     @ParameterizedTest
     @CsvSource({
-        // CR0 with paging alone, with NW alone, with a reserved bit; CR4 and EFER with reserved bits.
+        // CR0 with paging alone, with NW alone, with a reserved bit; CR4 and EFER with reserved
+        // bits.
         "0xFF58, 0x80000010",
         "0xFF58, 0x20000011",
         "0xFF58, 0x100000011",
