@@ -57,6 +57,14 @@ public final class ControlRegisters {
         return bits;
     }
 
+    /** Whether a processor may have these values together, as RSM asks. */
+    static boolean isValid(Cpu cpu, long cr0, long cr4) {
+        return (cr0 & ~CR0_BITS) == 0
+                && ((cr0 & PG) == 0 || (cr0 & PE) != 0)
+                && ((cr0 & NW) == 0 || (cr0 & CD) != 0)
+                && (cr4 & ~cr4Bits(cpu)) == 0;
+    }
+
     /** MOV to CR0. */
     public static void writeCr0(Cpu cpu, long value) {
         if (value >>> 32 != 0
@@ -129,6 +137,9 @@ public final class ControlRegisters {
             throw cpu.gp();
         }
         cpu.cr4 = value;
+        if ((changed & DE) != 0) {
+            cpu.debug.follow();
+        }
         if ((changed & (PAE | PSE | PGE | PCIDE | SMEP | SMAP)) != 0) {
             cpu.mmu.flush();
         }

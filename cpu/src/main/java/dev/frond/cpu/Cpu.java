@@ -134,6 +134,9 @@ public final class Cpu {
 
     public final long[] dr = new long[8];
 
+    /** Rights by protection key: two bits each, access and write disabled. */
+    public int pkru;
+
     /** The current privilege level 0..3. */
     public int cpl;
 
@@ -196,6 +199,8 @@ public final class Cpu {
     public final Delivery delivery = new Delivery(this);
     public final FarTransfers farTransfers = new FarTransfers(this);
     public final VirtualInterrupts virtualInterrupts = new VirtualInterrupts(this);
+    public final SystemManagement systemManagement = new SystemManagement(this);
+    public final Debug debug = new Debug(this);
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs = new Msrs(this);
     public final CodeCache code;
@@ -236,6 +241,9 @@ public final class Cpu {
     /** Single-step or a debug condition: execute one instruction at a time. */
     public static final int EVENT_STEP = 64;
 
+    /** A system-management interrupt was received. */
+    public static final int EVENT_SMI = 256;
+
     /** A start-up IPI was received. */
     public static final int EVENT_SIPI = 128;
 
@@ -267,6 +275,21 @@ public final class Cpu {
 
     /** Bits of DR6 for debug traps that are due after the instruction: 0 for none. */
     public int debugTraps;
+
+    /** The instruction under way traps for RFLAGS.TF when it is done. */
+    public boolean stepTrap;
+
+    /**
+     * RFLAGS.RF is set for the instruction at this address: breakpoints on it do not count; -1 for
+     * none. The flag itself stands nowhere else.
+     */
+    public long resumeRip = -1;
+
+    /**
+     * The instruction at this address follows a load of SS: it is executed before any debug
+     * exception (SDM Vol. 3A, 7.8.3); -1 for none.
+     */
+    public long stackShadowRip = -1;
 
     /** HLT was executed and no interrupt has come since. */
     public boolean halted;
@@ -464,7 +487,7 @@ public final class Cpu {
     /** Sets the flags other than the status flags, and lets what depends on them follow. */
     public void setSystemFlags(int flags) {
         int changed = systemFlags ^ flags;
-        systemFlags = flags;
+        systemFlags = flags & ~RF;
         if ((changed & AC) != 0) {
             mmu.selectTlb();
         }
@@ -478,6 +501,19 @@ public final class Cpu {
         if ((changed & VM) != 0) {
             segments.modeChanged();
         }
+    }
+
+    /** RF is as in {@code flags} for the instruction at {@link #rip}, which was just set. */
+    void resume(long flags) {
+        resumeRip = (flags & RF) != 0 ? rip : -1;
+    }
+
+    /**
+     * A repeated instruction at {@code at} is broken off between two elements, to be gone on with.
+     */
+    public void goOnAt(long at) {
+        rip = at;
+        resumeRip = at;
     }
 
     // --- mode
@@ -555,6 +591,11 @@ public final class Cpu {
      */
     CpuFault restartAlone() {
         return fault(CpuFault.RESTART_ALONE, 0);
+    }
+
+    /** To throw where the processor shuts down at once. */
+    CpuFault shutdown() {
+        return fault(CpuFault.SHUTDOWN, 0);
     }
 
     /** #GP(0) unless the CPU runs at privilege level 0. */

@@ -65,6 +65,9 @@ public final class CpuFault extends RuntimeException {
      */
     static final int RESTART_ALONE = -1;
 
+    /** Pseudo vector: the processor shuts down. */
+    static final int SHUTDOWN = -2;
+
     private static final int WITH_ERROR_CODE =
             1 << DF | 1 << TS | 1 << NP | 1 << SS | 1 << GP | 1 << PF | 1 << AC;
 
@@ -97,6 +100,11 @@ public final class CpuFault extends RuntimeException {
     /** Not a fault: the instruction must be executed again, alone. */
     public boolean isRestart() {
         return vector == RESTART_ALONE;
+    }
+
+    /** Not a fault: the processor shuts down. */
+    public boolean isShutdown() {
+        return vector == SHUTDOWN;
     }
 
     /** The cause was a non-canonical address. */

@@ -26,7 +26,7 @@ public final class CpuStates {
         return new CpuState(
                 Longs.of(Arrays.copyOf(cpu.r, 16)),
                 cpu.rip,
-                cpu.rflags(),
+                cpu.rflags() | (cpu.resumeRip == cpu.rip ? Cpu.RF : 0),
                 segment(cpu, Seg.ES),
                 segment(cpu, Seg.CS),
                 segment(cpu, Seg.SS),
@@ -51,7 +51,10 @@ public final class CpuStates {
                 activity,
                 cpu.shadowRip == cpu.rip,
                 nmiPending,
-                cpu.nmiBlocked);
+                cpu.nmiBlocked,
+                cpu.pkru,
+                cpu.debugTraps,
+                cpu.systemManagement.save());
     }
 
     private static CpuState.Segment segment(Cpu cpu, int seg) {
@@ -103,6 +106,11 @@ public final class CpuStates {
                         : cpu.segAttributes[Seg.SS] >>> Seg.DPL_SHIFT & 3;
         cpu.systemFlags = 2;
         cpu.setRflags(state.rflags());
+        cpu.debug.follow();
+        cpu.resume(state.rflags());
+        cpu.pkru = state.pkru();
+        cpu.debugTraps = state.debugTraps();
+        cpu.systemManagement.load(state.smm());
         cpu.nmiBlocked = state.nmiBlocked();
         cpu.shadowRip = state.interruptShadow() ? state.rip() : -1;
         cpu.interruptHeld = false;
@@ -147,7 +155,10 @@ public final class CpuStates {
                 activity,
                 state.interruptShadow(),
                 state.nmiPending(),
-                state.nmiBlocked());
+                state.nmiBlocked(),
+                state.pkru(),
+                state.debugTraps(),
+                state.smm());
     }
 
     /**
@@ -184,6 +195,9 @@ public final class CpuStates {
                 reset.activity(),
                 false,
                 false,
-                false);
+                false,
+                old.pkru(),
+                0,
+                new CpuState.Smm(old.smm().base(), false, old.smm().pending(), false));
     }
 }

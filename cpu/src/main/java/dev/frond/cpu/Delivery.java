@@ -44,6 +44,11 @@ public final class Delivery {
             protectedMode(vector, source, withError, errorCode);
         }
         cpu.halted = false;
+        // What steps into a handler does not trap there.
+        cpu.stepTrap = false;
+        if (vector == CpuFault.DB && source == Source.EXCEPTION) {
+            cpu.debug.entered();
+        }
     }
 
     private void real(int vector) {
@@ -196,7 +201,7 @@ public final class Delivery {
         // (7.3.1.1).
         boolean fault =
                 source == Source.EXCEPTION && vector != CpuFault.DB && vector != CpuFault.DF;
-        return cpu.rflags() | (fault ? Cpu.RF : 0);
+        return cpu.rflags() | (fault || cpu.resumeRip == cpu.rip ? Cpu.RF : 0);
     }
 
     private void enter(int selector, long code, long target, int newCpl, boolean interruptGate) {
@@ -349,6 +354,7 @@ public final class Delivery {
         cpu.segments.setReal(CS, selector);
         cpu.segments.followSegment(CS);
         cpu.rip = target;
+        cpu.resume(size == 2 ? 0 : flags);
     }
 
     private void iretProtected(int size) {
@@ -428,6 +434,7 @@ public final class Delivery {
         cpu.cpl = rpl;
         setFlags(flags, size, kept);
         cpu.rip = target;
+        cpu.resume(size == 2 ? 0 : flags);
     }
 
     /** Sets the flags that {@code size} bytes hold, but for {@code kept}. */
@@ -460,5 +467,6 @@ public final class Delivery {
         cpu.setSystemFlags(cpu.systemFlags);
         cpu.r[Cpu.RSP] = newSp & 0xFFFF_FFFFL;
         cpu.rip = target;
+        cpu.resume(flags);
     }
 }

@@ -350,6 +350,9 @@ public final class Mmu {
 
     /** Loads 1, 2, 4 or 8 bytes that no TLB entry covers. */
     long loadSlow(long linear, int size) {
+        if (cpu.debug.onData()) {
+            cpu.debug.access(linear, size, false);
+        }
         return load(linear, size, context);
     }
 
@@ -383,6 +386,9 @@ public final class Mmu {
      * Stores 1, 2, 4 or 8 bytes that no TLB entry covers: all of them, or a fault before the first.
      */
     void storeSlow(long linear, int size, long value) {
+        if (cpu.debug.onData()) {
+            cpu.debug.access(linear, size, true);
+        }
         store(linear, size, value, context);
     }
 
@@ -409,6 +415,9 @@ public final class Mmu {
 
     /** Faults as a store of {@code size} bytes, up to a page, would. */
     public void checkStore(long linear, int size) {
+        if (cpu.debug.onData() && !cpu.alone) {
+            cpu.debug.access(linear, size, true);
+        }
         checkStore(linear, size, context);
     }
 
@@ -493,6 +502,9 @@ public final class Mmu {
      */
     boolean compareAndSet(long linear, int size, long expected, long value) {
         checkStore(linear, size);
+        if (cpu.debug.onData()) {
+            cpu.debug.access(linear, size, true);
+        }
         long physical = translate(linear, WRITE, context);
         if (!isRam(physical) || isApic(physical)) {
             storeSlow(linear, size, value);
@@ -534,6 +546,9 @@ public final class Mmu {
     public boolean compareAndExchange16(
             long linear, long low, long high, long newLow, long newHigh, long[] old) {
         checkStore(linear, 16);
+        if (cpu.debug.onData()) {
+            cpu.debug.access(linear, 16, true);
+        }
         synchronized (cpu.ram) {
             old[0] = loadSlow(linear, 8);
             old[1] = loadSlow(linear + 8, 8);
@@ -664,10 +679,10 @@ public final class Mmu {
     private long translate(long linear, int access, int how) {
         checkCanonical(linear);
         long physical = walk(linear, access, how);
-        if (!isRam(physical) || isApic(physical)) {
+        long page = linear & PAGE_MASK;
+        if (!isRam(physical) || isApic(physical) || cpu.debug.watches(page)) {
             return physical;
         }
-        long page = linear & PAGE_MASK;
         long offset = ramOffset(physical) & PAGE_MASK;
         long addend = ramAddress + offset - page;
         space.read(how, page, addend, globalNow);

@@ -33,6 +33,7 @@ public final class Msrs {
     private static final int IA32_MCG_CAP = 0x179;
     private static final int IA32_MCG_STATUS = 0x17A;
     private static final int IA32_MISC_ENABLE = 0x1A0;
+    private static final int IA32_DEBUGCTL = 0x1D9;
     private static final int IA32_MTRR_PHYSBASE0 = 0x200;
     private static final int IA32_MTRR_FIX64K = 0x250;
     private static final int IA32_MTRR_FIX16K_80000 = 0x258;
@@ -136,6 +137,7 @@ public final class Msrs {
             case IA32_SYSENTER_ESP -> sysenterEsp;
             case IA32_SYSENTER_EIP -> sysenterEip;
             case IA32_PAT -> pat;
+            case IA32_DEBUGCTL -> cpu.debug.control;
             case IA32_EFER -> cpu.efer;
             case IA32_STAR -> star;
             case IA32_LSTAR -> lstar;
@@ -178,6 +180,11 @@ public final class Msrs {
             case IA32_SYSENTER_ESP -> sysenterEsp = canonical(value);
             case IA32_SYSENTER_EIP -> sysenterEip = canonical(value);
             case IA32_PAT -> writePat(value);
+            case IA32_DEBUGCTL -> {
+                if (!cpu.debug.writeControl(value)) {
+                    throw cpu.gp();
+                }
+            }
             case IA32_EFER -> writeEfer(value);
             case IA32_STAR -> star = value;
             case IA32_LSTAR -> lstar = canonical(value);
@@ -234,13 +241,21 @@ public final class Msrs {
         pat = value;
     }
 
-    private void writeEfer(long value) {
+    /** Whether IA32_EFER can hold {@code value}. */
+    boolean isEfer(long value) {
+        return (value & ~eferBits()) == 0;
+    }
+
+    private long eferBits() {
         long allowed = EFER_LMA | (cpu.cpuid.has(CpuFeature.SYSCALL) ? EFER_SCE : 0);
         allowed |= cpu.cpuid.has(CpuFeature.LM) ? EFER_LME : 0;
         allowed |= cpu.cpuid.has(CpuFeature.NX) ? EFER_NXE : 0;
-        allowed |= cpu.cpuid.has(CpuFeature.FFXSR) ? EFER_FFXSR : 0;
+        return allowed | (cpu.cpuid.has(CpuFeature.FFXSR) ? EFER_FFXSR : 0);
+    }
+
+    private void writeEfer(long value) {
         boolean paging = (cpu.cr0 & ControlRegisters.PG) != 0;
-        if ((value & ~allowed) != 0 || paging && ((value ^ cpu.efer) & EFER_LME) != 0) {
+        if (!isEfer(value) || paging && ((value ^ cpu.efer) & EFER_LME) != 0) {
             throw cpu.gp();
         }
         // LMA is read-only.
@@ -261,6 +276,7 @@ public final class Msrs {
                     IA32_SYSENTER_ESP,
                     IA32_SYSENTER_EIP,
                     IA32_PAT,
+                    IA32_DEBUGCTL,
                     IA32_STAR,
                     IA32_LSTAR,
                     IA32_CSTAR,
@@ -290,6 +306,7 @@ public final class Msrs {
         sysenterEsp = 0;
         sysenterEip = 0;
         pat = PAT_RESET;
+        cpu.debug.control = 0;
         reset();
         for (CpuState.Msr msr : saved) {
             try {

@@ -27,9 +27,6 @@ final class Tasks {
     /** The bit of a TSS descriptor's type that tells a busy task. */
     private static final int BUSY = 2;
 
-    /** DR6.BT: the new task asks for a debug exception. */
-    private static final int DR6_BT = 0x8000;
-
     /** Offsets in a 32-bit TSS (SDM Vol. 3A, 9.2.1). */
     private static final int CR3_32 = 0x1C;
 
@@ -153,8 +150,7 @@ final class Tasks {
             throw fault;
         }
         if (trap) {
-            cpu.debugTraps |= DR6_BT;
-            cpu.post(Cpu.EVENT_STEP);
+            cpu.debug.trap(Debug.BT);
         }
     }
 
@@ -196,8 +192,9 @@ final class Tasks {
             cpu.r[i] = image[2 + i];
         }
         cpu.cr0 |= ControlRegisters.TS;
-        // The local breakpoints belong to the task that is left (SDM Vol. 3B, 19.2.4).
-        cpu.dr[7] &= ~0x155L;
+        cpu.debug.taskSwitched();
+        cpu.resume(image[1]);
+        cpu.stepTrap = false;
         for (int i = 0; i < SEGMENTS.length; i++) {
             // Not usable until its descriptor is loaded.
             cpu.selector[SEGMENTS[i]] = (int) image[10 + i] & 0xFFFF;

@@ -124,6 +124,9 @@ final class StartState {
                 CpuState.Activity.ACTIVE,
                 false,
                 false,
-                false);
+                false,
+                0,
+                0,
+                CpuState.Smm.RESET);
     }
 }

@@ -140,6 +140,11 @@ public final class Flow {
         throw cpu.ud();
     }
 
+    @Encoding("0F AA : RSM : end")
+    static void rsm(Cpu cpu, Insn insn) {
+        cpu.systemManagement.resume();
+    }
+
     // --- system calls
     // ----------------------------------------------------------------------------------------
 
@@ -176,6 +181,8 @@ public final class Flow {
         cpu.setStatusFlags(flags);
         cpu.setSystemFlags((int) flags & ~Cpu.STATUS | 2);
         cpu.segments.modeChanged();
+        // The flag that was masked does not step.
+        cpu.stepTrap &= (flags & Cpu.TF) != 0;
         cpu.rip = msrs.lstar;
     }
 

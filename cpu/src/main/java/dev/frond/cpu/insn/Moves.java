@@ -225,7 +225,13 @@ public final class Moves {
         int selector = (int) cpu.peek(insn.size, 0) & 0xFFFF;
         cpu.segments.load(Seg.SS, selector);
         cpu.r[Cpu.RSP] = cpu.r[Cpu.RSP] & ~mask | cpu.r[Cpu.RSP] + insn.size & mask;
+        shadowStack(cpu);
+    }
+
+    /** The load of a stack pointer that follows is not parted from this instruction. */
+    private static void shadowStack(Cpu cpu) {
         cpu.shadowRip = cpu.rip;
+        cpu.stackShadowRip = cpu.rip;
     }
 
     @Encoding({"60 : PUSHA : i64"})
@@ -340,7 +346,7 @@ public final class Moves {
         }
         cpu.segments.load(seg, (int) insn.readE(cpu, 2) & 0xFFFF);
         if (seg == Seg.SS) {
-            cpu.shadowRip = cpu.rip;
+            shadowStack(cpu);
         }
     }
 
@@ -432,7 +438,9 @@ public final class Moves {
 
     @Encoding("0F 21 /r : MOV Ry,Dy : cpl0")
     static void movFromDebug(Cpu cpu, Insn insn) {
-        cpu.setRegister(insn.rm, controlSize(cpu), cpu.dr[debugRegister(cpu, insn.reg)]);
+        int number = debugRegister(cpu, insn.reg);
+        cpu.debug.requireAccess();
+        cpu.setRegister(insn.rm, controlSize(cpu), cpu.dr[number]);
     }
 
     @Encoding("0F 23 /r : MOV Dy,Ry : cpl0 end")
@@ -442,11 +450,7 @@ public final class Moves {
         if (number >= 6 && value >>> 32 != 0) {
             throw cpu.gp();
         }
-        cpu.dr[number] =
-                switch (number) {
-                    case 6 -> value & 0xE00F | 0xFFFF_0FF0L;
-                    case 7 -> value & 0xFFFF_2BFFL | 0x400;
-                    default -> value;
-                };
+        cpu.debug.requireAccess();
+        cpu.debug.write(number, value);
     }
 }

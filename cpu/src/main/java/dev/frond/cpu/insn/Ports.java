@@ -36,11 +36,13 @@ public final class Ports {
     private static void in(Cpu cpu, int port, int size) {
         check(cpu, port, size);
         cpu.setRegister(Cpu.RAX, size, cpu.ports.read(port, size));
+        cpu.debug.port(port, size);
     }
 
     private static void out(Cpu cpu, int port, int size) {
         check(cpu, port, size);
         cpu.ports.write(port, size, cpu.r[Cpu.RAX]);
+        cpu.debug.port(port, size);
     }
 
     private static int size(Insn insn) {

@@ -42,7 +42,7 @@ public final class Strings {
                 return;
             }
             if (count != 0 && cpu.hasEvents()) {
-                cpu.rip = insn.rip(cpu);
+                cpu.goOnAt(insn.rip(cpu));
                 return;
             }
         }
@@ -103,7 +103,7 @@ public final class Strings {
                 r[Cpu.RCX]--;
             }
             if (r[Cpu.RCX] != 0 && cpu.hasEvents()) {
-                cpu.rip = insn.rip(cpu);
+                cpu.goOnAt(insn.rip(cpu));
                 return;
             }
         }
@@ -139,7 +139,7 @@ public final class Strings {
                 r[Cpu.RCX]--;
             }
             if (r[Cpu.RCX] != 0 && cpu.hasEvents()) {
-                cpu.rip = insn.rip(cpu);
+                cpu.goOnAt(insn.rip(cpu));
                 return;
             }
         }
@@ -197,6 +197,7 @@ public final class Strings {
         // The port must not be read if the store would fault.
         cpu.mmu.checkStore(at, size);
         cpu.store(at, size, cpu.ports.read(port, size));
+        cpu.debug.port(port, size);
         advance(cpu, insn, Cpu.RDI, size);
         return true;
     }
@@ -210,6 +211,7 @@ public final class Strings {
         int port = (int) cpu.r[Cpu.RDX] & 0xFFFF;
         Ports.check(cpu, port, size);
         cpu.ports.write(port, size, cpu.load(source(cpu, insn, size), size));
+        cpu.debug.port(port, size);
         advance(cpu, insn, Cpu.RSI, size);
         return true;
     }

@@ -6,7 +6,9 @@ package dev.frond.cpu.interp;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.CpuStates;
+import dev.frond.cpu.Debug;
 import dev.frond.cpu.Delivery;
+import dev.frond.cpu.Seg;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuState;
@@ -89,6 +91,11 @@ final class InterpretedCpu implements Vcpu {
     @Override
     public void nmi() {
         signal(Cpu.EVENT_NMI);
+    }
+
+    @Override
+    public void smi() {
+        signal(Cpu.EVENT_SMI);
     }
 
     @Override
@@ -185,39 +192,63 @@ final class InterpretedCpu implements Vcpu {
     /** Executes linked nodes until something else is to do. */
     @SuppressWarnings("ReferenceEquality") // A node is its identity.
     private @Nullable VcpuExit execute(boolean single) {
-        boolean trap = single && (cpu.systemFlags & Cpu.TF) != 0;
         stepping = false;
         current = null;
-        try {
-            if (single) {
-                cpu.alone = true;
-                alone = false;
-                Node node = cpu.code.enterAlone();
-                current = node;
-                // The instruction, then whatever leads to the next one.
-                Node next = node.execute(cpu);
-                if (next == node.next) {
-                    current = null;
-                    cpu.rip = node.nextRip(cpu);
-                    cpu.instructions++;
-                } else if (next != null) {
-                    cpu.rip = next.rip(cpu);
+        if (!single) {
+            try {
+                if (!runner.run()) {
+                    chain(cpu.code.enter());
                 }
-            } else if (!runner.run()) {
-                Node node = cpu.code.enter();
-                chain(node);
+                return null;
+            } catch (CpuFault fault) {
+                return fault(fault);
             }
+        }
+        boolean held = cpu.stackShadowRip == cpu.rip;
+        boolean resumed = cpu.resumeRip == cpu.rip;
+        cpu.stackShadowRip = -1;
+        cpu.resumeRip = -1;
+        if (cpu.debug.onExecution() && !held && !resumed && cpu.debug.stopsAt(linearRip())) {
+            return deliver(CpuFault.DB, Delivery.Source.EXCEPTION, 0);
+        }
+        int trapsBefore = cpu.debugTraps;
+        cpu.stepTrap = (cpu.systemFlags & Cpu.TF) != 0;
+        boolean branched = true;
+        try {
+            cpu.alone = true;
+            alone = false;
+            Node node = cpu.code.enterAlone();
+            current = node;
+            long following = node.nextRip(cpu);
+            // The instruction, then whatever leads to the next one.
+            Node next = node.execute(cpu);
+            if (next == node.next) {
+                current = null;
+                cpu.rip = following;
+                cpu.instructions++;
+            } else if (next != null) {
+                cpu.rip = next.rip(cpu);
+            }
+            branched = cpu.rip != following;
         } catch (CpuFault fault) {
             cpu.alone = false;
+            cpu.debugTraps = trapsBefore;
             return fault(fault);
         }
         cpu.alone = false;
-        if (trap) {
-            cpu.dr[6] |= 0x4000;
-            current = null;
-            return deliver(CpuFault.DB, Delivery.Source.EXCEPTION, 0);
+        current = null;
+        if (cpu.stackShadowRip == cpu.rip) {
+            // No debug exception comes between a load of SS and what follows it.
+            return null;
         }
-        return null;
+        if (cpu.stepTrap && cpu.debug.steps(branched)) {
+            cpu.debugTraps |= Debug.BS;
+        }
+        return cpu.debugTraps != 0 ? debugTrap() : null;
+    }
+
+    private long linearRip() {
+        return cpu.is64() ? cpu.rip : cpu.segBase[Seg.CS] + cpu.rip & 0xFFFF_FFFFL;
     }
 
     /** The interpreter itself. */
@@ -242,6 +273,14 @@ final class InterpretedCpu implements Vcpu {
         if (fault.isRestart()) {
             alone = true;
             return null;
+        }
+        if (fault.isShutdown()) {
+            activity = Activity.SHUTDOWN;
+            return VcpuExit.SHUTDOWN;
+        }
+        if (vector == CpuFault.DB) {
+            // General detect is a fault, so that its image has RF set.
+            cpu.resumeRip = cpu.rip;
         }
         exceptions++;
         if (vector == CpuFault.PF) {
@@ -302,12 +341,17 @@ final class InterpretedCpu implements Vcpu {
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();
             }
-            if ((events & Cpu.EVENT_INIT) != 0) {
+            if ((events & Cpu.EVENT_SMI) != 0) {
+                cpu.systemManagement.pending = true;
+            }
+            if ((events & Cpu.EVENT_INIT) != 0 && cpu.systemManagement.active()) {
+                cpu.systemManagement.initPending = true;
+            } else if ((events & Cpu.EVENT_INIT) != 0) {
                 load(CpuStates.afterInit(initial(true), cpu));
             }
             if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
-                cpu.segments.setReal(dev.frond.cpu.Seg.CS, startupVector << 8);
-                cpu.segments.followSegment(dev.frond.cpu.Seg.CS);
+                cpu.segments.setReal(Seg.CS, startupVector << 8);
+                cpu.segments.followSegment(Seg.CS);
                 cpu.rip = 0;
                 activity = Activity.ACTIVE;
             }
@@ -315,25 +359,32 @@ final class InterpretedCpu implements Vcpu {
                 nmiPending = true;
             }
             if ((events & Cpu.EVENT_KICK) != 0) {
-                cpu.post(events & (Cpu.EVENT_INTERRUPT | Cpu.EVENT_STEP));
+                cpu.post(events & (Cpu.EVENT_INTERRUPT | Cpu.EVENT_STEP | Cpu.EVENT_SMI));
                 return VcpuExit.KICKED;
             }
             if (activity == Activity.SHUTDOWN) {
                 return VcpuExit.SHUTDOWN;
             }
             if (activity == Activity.ACTIVE) {
-                VcpuExit exit = cpu.debugTraps != 0 ? debugTrap() : null;
+                boolean held = cpu.debugTraps != 0 && cpu.stackShadowRip == cpu.rip;
+                VcpuExit exit = cpu.debugTraps != 0 && !held ? debugTrap() : null;
+                boolean smi = cpu.systemManagement.pending && !cpu.systemManagement.active();
+                boolean shadow = cpu.shadowRip == cpu.rip && !cpu.halted;
+                if (exit == null && smi && !shadow) {
+                    cpu.systemManagement.enter();
+                }
+                held |= smi && shadow;
                 if (exit == null) {
                     exit = interrupts(events);
                 }
                 if (exit != null) {
                     return exit;
                 }
-                if ((cpu.systemFlags & Cpu.TF) != 0) {
-                    stepping = true;
-                    cpu.post(Cpu.EVENT_STEP);
-                }
                 if (!cpu.halted) {
+                    if (held || (cpu.systemFlags & Cpu.TF) != 0 || cpu.debug.onExecution()) {
+                        stepping = true;
+                        cpu.post(Cpu.EVENT_STEP);
+                    }
                     return null;
                 }
             }

@@ -29,7 +29,7 @@ final class IntegerForms {
             reasons.put(name, HOST_TABLES);
         }
         for (String name :
-                "JMPF CALLF RETF IRET INT INT1 INT3 SYSCALL SYSENTER SYSEXIT".split(" ", -1)) {
+                "JMPF CALLF RETF IRET RSM INT INT1 INT3 SYSCALL SYSENTER SYSEXIT".split(" ", -1)) {
             reasons.put(name, TRANSFER);
         }
         for (String name :
@@ -42,6 +42,9 @@ final class IntegerForms {
         }
         for (String name : "LDS LES LFS LGS LSS POP-segment MOV-to-segment".split(" ", -1)) {
             reasons.put(name, "loads a segment register from the host's descriptor tables");
+        }
+        for (String name : "LLDT LTR".split(" ", -1)) {
+            reasons.put(name, "privileged, but first undefined in virtual-8086 mode");
         }
         for (String name : "IN OUT INSB INS OUTSB OUTS".split(" ", -1)) {
             reasons.put(name, "the host's I/O ports");

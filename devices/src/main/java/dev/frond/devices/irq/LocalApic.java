@@ -111,6 +111,9 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
                 public void nmi() {}
 
                 @Override
+                public void smi() {}
+
+                @Override
                 public void init() {}
 
                 @Override
@@ -457,7 +460,8 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
                 extInt = true;
                 update();
             }
-            case SMI, RESERVED -> {
+            case SMI -> cpu.smi();
+            case RESERVED -> {
                 return false;
             }
         }

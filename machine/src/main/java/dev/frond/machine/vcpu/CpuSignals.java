@@ -11,6 +11,9 @@ public interface CpuSignals {
     /** A non-maskable interrupt. */
     void nmi();
 
+    /** A system-management interrupt. */
+    void smi();
+
     /**
      * INIT: the CPU resets, except for caches and floating point, and waits for {@link #startup}.
      */

@@ -18,6 +18,7 @@ import java.util.List;
  * @param ymmHigh bits 255:128 of YMM0-15: 32 values, low half first
  * @param msrs all other model-specific registers that hold state
  * @param tsc the time-stamp counter as RDTSC would read it
+ * @param debugTraps bits of DR6 for a debug trap that is due before the next instruction
  */
 public record CpuState(
         Longs gprs,
@@ -47,7 +48,10 @@ public record CpuState(
         Activity activity,
         boolean interruptShadow,
         boolean nmiPending,
-        boolean nmiBlocked) {
+        boolean nmiBlocked,
+        int pkru,
+        int debugTraps,
+        Smm smm) {
 
     /** What the CPU is doing between instructions (SDM Vol. 3C, 25.4.2, for the names). */
     public enum Activity {
@@ -72,6 +76,18 @@ public record CpuState(
 
     /** GDTR or IDTR. */
     public record Table(long base, int limit) {}
+
+    /**
+     * System-management mode.
+     *
+     * @param base SMBASE, where its memory is
+     * @param active the CPU executes in it
+     * @param pending an SMI waits
+     * @param initPending an INIT waits for the end of it
+     */
+    public record Smm(int base, boolean active, boolean pending, boolean initPending) {
+        public static final Smm RESET = new Smm(0x3_0000, false, false, false);
+    }
 
     /** One model-specific register. */
     public record Msr(int index, long value) {}
@@ -124,7 +140,10 @@ public record CpuState(
                 Activity.ACTIVE,
                 false,
                 false,
-                false);
+                false,
+                0,
+                0,
+                Smm.RESET);
     }
 
     private static void check(String field, int actual, int expected) {
