@@ -39,7 +39,6 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 
 /** Emits the host's code of a block of guest code. */
 final class BlockTranslator {
@@ -48,7 +47,7 @@ final class BlockTranslator {
 
     private static final int PAGE = 4096;
 
-    private static final Map<Form, Shape> SHAPES = new IdentityHashMap<>();
+    private static final IdentityHashMap<Form, Shape> SHAPES = new IdentityHashMap<>();
     private static final List<Form> FORMS = Table.forms();
 
     static {
