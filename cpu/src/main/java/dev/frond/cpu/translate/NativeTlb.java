@@ -66,7 +66,7 @@ final class NativeTlb implements Mmu.Shadow {
         int index = entry(linear);
         int at = table(how) + index;
         long host = ram + (offset & -4096L);
-        long other = at + (long) (write ? READ : WRITE);
+        int other = at + (write ? READ : WRITE);
         if (memory.get(JAVA_LONG, at + HOST) != host || memory.get(JAVA_LONG, other) != page) {
             memory.set(JAVA_LONG, other, empty(index));
         }

@@ -74,6 +74,7 @@ final class IntegerRig implements AutoCloseable {
     private boolean code64 = true;
     private byte[] code = {};
     private Runner runner = Runner.NODES;
+    private boolean translates;
 
     /** So many instructions are interpreted before {@link #runner} goes on. */
     int interpretFirst;
@@ -95,6 +96,7 @@ final class IntegerRig implements AutoCloseable {
     /** Has what follows executed by {@code engine} instead of node by node. */
     void runner(Runner engine) {
         runner = engine;
+        translates = true;
         engine.setOwner(Thread.currentThread());
     }
 
@@ -203,12 +205,12 @@ final class IntegerRig implements AutoCloseable {
         cpu.rip = codeAddress;
         int steps = 0;
         do {
-            boolean node = runner == Runner.NODES || steps++ < interpretFirst;
+            boolean node = !translates || steps++ < interpretFirst;
             actual.fault = node ? harness.step() : harness.run(runner);
         } while (!single
                 && actual.fault == CpuHarness.NO_FAULT
                 && cpu.rip != codeAddress + code.length);
-        if (runner != Runner.NODES && cpu.rip == codeAddress + code.length) {
+        if (translates && cpu.rip == codeAddress + code.length) {
             actual.fault = CpuHarness.NO_FAULT;
         }
         boolean faulted = actual.fault != CpuHarness.NO_FAULT;

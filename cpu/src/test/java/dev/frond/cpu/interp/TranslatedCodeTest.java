@@ -170,13 +170,7 @@ final class TranslatedCodeTest {
         // jmp self
         load(CODE, "EB FE");
         cpu.rip = CODE;
-        Thread other =
-                new Thread(() -> {
-                    for (int i = 0; i < 20; i++) {
-                        Thread.yield();
-                    }
-                    cpu.post(Cpu.EVENT_KICK);
-                });
+        Thread other = new Thread(() -> cpu.post(Cpu.EVENT_KICK));
         other.start();
         assertThat(runner.run()).isTrue();
         assertThat(cpu.rip).isEqualTo(CODE);
@@ -224,7 +218,7 @@ final class TranslatedCodeTest {
         for (int i = 0; i < 3000; i++) {
             int start = random.nextInt(1000);
             cpu.r[Cpu.RAX] = 0;
-            run(CODE + 3 * start, CODE + 3000);
+            run(CODE + 3L * start, CODE + 3000);
             assertThat(cpu.r[Cpu.RAX]).isEqualTo(1000 - start);
         }
     }
