@@ -162,7 +162,6 @@ final class DebugTest {
 
     // --- data -----------------------------------------------------------------------------------
 
-    private static final String LOAD_EBX = "8b03";
     private static final String STORE_EBX = "8903";
 
     @ParameterizedTest

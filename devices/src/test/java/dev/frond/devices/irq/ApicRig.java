@@ -61,6 +61,11 @@ final class ApicRig {
         }
 
         @Override
+        public void smi() {
+            heard.add("smi");
+        }
+
+        @Override
         public void init() {
             heard.add("init");
         }
