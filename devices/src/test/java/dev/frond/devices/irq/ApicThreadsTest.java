@@ -45,6 +45,9 @@ class ApicThreadsTest {
         public void nmi() {}
 
         @Override
+        public void smi() {}
+
+        @Override
         public void init() {}
 
         @Override
