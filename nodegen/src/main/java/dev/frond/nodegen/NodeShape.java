@@ -218,18 +218,8 @@ final class NodeShape {
     }
 
     private String stackOverride() {
-        boolean stack = line.attributes.contains("DEFAULT_64");
         if (!entry.isRaw()) {
-            // PUSH and POP.
-            return !stack
-                    ? ""
-                    : """
-
-                            @Override
-                            public boolean accessesStack() {
-                                return true;
-                            }
-                    """;
+            return "";
         }
         return """
 
