@@ -383,8 +383,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 default -> {}
             }
         }
-        // 0F AE and 0F C7 save and load state.
-        return form.map() != 1 || form.opcode() == 0xAE || form.opcode() == 0xC7;
+        // 0F AE and 0F C7 save and load state, XGETBV looks at it, VZEROUPPER clears registers.
+        return form.map() != 1
+                || form.is(Form.VEX)
+                || form.opcode() == 0xAE
+                || form.opcode() == 0xC7
+                || form.mnemonic().equals("XGETBV");
     }
 
     /** Executes the instruction at {@code rip}, decoded anew; registers are in the CPU already. */

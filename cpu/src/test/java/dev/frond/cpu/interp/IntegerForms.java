@@ -114,7 +114,7 @@ final class IntegerForms {
 
     /** Forms that never complete at privilege level 3. */
     static boolean alwaysFaults(Form form) {
-        return Set.of("UD0", "UD1", "UD2", "CLI", "STI").contains(form.mnemonic());
+        return Set.of("UD0", "UD1", "UD2", "CLI", "STI", "LLDT", "LTR").contains(form.mnemonic());
     }
 
     static boolean isString(Form form) {

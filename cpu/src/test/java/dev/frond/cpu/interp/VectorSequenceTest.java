@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
+import dev.frond.cpu.translate.Translator;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
 
@@ -38,14 +40,26 @@ final class VectorSequenceTest {
 
     @Test
     void sequencesLeaveWhatTheHostLeaves() {
+        compare(false);
+    }
+
+    @Test
+    void translatedSequencesLeaveWhatTheHostLeaves() {
+        compare(true);
+    }
+
+    private void compare(boolean translated) {
         assumeThat(NativeCode.isSupported()).as("x86-64 Linux with executable memory").isTrue();
-        try (NativeCode host = NativeCode.create(4096)) {
+        try (Translator translator = new Translator();
+                NativeCode host = NativeCode.create(4096)) {
             long offset = -(host.stackEnd() - NativeCode.STACK_SIZE) & 63;
             MemorySegment block = host.stack().asSlice(offset, BLOCK);
             long address = host.stackEnd() - NativeCode.STACK_SIZE + offset;
             CpuHarness harness = new CpuHarness(CpuHarness.EVERYTHING, 3);
             harness.map(host.codeAddress(), host.codeSize());
             harness.map(address, BLOCK);
+            Runner runner = translator.runner(harness.cpu);
+            runner.setOwner(Thread.currentThread());
             List<Form> forms = forms(VectorOracleTest.hostFeatures());
             UserState start = new UserState(BLOCK);
             UserState expected = new UserState(BLOCK);
@@ -53,19 +67,24 @@ final class VectorSequenceTest {
             for (int i = 0; i < SEQUENCES; i++) {
                 byte[] code = sequence(forms);
                 host.load(NativeCode.Mode.LONG, 0, code);
+                long end = host.codeAddress() + code.length;
                 harness.write(host.codeAddress(), code);
+                // HLT, a #GP.
+                harness.write(end, new byte[] {(byte) 0xF4});
                 for (int state = 0; state < STATES; state++) {
                     prepare(start, address);
                     start.into(host, block);
                     expected.runAndTake(host, block);
                     start.into(harness, address);
                     harness.cpu.rip = host.codeAddress();
-                    do {
-                        actual.fault = harness.step();
-                    } while (actual.fault == CpuHarness.NO_FAULT
-                            && harness.cpu.rip != host.codeAddress() + code.length);
+                    int fault = CpuHarness.NO_FAULT;
+                    while (fault == CpuHarness.NO_FAULT) {
+                        fault = translated ? harness.run(runner) : harness.step();
+                    }
+                    assertThat(fault).as("sequence %d", i).isEqualTo(CpuFault.GP);
+                    assertThat(harness.cpu.rip).as("sequence %d", i).isEqualTo(end);
                     actual.take(harness, address);
-                    assertThat(actual.fault).as("sequence %d", i).isEqualTo(CpuHarness.NO_FAULT);
+                    actual.fault = CpuHarness.NO_FAULT;
                     assertThat(actual.differences(expected, 0))
                             .as("sequence %d: %s", i, HexFormat.of().formatHex(code))
                             .isEmpty();
