@@ -61,11 +61,6 @@ final class ApicRig {
         }
 
         @Override
-        public void smi() {
-            heard.add("smi");
-        }
-
-        @Override
         public void init() {
             heard.add("init");
         }

@@ -39,11 +39,6 @@ final class GreedyCpu implements CpuSignals, Recorder {
     }
 
     @Override
-    public void smi() {
-        events.add("smi");
-    }
-
-    @Override
     public void init() {
         events.add("init");
         rig.write(0, ApicRig.SVR, ENABLED_WITHOUT_EOI_BROADCAST);

@@ -46,11 +46,6 @@ final class TakingCpu implements CpuSignals, Recorder {
     }
 
     @Override
-    public void smi() {
-        note("smi");
-    }
-
-    @Override
     public void init() {
         note("init");
     }
