@@ -31,11 +31,13 @@ public final class ControlRegisters {
     public static final long OSFXSR = 0x200;
     public static final long OSXMMEXCPT = 0x400;
     public static final long UMIP = 0x800;
+    public static final long LA57 = 0x1000;
     public static final long FSGSBASE = 0x1_0000;
     public static final long PCIDE = 0x2_0000;
     public static final long OSXSAVE = 0x4_0000;
     public static final long SMEP = 0x10_0000;
     public static final long SMAP = 0x20_0000;
+    public static final long PKE = 0x40_0000;
 
     private static final long CR0_BITS = PE | MP | EM | TS | ET | NE | WP | AM | NW | CD | PG;
 
@@ -54,6 +56,8 @@ public final class ControlRegisters {
         bits |= cpu.cpuid.has(CpuFeature.XSAVE) ? OSXSAVE : 0;
         bits |= cpu.cpuid.has(CpuFeature.SMEP) ? SMEP : 0;
         bits |= cpu.cpuid.has(CpuFeature.SMAP) ? SMAP : 0;
+        bits |= cpu.cpuid.has(CpuFeature.LA57) ? LA57 : 0;
+        bits |= cpu.cpuid.has(CpuFeature.PKU) ? PKE : 0;
         return bits;
     }
 
@@ -123,7 +127,7 @@ public final class ControlRegisters {
             throw cpu.gp();
         }
         long changed = value ^ cpu.cr4;
-        if (cpu.longMode() && (value & PAE) == 0) {
+        if (cpu.longMode() && ((value & PAE) == 0 || (changed & LA57) != 0)) {
             throw cpu.gp();
         }
         if ((changed & value & PCIDE) != 0 && (!cpu.longMode() || (cpu.cr3 & 0xFFF) != 0)) {
@@ -140,7 +144,7 @@ public final class ControlRegisters {
         if ((changed & DE) != 0) {
             cpu.debug.follow();
         }
-        if ((changed & (PAE | PSE | PGE | PCIDE | SMEP | SMAP)) != 0) {
+        if ((changed & (PAE | PSE | PGE | PCIDE | SMEP | SMAP | LA57 | PKE)) != 0) {
             cpu.mmu.flush();
         }
         cpu.segments.modeChanged();

@@ -11,6 +11,7 @@ import dev.frond.host.HostMemory;
 import dev.frond.machine.clock.Clock;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.LocalInterrupts;
 
@@ -537,6 +538,12 @@ public final class Cpu {
         return linear << canonicalShift >> canonicalShift == linear;
     }
 
+    /** Whether {@code linear} is canonical in the widest paging mode that the CPU has. */
+    public boolean isCanonicalEver(long linear) {
+        int shift = cpuid.has(CpuFeature.LA57) ? 7 : 16;
+        return linear << shift >> shift == linear;
+    }
+
     public boolean v8086() {
         return (systemFlags & VM) != 0;
     }
@@ -548,6 +555,16 @@ public final class Cpu {
 
     public int iopl() {
         return systemFlags >>> 12 & 3;
+    }
+
+    /** Sets PKRU. */
+    public void setPkru(int value) {
+        if (pkru != value) {
+            pkru = value;
+            if ((cr4 & ControlRegisters.PKE) != 0) {
+                mmu.flush();
+            }
+        }
     }
 
     // --- faults

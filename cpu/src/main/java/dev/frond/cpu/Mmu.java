@@ -6,6 +6,7 @@ package dev.frond.cpu;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.Region;
+import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
 
 import java.lang.foreign.MemorySegment;
@@ -55,6 +56,7 @@ public final class Mmu {
     private static final int ERROR_U = 4;
     private static final int ERROR_RSVD = 8;
     private static final int ERROR_I = 16;
+    private static final int ERROR_PK = 32;
 
     private final Cpu cpu;
     private final AddressSpace memory;
@@ -84,6 +86,7 @@ public final class Mmu {
     private boolean codeGlobal;
 
     private final long[] pdptes = new long[4];
+    private final boolean gigabytePages;
     private int context;
 
     /** The range that physical addresses were last found in, if it is main memory. */
@@ -141,6 +144,7 @@ public final class Mmu {
     Mmu(Cpu cpu, AddressSpace memory) {
         this.cpu = cpu;
         this.memory = memory;
+        gigabytePages = cpu.cpuid.has(CpuFeature.PDPE1GB);
         ramAddress = cpu.ram.segment().address();
         spaces[0] = space;
         flush();
@@ -702,7 +706,7 @@ public final class Mmu {
     }
 
     private void checkCanonical(long linear) {
-        if (cpu.longMode() && (linear << 16 >> 16) != linear) {
+        if (cpu.longMode() && !cpu.isCanonical(linear)) {
             CpuFault fault = cpu.gp();
             fault.nonCanonical = true;
             throw fault;
@@ -734,7 +738,8 @@ public final class Mmu {
         long table = cpu.cr3 & ADDRESS;
         long rights = RW | US;
         long noExecute = 0;
-        for (int shift = 39; ; shift -= 9) {
+        int first = (cpu.cr4 & ControlRegisters.LA57) != 0 ? 48 : 39;
+        for (int shift = first; ; shift -= 9) {
             long at = table + (linear >>> shift & 511) * 8;
             long entry = readTable(at, 8);
             if ((entry & P) == 0) {
@@ -743,7 +748,8 @@ public final class Mmu {
             long reserved = RESERVED | nxReserved();
             boolean leaf = shift == 12 || (entry & PS) != 0;
             if (leaf && shift != 12) {
-                reserved |= shift == 39 ? PS : (1L << shift) - 1 & ~0x1FFFL;
+                boolean none = shift > 30 || shift == 30 && !gigabytePages;
+                reserved |= none ? PS : (1L << shift) - 1 & ~0x1FFFL;
             }
             if ((entry & reserved) != 0) {
                 throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);
@@ -872,6 +878,14 @@ public final class Mmu {
         } else if (access == EXECUTE) {
             allowed &= noExecute == 0;
         }
+        int key = keyRights(entry, userPage, access);
+        if ((key & KEY_NO_WRITE) != 0 && (how == USER || (cpu.cr0 & ControlRegisters.WP) != 0)) {
+            writable = false;
+            key |= access == WRITE ? KEY_NO_ACCESS : 0;
+        }
+        if ((key & KEY_NO_ACCESS) != 0) {
+            throw pageFault(linear, access, how, ERROR_P | ERROR_PK);
+        }
         if (!allowed) {
             throw pageFault(linear, access, how, ERROR_P);
         }
@@ -882,6 +896,20 @@ public final class Mmu {
         globalNow = (entry & G) != 0 && (cpu.cr4 & ControlRegisters.PGE) != 0;
         long mask = (1L << shift) - 1;
         return base & PHYSICAL & ~mask & PAGE_MASK | linear & mask;
+    }
+
+    private static final int KEY_NO_ACCESS = 1;
+    private static final int KEY_NO_WRITE = 2;
+
+    /** What PKRU says of the key of a page (SDM Vol. 3A, 5.6.2): two bits, 0 if no key counts. */
+    private int keyRights(long entry, boolean userPage, int access) {
+        if ((cpu.cr4 & ControlRegisters.PKE) == 0
+                || !cpu.longMode()
+                || !userPage
+                || access == EXECUTE) {
+            return 0;
+        }
+        return cpu.pkru >>> 2 * ((int) (entry >>> 59) & 15) & 3;
     }
 
     private long nxReserved() {

@@ -9,8 +9,6 @@ import dev.frond.machine.vcpu.LocalInterrupts;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
 
 /** Model-specific registers (SDM Vol. 4). */
 public final class Msrs {
@@ -25,22 +23,19 @@ public final class Msrs {
     private static final int IA32_APIC_BASE = 0x1B;
     private static final int IA32_FEATURE_CONTROL = 0x3A;
     private static final int IA32_TSC_ADJUST = 0x3B;
-    private static final int IA32_BIOS_SIGN_ID = 0x8B;
+    private static final int IA32_BIOS_UPDT_TRIG = 0x79;
+    private static final int MSR_PLATFORM_INFO = 0xCE;
     private static final int IA32_MTRRCAP = 0xFE;
     private static final int IA32_SYSENTER_CS = 0x174;
     private static final int IA32_SYSENTER_ESP = 0x175;
     private static final int IA32_SYSENTER_EIP = 0x176;
     private static final int IA32_MCG_CAP = 0x179;
-    private static final int IA32_MCG_STATUS = 0x17A;
-    private static final int IA32_MISC_ENABLE = 0x1A0;
     private static final int IA32_DEBUGCTL = 0x1D9;
-    private static final int IA32_MTRR_PHYSBASE0 = 0x200;
-    private static final int IA32_MTRR_FIX64K = 0x250;
-    private static final int IA32_MTRR_FIX16K_80000 = 0x258;
-    private static final int IA32_MTRR_FIX16K_A0000 = 0x259;
-    private static final int IA32_MTRR_FIX4K = 0x268;
+    private static final int MSR_LASTBRANCHFROMIP = 0x1DB;
+    private static final int MSR_LASTBRANCHTOIP = 0x1DC;
+    private static final int MSR_LASTINTFROMIP = 0x1DD;
+    private static final int MSR_LASTINTTOIP = 0x1DE;
     private static final int IA32_PAT = 0x277;
-    private static final int IA32_MTRR_DEF_TYPE = 0x2FF;
     private static final int IA32_XSS = 0xDA0;
     private static final int IA32_EFER = 0xC000_0080;
     private static final int IA32_STAR = 0xC000_0081;
@@ -52,8 +47,8 @@ public final class Msrs {
     private static final int IA32_KERNEL_GS_BASE = 0xC000_0102;
     private static final int IA32_TSC_AUX = 0xC000_0103;
 
-    /** Variable-range MTRRs, as many as current CPUs have. */
-    private static final int VARIABLE_MTRRS = 8;
+    /** The time-stamp counter's frequency in units of 100 MHz. */
+    private static final long PLATFORM_RATIO = 10;
 
     private static final long PAT_RESET = 0x0007_0406_0007_0406L;
 
@@ -71,30 +66,10 @@ public final class Msrs {
     private long pat = PAT_RESET;
     private long tscAdjust;
 
-    /** Registers that only hold a value: MTRRs, MISC_ENABLE and the like, by number. */
-    private final Map<Integer, Long> plain = new TreeMap<>();
+    private final HeldMsrs held = new HeldMsrs();
 
     Msrs(Cpu cpu) {
         this.cpu = cpu;
-        reset();
-    }
-
-    private void reset() {
-        plain.clear();
-        plain.put(IA32_MCG_STATUS, 0L);
-        // Fast strings enabled.
-        plain.put(IA32_MISC_ENABLE, 1L);
-        plain.put(IA32_BIOS_SIGN_ID, 0L);
-        plain.put(IA32_MTRR_DEF_TYPE, 0L);
-        for (int i = 0; i < 2 * VARIABLE_MTRRS; i++) {
-            plain.put(IA32_MTRR_PHYSBASE0 + i, 0L);
-        }
-        plain.put(IA32_MTRR_FIX64K, 0L);
-        plain.put(IA32_MTRR_FIX16K_80000, 0L);
-        plain.put(IA32_MTRR_FIX16K_A0000, 0L);
-        for (int i = 0; i < 8; i++) {
-            plain.put(IA32_MTRR_FIX4K + i, 0L);
-        }
     }
 
     /** The time-stamp counter. */
@@ -128,11 +103,18 @@ public final class Msrs {
         }
         return switch (index) {
             case IA32_TSC -> tsc();
-            case IA32_PLATFORM_ID, IA32_MCG_CAP -> 0;
+            case IA32_PLATFORM_ID,
+                    MSR_LASTBRANCHFROMIP,
+                    MSR_LASTBRANCHTOIP,
+                    MSR_LASTINTFROMIP,
+                    MSR_LASTINTTOIP ->
+                    0;
+            case MSR_PLATFORM_INFO -> PLATFORM_RATIO << 8;
+            case IA32_MCG_CAP -> HeldMsrs.BANKS;
             case IA32_FEATURE_CONTROL -> 1;
             case IA32_TSC_ADJUST -> tscAdjust;
             case IA32_XSS -> xss(0);
-            case IA32_MTRRCAP -> 0x500 | VARIABLE_MTRRS;
+            case IA32_MTRRCAP -> 0x500 | HeldMsrs.VARIABLE_MTRRS;
             case IA32_SYSENTER_CS -> sysenterCs;
             case IA32_SYSENTER_ESP -> sysenterEsp;
             case IA32_SYSENTER_EIP -> sysenterEip;
@@ -148,11 +130,10 @@ public final class Msrs {
             case IA32_KERNEL_GS_BASE -> kernelGsBase;
             case IA32_TSC_AUX -> tscAux;
             default -> {
-                Long value = plain.get(index);
-                if (value == null) {
+                if (!held.has(index)) {
                     throw cpu.gp();
                 }
-                yield value;
+                yield held.get(index);
             }
         };
     }
@@ -199,11 +180,11 @@ public final class Msrs {
                 }
                 tscAux = value;
             }
-            case IA32_BIOS_SIGN_ID -> {
-                // Written before CPUID loads the update's revision: there is none.
+            case IA32_BIOS_UPDT_TRIG -> {
+                // There is no microcode to update.
             }
             default -> {
-                if (plain.replace(index, value) == null) {
+                if (!held.write(index, value)) {
                     throw cpu.gp();
                 }
             }
@@ -225,7 +206,7 @@ public final class Msrs {
     }
 
     private long canonical(long value) {
-        if (value << 16 >> 16 != value) {
+        if (!cpu.isCanonicalEver(value)) {
             throw cpu.gp();
         }
         return value;
@@ -287,7 +268,7 @@ public final class Msrs {
                 }) {
             all.add(new CpuState.Msr(index, read(index)));
         }
-        plain.forEach((index, value) -> all.add(new CpuState.Msr(index, value)));
+        held.forEach((index, value) -> all.add(new CpuState.Msr(index, value)));
         return all;
     }
 
@@ -307,7 +288,7 @@ public final class Msrs {
         sysenterEip = 0;
         pat = PAT_RESET;
         cpu.debug.control = 0;
-        reset();
+        held.reset();
         for (CpuState.Msr msr : saved) {
             try {
                 write(msr.index(), msr.value());

@@ -207,6 +207,7 @@ public final class Segments {
             }
         }
         cpu.mode = mode | (cpu.cpl == 3 ? Cpu.USER : 0);
+        cpu.canonicalShift = (cpu.cr4 & ControlRegisters.LA57) != 0 ? 7 : 16;
         cpu.followFloatingPoint();
         cpu.mmu.selectTlb();
     }

@@ -194,7 +194,7 @@ public final class Flow {
         long target = cpu.r[Cpu.RCX];
         int selectors = (int) (cpu.msrs.star >>> 48);
         if (insn.size == 8) {
-            if (target << 16 >> 16 != target) {
+            if (!cpu.isCanonical(target)) {
                 throw cpu.gp();
             }
             setFlat(cpu, CS, selectors + 16 | 3, CODE_64_ATTRIBUTES | DPL_3);
@@ -237,7 +237,7 @@ public final class Flow {
         boolean wide = insn.size == 8;
         long target = cpu.r[Cpu.RDX];
         long stack = cpu.r[Cpu.RCX];
-        if (wide && (target << 16 >> 16 != target || stack << 16 >> 16 != stack)) {
+        if (wide && !(cpu.isCanonical(target) && cpu.isCanonical(stack))) {
             throw cpu.gp();
         }
         setFlat(

@@ -11,6 +11,7 @@ import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.fpu.FpContext;
 import dev.frond.machine.vcpu.CpuFeature;
+import dev.frond.machine.vcpu.Cpuid;
 
 /** MXCSR, and the state of floating point and vectors saved and restored as a whole. */
 public final class StateInsns {
@@ -99,14 +100,16 @@ public final class StateInsns {
 
     private static final long SSE = 2;
     private static final long AVX = 4;
+    private static final long PKRU = 0x200;
 
     /** Offsets in the XSAVE area (SDM Vol. 1, 13.4); Cpuid tells the guest that AVX is at 576. */
     private static final int XSTATE_BV = 512;
 
     private static final int XCOMP_BV = 520;
     private static final int EXTENDED = 576;
+    private static final int AVX_BYTES = 256;
 
-    /** XCOMP_BV: the area is compacted. With one extended component that starts at 576 too. */
+    /** XCOMP_BV: the area is compacted. AVX's component is at 576 there too. */
     private static final long COMPACTED = 1L << 63;
 
     /** The components that are not in their initial configuration (SDM Vol. 1, 13.6). */
@@ -117,38 +120,55 @@ public final class StateInsns {
             low |= cpu.v[4 * i] | cpu.v[4 * i + 1];
             high |= cpu.v[4 * i + 2] | cpu.v[4 * i + 3];
         }
-        return (cpu.x87.isInitial() ? 0 : X87) | (low != 0 ? SSE : 0) | (high != 0 ? AVX : 0);
+        return (cpu.x87.isInitial() ? 0 : X87)
+                | (low != 0 ? SSE : 0)
+                | (high != 0 ? AVX : 0)
+                | (cpu.pkru != 0 ? PKRU : 0);
     }
 
     private static long components(Cpu cpu) {
         return cpu.xcr0 & (cpu.r[Cpu.RDX] << 32 | cpu.r[Cpu.RAX] & 0xFFFF_FFFFL);
     }
 
-    private static long xArea(Cpu cpu, Insn insn, long components, boolean write) {
+    /** Checks an area of {@code bytes} bytes and gives its address. */
+    private static long xArea(Cpu cpu, Insn insn, int bytes, boolean write) {
         if ((cpu.cr4 & ControlRegisters.OSXSAVE) == 0) {
             throw cpu.ud();
         }
         cpu.requireNotTaskSwitched();
-        long at = insn.linear(cpu, areaBytes(components), write);
+        long at = insn.linear(cpu, bytes, write);
         if ((at & 63) != 0) {
             throw cpu.gp();
         }
         return at;
     }
 
-    private static int areaBytes(long components) {
-        return (components & AVX) != 0 ? EXTENDED + 256 : EXTENDED;
+    /** The bytes up to and with AVX's component. */
+    private static int vectorBytes(long components) {
+        return (components & AVX) != 0 ? EXTENDED + AVX_BYTES : EXTENDED;
+    }
+
+    /** Where PKRU is: in the compacted format behind the components that {@code listed} names. */
+    private static int pkruAt(boolean compacted, long listed) {
+        return compacted ? vectorBytes(listed) : Cpuid.PKRU_OFFSET;
+    }
+
+    private static int areaBytes(long components, boolean compacted) {
+        return (components & PKRU) != 0
+                ? pkruAt(compacted, components) + 8
+                : vectorBytes(components);
     }
 
     @Encoding({"NP 0F AE /4 mem : XSAVE M : +XSAVE", "NP 0F AE /6 mem : XSAVEOPT M : +XSAVEOPT"})
     static void xsave(Cpu cpu, Insn insn) {
         long components = components(cpu);
-        long at = xArea(cpu, insn, components, true);
+        int bytes = areaBytes(components, false);
+        long at = xArea(cpu, insn, bytes, true);
         boolean optimized = (insn.modRm >>> 3 & 7) == 6;
-        cpu.mmu.checkStore(at, areaBytes(components));
+        cpu.mmu.checkStore(at, bytes);
         long inUse = inUse(cpu);
         long saved = optimized ? components & inUse : components;
-        store(cpu, insn, at, saved);
+        store(cpu, insn, at, saved, Cpuid.PKRU_OFFSET);
         if ((components & (SSE | AVX)) != 0) {
             FxImage.saveMxcsr(cpu, cpu.image);
             cpu.storeImage(at, FxImage.MXCSR, FxImage.ST);
@@ -158,7 +178,7 @@ public final class StateInsns {
     }
 
     /** Stores components to an area, without MXCSR and header. */
-    private static void store(Cpu cpu, Insn insn, long at, long saved) {
+    private static void store(Cpu cpu, Insn insn, long at, long saved, int pkruAt) {
         int registers = registers(cpu);
         byte[] image = cpu.image;
         if ((saved & X87) != 0) {
@@ -175,6 +195,9 @@ public final class StateInsns {
                 cpu.store64(at + EXTENDED + 16L * i, cpu.v[4 * i + 2]);
                 cpu.store64(at + EXTENDED + 16L * i + 8, cpu.v[4 * i + 3]);
             }
+        }
+        if ((saved & PKRU) != 0) {
+            cpu.store64(at + pkruAt, cpu.pkru & 0xFFFF_FFFFL);
         }
     }
 
@@ -200,15 +223,16 @@ public final class StateInsns {
     @Encoding({"NP 0F C7 /4 mem : XSAVEC M : +XSAVEC", "NP 0F C7 /5 mem : XSAVES M : cpl0 +XSAVES"})
     static void xsavec(Cpu cpu, Insn insn) {
         long components = components(cpu);
-        long at = xArea(cpu, insn, components, true);
-        cpu.mmu.checkStore(at, areaBytes(components));
+        int bytes = areaBytes(components, true);
+        long at = xArea(cpu, insn, bytes, true);
+        cpu.mmu.checkStore(at, bytes);
         boolean mxcsrInUse = cpu.sse.mxcsr() != FpContext.MXCSR_RESET;
         long saved = components & (inUse(cpu) | (mxcsrInUse ? SSE : 0));
         if ((saved & SSE) != 0) {
             FxImage.saveMxcsr(cpu, cpu.image);
             cpu.storeImage(at, FxImage.MXCSR, FxImage.ST);
         }
-        store(cpu, insn, at, saved);
+        store(cpu, insn, at, saved, pkruAt(true, components));
         cpu.store64(at + XSTATE_BV, saved);
         cpu.store64(at + XCOMP_BV, COMPACTED | components);
     }
@@ -216,7 +240,8 @@ public final class StateInsns {
     @Encoding({"NP 0F AE /5 mem : XRSTOR M : +XSAVE", "NP 0F C7 /3 mem : XRSTORS M : cpl0 +XSAVES"})
     static void xrstor(Cpu cpu, Insn insn) {
         long components = components(cpu);
-        long at = xArea(cpu, insn, components, false);
+        // How far the area reaches is known when its header is read.
+        long at = xArea(cpu, insn, vectorBytes(components), false);
         long present = cpu.load64(at + XSTATE_BV);
         long format = cpu.load64(at + XCOMP_BV);
         boolean compacted = format < 0 && cpu.cpuid.has(CpuFeature.XSAVEC);
@@ -225,7 +250,13 @@ public final class StateInsns {
             throw cpu.gp();
         }
         byte[] image = cpu.image;
-        cpu.loadImage(at, areaBytes(components));
+        cpu.loadImage(at, vectorBytes(components));
+        int pkru = 0;
+        if ((components & present & PKRU) != 0) {
+            int pkruAt = pkruAt(compacted, format);
+            insn.linear(cpu, pkruAt, 8, false);
+            pkru = cpu.load32(at + pkruAt);
+        }
         // The compacted format has MXCSR as a part of the component SSE.
         boolean loadsMxcsr = (components & (compacted ? SSE : SSE | AVX)) != 0;
         int mxcsr =
@@ -239,6 +270,9 @@ public final class StateInsns {
             } else {
                 cpu.x87.initialize();
             }
+        }
+        if ((components & PKRU) != 0) {
+            cpu.setPkru(pkru);
         }
         int registers = registers(cpu);
         if (loadsMxcsr) {

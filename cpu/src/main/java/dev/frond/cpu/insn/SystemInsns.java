@@ -46,7 +46,7 @@ public final class SystemInsns {
     private static long tableBase(Cpu cpu, Insn insn) {
         if (cpu.is64()) {
             long base = cpu.load64(insn.linear(cpu, 2, 8, false));
-            if (base << 16 >> 16 != base) {
+            if (!cpu.isCanonicalEver(base)) {
                 throw cpu.gp();
             }
             return base;
@@ -287,7 +287,7 @@ public final class SystemInsns {
         long at = insn.linear(cpu, 16, false);
         long pcid = cpu.load64(at);
         long linear = cpu.load64(at + 8);
-        if (type > 3 || pcid >>> 12 != 0 && type < 2 || type == 0 && linear << 16 >> 16 != linear) {
+        if (type > 3 || pcid >>> 12 != 0 && type < 2 || type == 0 && !cpu.isCanonical(linear)) {
             throw cpu.gp();
         }
         switch ((int) type) {
@@ -384,6 +384,9 @@ public final class SystemInsns {
             if (!cpu.msrs.apicEnabled()) {
                 edx &= ~(1 << 9);
             }
+        } else if (leaf == 7 && subleaf == 0) {
+            // OSPKE.
+            ecx |= (cpu.cr4 & ControlRegisters.PKE) != 0 ? 1 << 4 : 0;
         } else if (leaf == 0xD
                 && cpu.cpuid.has(CpuFeature.XSAVE)
                 && (subleaf == 0 || subleaf == 1)) {
@@ -393,6 +396,30 @@ public final class SystemInsns {
         cpu.r[Cpu.RBX] = ebx & 0xFFFF_FFFFL;
         cpu.r[Cpu.RCX] = ecx & 0xFFFF_FFFFL;
         cpu.r[Cpu.RDX] = edx & 0xFFFF_FFFFL;
+    }
+
+    private static void requireKeys(Cpu cpu) {
+        if ((cpu.cr4 & ControlRegisters.PKE) == 0) {
+            throw cpu.ud();
+        }
+        if ((int) cpu.r[Cpu.RCX] != 0) {
+            throw cpu.gp();
+        }
+    }
+
+    @Encoding("NP 0F 01 =EE : RDPKRU : +PKU")
+    static void rdpkru(Cpu cpu, Insn insn) {
+        requireKeys(cpu);
+        result(cpu, cpu.pkru & 0xFFFF_FFFFL);
+    }
+
+    @Encoding("NP 0F 01 =EF : WRPKRU : end +PKU")
+    static void wrpkru(Cpu cpu, Insn insn) {
+        requireKeys(cpu);
+        if ((int) cpu.r[Cpu.RDX] != 0) {
+            throw cpu.gp();
+        }
+        cpu.setPkru((int) cpu.r[Cpu.RAX]);
     }
 
     private static void requireXsave(Cpu cpu) {
@@ -462,7 +489,7 @@ public final class SystemInsns {
     static void wrBase(Cpu cpu, Insn insn) {
         requireFsGsBase(cpu);
         long base = Width.zx(insn.size, cpu.r[insn.rm]);
-        if (base << 16 >> 16 != base) {
+        if (!cpu.isCanonicalEver(base)) {
             throw cpu.gp();
         }
         cpu.msrs.setBase((insn.modRm & 8) == 0 ? Seg.FS : Seg.GS, base);

@@ -25,11 +25,7 @@ public final class Interpreter implements Accelerator {
             Collections.unmodifiableSet(
                     EnumSet.complementOf(
                             EnumSet.of(
-                                    CpuFeature.MONITOR,
-                                    CpuFeature.PKU,
-                                    CpuFeature.LA57,
-                                    CpuFeature.MISALIGNSSE,
-                                    CpuFeature.FFXSR)));
+                                    CpuFeature.MONITOR, CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
 
     /** The engine; it holds nothing of the host. */
     public Interpreter() {}

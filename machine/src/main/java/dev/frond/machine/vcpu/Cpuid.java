@@ -25,6 +25,12 @@ public record Cpuid(CpuModel model, int id, int cpus) {
 
     private static final int BUS_MHZ = 100;
 
+    /** Where PKRU is in the standard format of XSAVE, as processors of Intel have it. */
+    public static final int PKRU_OFFSET = 2688;
+
+    /** The component of XCR0 that is PKRU. */
+    private static final long PKRU = 0x200;
+
     /** Physical address bits. */
     public static final int PHYSICAL_BITS = 46;
 
@@ -78,19 +84,27 @@ public record Cpuid(CpuModel model, int id, int cpus) {
             case 0x8000_0000 -> new Leaf(MAX_EXTENDED, 0, 0, 0);
             case 0x8000_0002, 0x8000_0003, 0x8000_0004 -> brand(in - 0x8000_0002);
             case 0x8000_0006 -> new Leaf(0, 0, 1024 << 16 | 8 << 12 | 64, 0);
-            case 0x8000_0008 -> new Leaf(48 << 8 | PHYSICAL_BITS, 0, 0, 0);
+            case 0x8000_0008 -> new Leaf(linearBits() << 8 | PHYSICAL_BITS, 0, 0, 0);
             default -> features;
         };
     }
 
+    /** The bits of a linear address that paging translates at most. */
+    private int linearBits() {
+        return has(CpuFeature.LA57) ? 57 : 48;
+    }
+
     /** The bytes that XSAVE's standard format needs for the components in {@code xcr0}. */
     public static int xsaveSize(long xcr0) {
+        if ((xcr0 & PKRU) != 0) {
+            return PKRU_OFFSET + 8;
+        }
         return (xcr0 & 4) != 0 ? 512 + 64 + 256 : 512 + 64;
     }
 
     /** The components that XCR0 may enable. */
     public long xcr0Mask() {
-        return has(CpuFeature.AVX) ? 7 : 3;
+        return (has(CpuFeature.AVX) ? 7 : 3) | (has(CpuFeature.PKU) ? PKRU : 0);
     }
 
     private Leaf features(int leaf, int subleaf) {
@@ -157,6 +171,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
             case 0 -> new Leaf((int) xcr0Mask(), xsaveSize(xcr0Mask()), xsaveSize(xcr0Mask()), 0);
             case 1 -> new Leaf(features.eax, 0, 0, 0);
             case 2 -> has(CpuFeature.AVX) ? new Leaf(256, 576, 0, 0) : Leaf.ZERO;
+            case 9 -> has(CpuFeature.PKU) ? new Leaf(8, PKRU_OFFSET, 0, 0) : Leaf.ZERO;
             default -> Leaf.ZERO;
         };
     }
