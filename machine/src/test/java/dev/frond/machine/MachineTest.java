@@ -55,6 +55,9 @@ class MachineTest {
         public void nmi() {}
 
         @Override
+        public void smi() {}
+
+        @Override
         public void init() {}
 
         @Override
