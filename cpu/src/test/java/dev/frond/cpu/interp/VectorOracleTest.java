@@ -57,6 +57,7 @@ final class VectorOracleTest {
 
     private NativeCode host;
     private Runner runner = Runner.NODES;
+    private boolean code64 = true;
     private boolean translates;
     private CpuHarness harness;
     private MemorySegment block;
@@ -155,12 +156,24 @@ final class VectorOracleTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(names = {"MMX", "SSE", "VEX"})
+    void inCompatibilityModeInstructionsDoWhatTheHostDoes(Kind kind) {
+        assumeThat(host.hasCompatibilityMode())
+                .as("a host kernel with a 32-bit code segment")
+                .isTrue();
+        harness.compatibilityMode();
+        code64 = false;
+        check(kind);
+    }
+
     private void check(Kind kind) {
         Set<CpuFeature> features = hostFeatures();
         Map<String, String> failures = new LinkedHashMap<>();
         int count = 0;
         for (Form form : Table.forms()) {
             if (kind(form) != kind
+                    || form.is(code64 ? Form.NOT_64 : Form.ONLY_64)
                     || form.feature().isPresent() && !features.contains(form.feature().get())) {
                 continue;
             }
@@ -190,15 +203,15 @@ final class VectorOracleTest {
         for (int i = 0; i < ENCODINGS; i++) {
             FormEncoder encoder = new FormEncoder();
             encoder.memory = memoryToo && (!registerToo || (i & 1) != 0);
-            encoder.wide = (i & 2) != 0;
+            encoder.wide = (i & 2) != 0 && (code64 || form.is(Form.VEX));
             encoder.word = (i & 12) == 12 && form.prefix() != Form.PREFIX_66;
-            encoder.reg = random.nextInt(16);
-            encoder.rm = random.nextInt(16);
-            encoder.base = random.nextInt(16);
-            encoder.vvvv = random.nextInt(16);
+            encoder.reg = register();
+            encoder.rm = register();
+            encoder.base = register();
+            encoder.vvvv = register();
             encoder.wideVector = random.nextBoolean();
             encoder.longPrefix = random.nextBoolean();
-            encoder.index = random.nextInt(16);
+            encoder.index = register();
             encoder.scale = random.nextInt(4);
             if (form.mnemonic().startsWith("X")) {
                 // EDX:EAX choose the components.
@@ -215,7 +228,7 @@ final class VectorOracleTest {
                 encoder.immediate &= 31;
             }
             byte[] code = encoder.encode(form);
-            host.load(NativeCode.Mode.LONG, 0, code);
+            host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, 0, code);
             harness.write(host.codeAddress(), code);
             // #GP in user mode: where an engine that runs whole blocks stops.
             harness.write(host.codeAddress() + code.length, new byte[] {(byte) 0xF4});
@@ -228,6 +241,10 @@ final class VectorOracleTest {
             }
         }
         return null;
+    }
+
+    private int register() {
+        return random.nextInt(code64 ? 16 : 8);
     }
 
     private @Nullable String run(Form form, FormEncoder encoder, byte[] code) {
@@ -404,6 +421,9 @@ final class VectorOracleTest {
         }
         if (form.mnemonic().matches("V?PCMP.*") && form.map() == 3) {
             strings(encoder);
+        }
+        for (int i = 0; i < 16 && !code64; i++) {
+            start.gprs[i] = i < 8 ? start.gprs[i] & 0xFFFF_FFFFL : 0;
         }
     }
 
