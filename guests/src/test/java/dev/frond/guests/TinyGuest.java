@@ -58,6 +58,21 @@ record TinyGuest(Guest guest) {
                 false);
     }
 
+    /** The same machine on another engine. */
+    static VmSpec on(String engine, VmSpec spec) {
+        return new VmSpec(
+                spec.kernel(),
+                spec.initrd(),
+                spec.commandLine(),
+                spec.memory(),
+                spec.cpus(),
+                spec.cpu(),
+                engine,
+                spec.disks(),
+                spec.debugExit(),
+                spec.reboot());
+    }
+
     /** A disk of 1 MiB of zeroes. */
     static VmSpec.Disk disk(Path file) throws IOException {
         try (RandomAccessFile image = new RandomAccessFile(file.toFile(), "rw")) {

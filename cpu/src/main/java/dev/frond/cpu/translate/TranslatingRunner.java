@@ -372,6 +372,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     }
 
     private static boolean touchesVectors(Form form) {
+        if (form.is(Form.VEX)) {
+            return true;
+        }
         if (form.map() == 0) {
             return false;
         }
@@ -419,7 +422,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 cpu.rip = next.rip(cpu);
             }
         } catch (CpuFault fault) {
-            cpu.rip = node.rip(cpu);
+            if (!fault.isRipSet()) {
+                cpu.rip = node.rip(cpu);
+            }
             cpu.instructions += count - 1;
             takeCount();
             if (!vectors) {
