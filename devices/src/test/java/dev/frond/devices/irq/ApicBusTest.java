@@ -207,8 +207,14 @@ class ApicBusTest {
     }
 
     @Test
-    void systemManagementAndReservedModesDoNothing() {
+    void aSystemManagementInterruptReachesItsCpu() {
         rig.ipi(0, 1, SMI);
+        assertThat(rig.cpu(1).heard).containsExactly("smi");
+        assertThat(rig.apic(1).pending()).isFalse();
+    }
+
+    @Test
+    void reservedModesDoNothing() {
         rig.ipi(0, 1, 3 << 8 | 0x40);
         rig.ipi(0, 1, 7 << 8 | 0x40);
         assertThat(rig.cpu(1).heard).isEmpty();
