@@ -39,7 +39,7 @@ public final class CodeCache implements GuestMemory.Watcher {
     /** All decoded code is dropped when there are this many nodes, about 100 MB. */
     private static final int MAX_NODES = 1_500_000;
 
-    private static final int JUMP_ENTRIES = 4096;
+    private static final int JUMP_ENTRIES = 16384;
 
     /** A bit of the mode in keys: code needs no check of CS's base and limit. */
     private static final int FLAT = 8;
@@ -144,7 +144,8 @@ public final class CodeCache implements GuestMemory.Watcher {
         if (code.rip == rip && (code.tag == cpu.codeTag || code.tag == cpu.globalCodeTag)) {
             Node node = code.node;
             if (node != null) {
-                cpu.r[Cpu.CODE_BASE] = rip - node.offset();
+                // Known code is flat; the node may stand behind instructions that do nothing.
+                cpu.r[Cpu.CODE_BASE] = rip & -4096L;
                 cpu.codePage = code.page;
                 return node;
             }
@@ -185,8 +186,10 @@ public final class CodeCache implements GuestMemory.Watcher {
             code.rip = rip;
             code.tag = cpu.mmu.codeTag(linear);
             code.node = node;
-            code.page = page;
-            page.known(code);
+            if (code.page != page) {
+                code.page = page;
+                page.known(code);
+            }
         }
         return node;
     }
@@ -281,7 +284,7 @@ public final class CodeCache implements GuestMemory.Watcher {
             if (insn != null) {
                 open = !insn.form.is(Form.END);
                 at += insn.length;
-                if (last != null && insn.isNop()) {
+                if (insn.isNop()) {
                     count++;
                     continue;
                 }
@@ -308,13 +311,19 @@ public final class CodeCache implements GuestMemory.Watcher {
             }
             last = node;
         }
-        if (first == null || last == null) {
+        if (count == 0) {
             return null;
         }
         if (open) {
             Continue end = new Continue(offset + at);
             end.setCount(count);
-            last.next = end;
+            if (last != null) {
+                last.next = end;
+            }
+            first = first == null ? end : first;
+        }
+        if (first == null) {
+            throw new AssertionError("a block that ends without an instruction that ends it");
         }
         page.cover(offset, offset + at);
         if (page.ramOffset >= 0 && !cpu.alone) {

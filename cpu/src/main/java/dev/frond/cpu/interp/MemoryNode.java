@@ -18,7 +18,9 @@ public abstract class MemoryNode extends Node {
     private final boolean plain;
 
     private final int displacement;
-    private final long mask;
+
+    /** What cuts an address to its size: bits to shift up and down again. */
+    private final byte cut;
 
     protected MemoryNode(Insn insn) {
         super(insn);
@@ -27,9 +29,9 @@ public abstract class MemoryNode extends Node {
         scale = (byte) insn.scale;
         segment = (byte) insn.segment;
         displacement = (int) insn.displacement;
-        mask = insn.addressMask();
+        cut = (byte) (64 - 8 * insn.addressSize);
         plain =
-                mask == -1
+                cut == 0
                         && insn.index == Cpu.NO_REGISTER
                         && (insn.segment == Seg.FLAT || insn.segment == Seg.FLAT_STACK);
     }
@@ -37,7 +39,7 @@ public abstract class MemoryNode extends Node {
     /** The effective address. */
     protected final long effectiveAddress(Cpu cpu) {
         long[] r = cpu.r;
-        return r[base] + (r[index] << scale) + displacement & mask;
+        return r[base] + (r[index] << scale) + displacement << cut >>> cut;
     }
 
     /** The linear address of {@code size} bytes to load. */
