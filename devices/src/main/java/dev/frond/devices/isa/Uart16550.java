@@ -32,9 +32,9 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
      * @param out2GatesInterrupt whether OUT2 enables the interrupt's driver, as on the PC's serial
      *     adapter
      * @param patient whether the far end sends only while somebody listens: while RTS is asserted;
-     *     before RTS was ever asserted, while the received data interrupt is enabled or LSR is
-     *     polled. What is typed before a system is up then waits for it, and a system that drops
-     *     RTS while its buffers are full loses nothing
+     *     before RTS was ever asserted, while the received data interrupt is enabled and can reach
+     *     the CPU or LSR is polled. What is typed before a system is up then waits for it, and a
+     *     system that drops RTS while its buffers are full loses nothing
      */
     public record Spec(boolean out2GatesInterrupt, boolean patient) {
         /** A serial port of a PC. */
@@ -378,8 +378,16 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
         return (mcr & (RTS | LOOP)) == RTS;
     }
 
+    /** Whether an interrupt can reach the CPU. */
+    private boolean interruptDriven() {
+        return !spec.out2GatesInterrupt() || ((mcr & OUT2) != 0 && !loop());
+    }
+
+    // A driver that only tries which bits of IER there are has its interrupts gated off.
     private boolean listening() {
-        return !spec.patient() || rts() || (!rtsSeen && ((ier & ERBFI) != 0 || polls >= POLLED));
+        return !spec.patient()
+                || rts()
+                || (!rtsSeen && ((ier & ERBFI) != 0 && interruptDriven() || polls >= POLLED));
     }
 
     private int capacity() {
@@ -558,7 +566,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
 
     /** Drives INTR, and arms the timer if a timeout that is still to come would change it. */
     private void update() {
-        boolean driven = !spec.out2GatesInterrupt() || ((mcr & OUT2) != 0 && !loop());
+        boolean driven = interruptDriven();
         intr.set(driven && interruptId() != NO_INTERRUPT);
         boolean awaited = fifos() && (ier & ERBFI) != 0 && !receiver.isEmpty() && !timedOut();
         long deadline = awaited ? timeoutAt : NEVER;

@@ -578,10 +578,21 @@ class Uart16550Test extends DeviceContract<Uart16550.State> {
     @Test
     void aDriverThatKnowsNoRtsListensByItsInterrupt() {
         typist.type("a");
+        console.write(MCR, 1, 0x08);
         console.write(IER, 1, 0x01);
         assertThat(typist.readies()).isEqualTo(1);
         typist.pump();
         assertThat(console.read(RBR, 1)).isEqualTo('a');
+    }
+
+    @Test
+    void aDriverThatTriesTheBitsOfIerDoesNotListenYet() {
+        typist.type("a");
+        console.write(IER, 1, 0x0F);
+        typist.pump();
+        console.write(IER, 1, 0x00);
+        console.read(RBR, 1);
+        assertThat(typist.waiting()).as("nothing was taken only to be dropped").isEqualTo(1);
     }
 
     @Test
