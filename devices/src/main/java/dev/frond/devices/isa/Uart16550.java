@@ -32,8 +32,8 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
      * @param out2GatesInterrupt whether OUT2 enables the interrupt's driver, as on the PC's serial
      *     adapter
      * @param patient whether the far end sends only while somebody listens: while RTS is asserted;
-     *     before RTS was ever asserted, while the received data interrupt is enabled and can reach
-     *     the CPU or LSR is polled. What is typed before a system is up then waits for it, and a
+     *     before RTS was ever asserted, while the received data interrupt has been enabled for some
+     *     time or LSR is polled. What is typed before a system is up then waits for it, and a
      *     system that drops RTS while its buffers are full loses nothing
      */
     public record Spec(boolean out2GatesInterrupt, boolean patient) {
@@ -183,6 +183,13 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
     /** So many readings of LSR in a row are no accident: a program waits for input. */
     private static final int POLLED = 4;
 
+    /**
+     * A received data interrupt that is enabled for so long, in nanoseconds, without RTS belongs to
+     * a driver that knows no RTS; others try the bits of IER, or enable the FIFOs, which drops what
+     * came, and assert RTS at once.
+     */
+    private static final long SETTLED = 500_000_000;
+
     private static final long NEVER = Long.MAX_VALUE;
 
     private final ReentrantLock lock = new ReentrantLock();
@@ -209,6 +216,11 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
     private boolean rtsSeen;
     private int polls;
 
+    /** The received data interrupt has been enabled for {@link #SETTLED}. */
+    private boolean interruptSettled;
+
+    private final Clock.Timer settleTimer;
+
     /** A port whose INTR pin is {@code intr} and whose SIN and SOUT lead to {@code line}. */
     public Uart16550(Spec spec, Clock clock, IrqLine intr, CharBackend line) {
         this.spec = spec;
@@ -216,6 +228,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
         this.intr = intr;
         this.line = line;
         timeoutTimer = clock.timer(this::timeoutElapsed);
+        settleTimer = clock.timer(this::interruptSettled);
         load(State.RESET);
         line.connect(this::offer);
     }
@@ -378,16 +391,10 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
         return (mcr & (RTS | LOOP)) == RTS;
     }
 
-    /** Whether an interrupt can reach the CPU. */
-    private boolean interruptDriven() {
-        return !spec.out2GatesInterrupt() || ((mcr & OUT2) != 0 && !loop());
-    }
-
-    // A driver that only tries which bits of IER there are has its interrupts gated off.
     private boolean listening() {
         return !spec.patient()
                 || rts()
-                || (!rtsSeen && ((ier & ERBFI) != 0 && interruptDriven() || polls >= POLLED));
+                || (!rtsSeen && ((ier & ERBFI) != 0 && interruptSettled || polls >= POLLED));
     }
 
     private int capacity() {
@@ -535,9 +542,32 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
         // Enabling ETBEI while THR is empty interrupts at once; drivers set the transmitter going
         // so.
         thrEmptied |= (data & ~ier & ETBEI) != 0;
+        boolean enabled = (data & ~ier & ERBFI) != 0;
         ier = data & IER_MASK;
+        if (enabled || (ier & ERBFI) == 0) {
+            awaitSettling();
+        }
         update();
         inviteInput();
+    }
+
+    private void awaitSettling() {
+        interruptSettled = false;
+        if (spec.patient() && !rtsSeen && (ier & ERBFI) != 0) {
+            settleTimer.arm(clock.now() + SETTLED);
+        } else {
+            settleTimer.cancel();
+        }
+    }
+
+    private void interruptSettled() {
+        lock.lock();
+        try {
+            interruptSettled = true;
+            inviteInput();
+        } finally {
+            lock.unlock();
+        }
     }
 
     private int readIir() {
@@ -566,7 +596,7 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
 
     /** Drives INTR, and arms the timer if a timeout that is still to come would change it. */
     private void update() {
-        boolean driven = interruptDriven();
+        boolean driven = !spec.out2GatesInterrupt() || ((mcr & OUT2) != 0 && !loop());
         intr.set(driven && interruptId() != NO_INTERRUPT);
         boolean awaited = fifos() && (ier & ERBFI) != 0 && !receiver.isEmpty() && !timedOut();
         long deadline = awaited ? timeoutAt : NEVER;
@@ -620,10 +650,12 @@ public final class Uart16550 implements Device<Uart16550.State>, IoHandler {
         timeoutAt = state.timeoutAt();
         rtsSeen = state.rtsSeen();
         polls = 0;
+        interruptSettled = false;
     }
 
     @Override
     public void settle() {
+        awaitSettling();
         update();
         inviteInput();
     }
