@@ -68,10 +68,10 @@ public final class Mmu {
     private int spaceCount = 1;
     private Tlb space = new Tlb();
     private long switches;
-    private int generations;
+    private long generations;
 
     /** As {@link Tlb#generation}, for global pages. */
-    private int globalGeneration;
+    private long globalGeneration;
 
     /** The host's address of the first byte of RAM. */
     private final long ramAddress;
@@ -215,8 +215,8 @@ public final class Mmu {
                                 : SUPERVISOR;
         cpu.readTlb = space.reads[context];
         cpu.writeTlb = space.writes[context];
-        cpu.codeTag = (long) space.generation << 8 | cpu.mode;
-        cpu.globalCodeTag = (long) globalGeneration << 8 | cpu.mode;
+        cpu.codeTag = space.generation << 8 | cpu.mode;
+        cpu.globalCodeTag = globalGeneration << 8 | cpu.mode;
     }
 
     /** Forgets all translations of all address spaces. */

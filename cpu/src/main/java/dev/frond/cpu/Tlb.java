@@ -42,7 +42,7 @@ final class Tlb {
     long used;
 
     /** Tells code that was found through these translations from what was found before a flush. */
-    int generation;
+    long generation;
 
     final long[][] reads = new long[WAYS][2 * ENTRIES];
     final long[][] writes = new long[WAYS][2 * ENTRIES];
