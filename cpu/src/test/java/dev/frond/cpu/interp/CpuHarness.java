@@ -10,12 +10,10 @@ import dev.frond.cpu.Msrs;
 import dev.frond.cpu.Seg;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
-import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.CpuModel;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.Cpuid;
-import dev.frond.machine.vcpu.LocalInterrupts;
 import dev.frond.testkit.ManualClock;
 
 import java.lang.foreign.Arena;
@@ -50,14 +48,7 @@ final class CpuHarness {
         AddressSpace memory = new AddressSpace("memory");
         memory.map(0, new Region.Ram(ram, 0, RAM));
         AddressSpace ports = new AddressSpace("ports");
-        cpu =
-                new Cpu(
-                        new Cpuid(model, 0, 1),
-                        memory,
-                        ports,
-                        ram,
-                        new ManualClock(),
-                        new NoInterrupts());
+        cpu = new Cpu(new Cpuid(model, 0, 1), memory, ports, ram, new ManualClock(), new Wires());
         cpu.code.setOwner(Thread.currentThread());
         CpuStates.load(cpu, CpuState.powerOn(cpu.cpuid.signature()));
         cpu.cr0 =
@@ -219,60 +210,5 @@ final class CpuHarness {
     /** The error code of the last fault. */
     int errorCode() {
         return errorCode;
-    }
-
-    /** A local interrupt controller that never interrupts and has no registers. */
-    private static final class NoInterrupts implements LocalInterrupts {
-        private long taskPriority;
-
-        @Override
-        public boolean pending() {
-            return false;
-        }
-
-        @Override
-        public int acknowledge() {
-            return -1;
-        }
-
-        @Override
-        public long taskPriority() {
-            return taskPriority;
-        }
-
-        @Override
-        public void setTaskPriority(long priorityClass) {
-            taskPriority = priorityClass;
-        }
-
-        @Override
-        public long registerPage() {
-            return -1;
-        }
-
-        @Override
-        public IoHandler registers() {
-            throw new IllegalStateException("there is no register page");
-        }
-
-        @Override
-        public boolean readable(int index) {
-            return false;
-        }
-
-        @Override
-        public long readMsr(int index) {
-            throw new IllegalStateException("there are no registers");
-        }
-
-        @Override
-        public boolean writeMsr(int index, long value) {
-            return false;
-        }
-
-        @Override
-        public void tscOffset(long offset) {
-            // There is no timer.
-        }
     }
 }
