@@ -634,6 +634,11 @@ public final class Cpu {
         return sseFault == 0;
     }
 
+    /** Whether vector instructions with a VEX prefix may execute. */
+    public boolean mayUseAvx() {
+        return avxFault == 0;
+    }
+
     /** #UD, #NM or #MF unless MMX instructions may execute. */
     public void requireMmx() {
         if (mmxFault != 0) {

@@ -39,6 +39,13 @@ final class Assembler {
     /** A REX prefix even if no bit of it is needed: byte registers SPL to DIL. */
     static final int REX = 0x20;
 
+    /** A VEX prefix in place of the others; for its fields see {@link #vex}. */
+    static final int VEX = 0x40;
+
+    private static final int VEX_L = 0x80;
+
+    private static final int VVVV_SHIFT = 8;
+
     static final int JZ = 4;
     static final int JNZ = 5;
     static final int JA = 7;
@@ -86,7 +93,29 @@ final class Assembler {
         }
     }
 
+    /** A VEX prefix with these fields, to be joined with {@link #W} and a mandatory prefix. */
+    static int vex(int vvvv, boolean wide) {
+        return VEX | (wide ? VEX_L : 0) | vvvv << VVVV_SHIFT;
+    }
+
+    /** SDM Vol. 2A, 2.3.5: R, X, B and vvvv are inverted. */
+    private void vexPrefix(int flags, int map, int reg, int index, int base) {
+        byte1(0xC4);
+        byte1((reg & 8) << 4 ^ 0x80 | (index & 8) << 3 ^ 0x40 | (base & 8) << 2 ^ 0x20 | map);
+        int pp = (flags & P66) != 0 ? 1 : (flags & PF3) != 0 ? 2 : (flags & PF2) != 0 ? 3 : 0;
+        byte1(
+                (flags & W) << 7
+                        | (~(flags >> VVVV_SHIFT) & 15) << 3
+                        | ((flags & VEX_L) != 0 ? 4 : 0)
+                        | pp);
+    }
+
     private void prefixes(int flags, int map, int opcode, int reg, int index, int base) {
+        if ((flags & VEX) != 0) {
+            vexPrefix(flags, map, reg, index, base);
+            byte1(opcode);
+            return;
+        }
         if ((flags & PLOCK) != 0) {
             byte1(0xF0);
         }
@@ -160,8 +189,8 @@ final class Assembler {
     }
 
     /** An instruction that is its opcode. */
-    void plain(int flags, int opcode) {
-        prefixes(flags, 0, opcode, 0, 0, 0);
+    void plain(int flags, int map, int opcode) {
+        prefixes(flags, map, opcode, 0, 0, 0);
     }
 
     // --- single instructions

@@ -226,7 +226,8 @@ final class BlockTranslator {
     // ----------------------------------------------------------------------------
 
     private boolean taken(Insn insn, Shape shape) {
-        if (shape.vector() && (key & Modes.VECTORS) == 0) {
+        int state = insn.form.is(Form.VEX) ? Modes.WIDE_VECTORS : Modes.VECTORS;
+        if (shape.vector() && (key & state) == 0) {
             return false;
         }
         return switch (shape.path()) {
@@ -267,6 +268,11 @@ final class BlockTranslator {
         switch (insn.form.mnemonic()) {
             case "BSWAP" -> {
                 if (insn.size == 2) {
+                    return false;
+                }
+            }
+            case "MULX" -> {
+                if (isSpilled(insn.reg) && isSpilled(insn.vvvv) && insn.reg != insn.vvvv) {
                     return false;
                 }
             }
@@ -367,12 +373,29 @@ final class BlockTranslator {
                     case V, Y -> insn.size == 8;
                     default -> form.is(Form.W1) || isExplicitString(form) && insn.rexW();
                 };
-        return flags | (wide ? W : 0) | (insn.lock ? PLOCK : 0);
+        return flags | (wide ? W : 0) | (insn.lock ? PLOCK : 0) | vex(insn);
+    }
+
+    /** The VEX prefix's fields, VEX.vvvv being a vector register or none yet. */
+    private static int vex(Insn insn) {
+        return insn.form.is(Form.VEX) ? Assembler.vex(0, insn.wideVector) : 0;
+    }
+
+    /**
+     * What to join with the prefixes if VEX.vvvv names a register. A spilled one is in R15, where a
+     * spilled destination may be too: with a VEX prefix that is only written.
+     */
+    private int vvvv(Insn insn, Shape shape) {
+        return switch (shape.vvvv()) {
+            case NOTHING -> 0;
+            case GENERAL -> Assembler.vex(general(insn.vvvv, R15), false);
+            default -> Assembler.vex(insn.vvvv, false);
+        };
     }
 
     /** The string comparisons whose lengths are in EAX and EDX, or with REX.W in RAX and RDX. */
     private static boolean isExplicitString(Form form) {
-        return form.mnemonic().startsWith("PCMPESTR");
+        return form.mnemonic().startsWith("PCMPESTR") || form.mnemonic().startsWith("VPCMPESTR");
     }
 
     private void immediate(Insn insn, Shape shape) {
@@ -433,9 +456,8 @@ final class BlockTranslator {
         int map = insn.form.map();
         if (insn.memory) {
             access(insn, shape.access(insn), shape.writesMemory());
-            boolean aligned = shape.access(insn) == 16 && !insn.form.is(Form.UNALIGNED);
-            if (aligned) {
-                align();
+            if (shape.access(insn) >= 16 && !insn.form.is(Form.UNALIGNED)) {
+                align(shape.access(insn));
             }
             if (shape.flags() == Flags.READS || shape.flags() == Flags.CHANGES) {
                 needFlags();
@@ -449,7 +471,9 @@ final class BlockTranslator {
             int reg = register(insn, shape.reg(), insn.reg, R15);
             mayFault(insn);
             a.memory(
-                    flags | rexFor(insn, shape.reg(), insn.reg, reg),
+                    flags
+                            | vvvv(insn, shape)
+                            | rexFor(insn, shape.reg(), insn.reg, reg),
                     map,
                     insn.opcode,
                     reg,
@@ -463,7 +487,8 @@ final class BlockTranslator {
                     isGeneral(shape.reg())
                             && isGeneral(shape.rm())
                             && insn.reg == insn.rm
-                            && isSpilled(insn.rm);
+                            && isSpilled(insn.rm)
+                            && shape.vvvv() == Shape.Kind.NOTHING;
             int rmScratch = same || shape.usesCl() ? R15 : RCX;
             int reg = register(insn, shape.reg(), insn.reg, R15);
             int rm = same ? reg : register(insn, shape.rm(), insn.rm, rmScratch);
@@ -473,6 +498,7 @@ final class BlockTranslator {
             mayFault(insn);
             a.registers(
                     flags
+                            | vvvv(insn, shape)
                             | rexFor(insn, shape.reg(), insn.reg, reg)
                             | rexFor(insn, shape.rm(), insn.rm, rm),
                     map,
@@ -490,10 +516,20 @@ final class BlockTranslator {
         if (shape.registers().reg()) {
             writeBack(shape.reg(), insn.reg, R15);
         }
-        if (insn.form.mnemonic().equals("PCMPISTRI") || insn.form.mnemonic().equals("PCMPESTRI")) {
+        if (shape.writesVvvv()) {
+            writeBack(shape.vvvv(), insn.vvvv, R15);
+        }
+        if (writesEcx(insn.form)) {
             a.move(R13, RCX);
         }
         flagsAfter(shape.flags());
+    }
+
+    private static boolean writesEcx(Form form) {
+        return switch (form.mnemonic()) {
+            case "PCMPISTRI", "PCMPESTRI", "VPCMPISTRI", "VPCMPESTRI" -> true;
+            default -> false;
+        };
     }
 
     /** Notes where a division stands: the host raises its #DE. */
@@ -525,7 +561,7 @@ final class BlockTranslator {
         if (shape.flags() == Flags.READS || shape.flags() == Flags.CHANGES) {
             needFlags();
         }
-        a.plain(prefixes(insn), insn.opcode);
+        a.plain(prefixes(insn), insn.form.map(), insn.opcode);
         immediate(insn, shape);
         flagsAfter(shape.flags());
     }
@@ -595,7 +631,7 @@ final class BlockTranslator {
         int size = insn.size == 8 ? 16 : 8;
         access(insn, size, true);
         if (size == 16) {
-            align();
+            align(16);
         }
         needFlags();
         a.move(R15, RCX);
@@ -672,7 +708,7 @@ final class BlockTranslator {
             a.move(RCX, R15);
         }
         int flags = (repeats ? PF3 : 0) | (size == 8 ? W : size == 2 ? P66 : 0);
-        a.plain(flags, (moves ? 0xA4 : 0xAA) | (size > 1 ? 1 : 0));
+        a.plain(flags, 0, (moves ? 0xA4 : 0xAA) | (size > 1 ? 1 : 0));
         a.load(RDI, RSP, Context.STRING + 16);
         advance(RDI, repeats, size, log);
         if (moves) {
@@ -1037,11 +1073,11 @@ final class BlockTranslator {
         return insns[index].offset;
     }
 
-    /** Leaves if RCX is not a multiple of 16. */
-    private void align() {
-        // TEST cl,15
+    /** Leaves if RCX is not a multiple of {@code size}. */
+    private void align(int size) {
+        // TEST cl,size - 1
         a.registers(0, 0, 0xF6, 0, RCX);
-        a.byte1(15);
+        a.byte1(size - 1);
         int site =
                 store.addSite(
                         Kind.ALONE,

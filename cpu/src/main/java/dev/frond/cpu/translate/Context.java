@@ -19,6 +19,7 @@ import java.lang.foreign.MemorySegment;
 final class Context {
     // Guest R13 to R15 live here; nearest, because displacements up to 127 take one byte.
     static final int SPILLED = 0x00;
+
     static final int CODE_BASE = 0x18;
     static final int COUNT = 0x20;
     static final int POLL = 0x28;
@@ -57,6 +58,9 @@ final class Context {
 
     /** Whether an interrupt waits for IF. */
     static final int HELD = 0x11C;
+
+    /** Not 0 if the upper half of a vector register may not be 0. */
+    static final int UPPER = 0x160;
 
     /** The selectors of ES, CS, SS, DS, FS, GS, 32 bits each. */
     static final int SELECTORS = 0x120;
@@ -162,6 +166,11 @@ final class Context {
 
     void loadVectors(Cpu cpu) {
         MemorySegment.copy(cpu.v, 0, memory, JAVA_LONG, VECTORS, 64);
+        long upper = 0;
+        for (int i = 0; i < 64; i += 4) {
+            upper |= cpu.v[i + 2] | cpu.v[i + 3];
+        }
+        memory.set(JAVA_INT, UPPER, upper == 0 ? 0 : 1);
         memory.set(JAVA_INT, MXCSR, cpu.sse.mxcsr());
     }
 

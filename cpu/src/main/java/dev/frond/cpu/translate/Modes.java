@@ -20,6 +20,9 @@ final class Modes {
     /** SSE instructions may execute, and no exception of theirs is unmasked. */
     static final int VECTORS = 16;
 
+    /** The same of instructions with a VEX prefix. */
+    static final int WIDE_VECTORS = 32;
+
     private static final int MXCSR_MASKS = 0x1F80;
     private static final long CR4_LA57 = 1 << 12;
     private static final int DR7_ENABLES = 0xFF;
@@ -35,10 +38,11 @@ final class Modes {
                 || (cpu.cr4 & CR4_LA57) != 0) {
             return NOT_TAKEN;
         }
-        boolean vectors = cpu.mayUseSse() && (cpu.sse.mxcsr() & MXCSR_MASKS) == MXCSR_MASKS;
+        boolean masked = (cpu.sse.mxcsr() & MXCSR_MASKS) == MXCSR_MASKS;
         return cpu.mode
                 | (cpu.mmu.context() == Mmu.SUPERVISOR_AC ? ACCESS : 0)
-                | (vectors ? VECTORS : 0);
+                | (masked && cpu.mayUseSse() ? VECTORS : 0)
+                | (masked && cpu.mayUseAvx() ? WIDE_VECTORS : 0);
     }
 
     /** Which table of the TLB a mode uses. */

@@ -25,7 +25,9 @@ import java.util.Set;
  * @param registers which register operands are written
  * @param usesCl whether CL counts
  * @param immediate the size of the immediate in bytes, or {@link #BY_SIZE}, or {@link #UP_TO_4}
- * @param vector whether SSE must be available
+ * @param vector whether SSE, or for a form with a VEX prefix AVX must be available
+ * @param vvvv what VEX.vvvv is
+ * @param writesVvvv whether the register that VEX.vvvv names is written
  */
 record Shape(
         Path path,
@@ -37,9 +39,14 @@ record Shape(
         Written registers,
         boolean usesCl,
         int immediate,
-        boolean vector) {
+        boolean vector,
+        Kind vvvv,
+        boolean writesVvvv) {
     /** As large as the instruction's operand size. */
     static final int BY_SIZE = -1;
+
+    /** As large as the vector: 16 or 32 bytes. */
+    static final int BY_LENGTH = -3;
 
     /** As large as the operand size, but never more than 4 bytes. */
     static final int UP_TO_4 = -2;
@@ -131,6 +138,8 @@ record Shape(
                     Written.NONE,
                     false,
                     0,
+                    false,
+                    Kind.NOTHING,
                     false);
 
     /** BT and its siblings with memory and a register's bit number. */
@@ -156,6 +165,16 @@ record Shape(
                     "UCOMISS",
                     "UCOMISD",
                     "PTEST",
+                    "TESTPS",
+                    "TESTPD",
+                    "ANDN",
+                    "BEXTR",
+                    "BLSI",
+                    "BLSMSK",
+                    "BLSR",
+                    "BZHI",
+                    "LZCNT",
+                    "TZCNT",
                     "PCMPISTRI",
                     "PCMPISTRM",
                     "PCMPESTRI",
@@ -185,17 +204,20 @@ record Shape(
                     "CLC",
                     "STC",
                     "SAHF",
+                    "ADCX",
+                    "ADOX",
                     // They leave them undefined; but #DE shows what they were.
                     "DIV",
                     "IDIV");
     private static final Set<String> QUIET =
             Set.of(
                     "MOV", "MOVZX", "MOVSX", "MOVSXD", "NOT", "XCHG", "BSWAP", "MOVNTI", "CRC32",
-                    "CBW", "CWD", "LFENCE", "MFENCE", "SFENCE");
+                    "CBW", "CWD", "LFENCE", "MFENCE", "SFENCE", "MOVBE", "SHLX", "SHRX", "SARX",
+                    "RORX", "MULX", "PDEP", "PEXT");
     private static final Set<String> READ_ONLY =
             Set.of(
                     "CMP", "TEST", "BT", "MUL", "DIV", "IDIV", "COMISS", "COMISD", "UCOMISS",
-                    "UCOMISD", "PTEST");
+                    "UCOMISD", "PTEST", "TESTPS", "TESTPD");
 
     /** Vector instructions that do something unsaid to registers or memory, or vary by CPU. */
     private static final Set<String> LEFT_VECTORS =
@@ -208,7 +230,14 @@ record Shape(
                     CpuFeature.SSE3,
                     CpuFeature.SSSE3,
                     CpuFeature.SSE4_1,
-                    CpuFeature.SSE4_2);
+                    CpuFeature.SSE4_2,
+                    CpuFeature.AES,
+                    CpuFeature.PCLMULQDQ,
+                    CpuFeature.SHA,
+                    CpuFeature.AVX,
+                    CpuFeature.AVX2,
+                    CpuFeature.FMA,
+                    CpuFeature.F16C);
 
     /** How a form is taken on this host. */
     static Shape of(Form form) {
@@ -257,6 +286,8 @@ record Shape(
                 Written.NONE,
                 false,
                 0,
+                false,
+                Kind.NOTHING,
                 false);
     }
 
@@ -287,11 +318,11 @@ record Shape(
         if (form.is(Form.END) || form.is(Form.CPL0)) {
             return LEFT;
         }
-        String name = form.mnemonic();
         boolean vector =
                 form.feature().isPresent()
                         && VECTOR_FEATURES.contains(form.feature().get())
-                        && form.operands().stream().anyMatch(Shape::isXmm);
+                        && (form.isVector() || form.operands().isEmpty());
+        String name = name(form);
         Flags flags;
         if (DEFINING.contains(name)) {
             flags = Flags.DEFINES;
@@ -311,11 +342,26 @@ record Shape(
         return operands(form, flags, vector);
     }
 
+    /** The mnemonic, without the V that marks the VEX encoding of an SSE instruction. */
+    private static String name(Form form) {
+        String name = form.mnemonic();
+        return form.isVector() && form.is(Form.VEX) && name.startsWith("V")
+                ? name.substring(1)
+                : name;
+    }
+
     private static boolean isSet(Form form) {
         return form.map() == 1 && (form.opcode() & 0xF0) == 0x90;
     }
 
     private static boolean isHosts(CpuFeature feature) {
+        if ((feature == CpuFeature.AVX2 || feature == CpuFeature.FMA || feature == CpuFeature.F16C)
+                && !isHosts(CpuFeature.AVX)) {
+            return false;
+        }
+        if (feature == CpuFeature.AVX) {
+            return HostCpu.has(HostCpu.Feature.AVX);
+        }
         HostCpu.Cpuid leaf = HostCpu.cpuid(feature.leaf(), feature.subleaf());
         int register =
                 switch (feature.register()) {
@@ -327,24 +373,22 @@ record Shape(
         return (register >>> feature.bit() & 1) != 0;
     }
 
-    private static boolean isXmm(Operand operand) {
-        return switch (operand.name().charAt(0)) {
-            case 'V', 'W', 'U' -> true;
-            default -> false;
-        };
-    }
-
     private static Shape operands(Form form, Flags flags, boolean vector) {
         Kind reg = form.hasModRm() ? Kind.DIGIT : Kind.NOTHING;
         Kind rm = Kind.NOTHING;
         Path path = form.hasModRm() ? Path.MODRM : Path.PLAIN;
+        Kind vvvv = Kind.NOTHING;
         int access = BY_SIZE;
         boolean usesCl = false;
         int immediate = 0;
         for (Operand operand : form.operands()) {
             String name = operand.name();
             switch (operand) {
-                case Ib, sIb -> immediate++;
+                case Ib, sIb, Lx -> immediate++;
+                case Mx -> {
+                    // Elements under a mask or at the indices of a vector.
+                    return LEFT;
+                }
                 case Iw -> immediate = 2;
                 case Iz, sIz -> immediate = UP_TO_4;
                 case Iv -> immediate = BY_SIZE;
@@ -363,6 +407,8 @@ record Shape(
                             access = bytes;
                         }
                         case 'G' -> reg = bytes == 1 ? Kind.BYTE : Kind.GENERAL;
+                        case 'B' -> vvvv = Kind.GENERAL;
+                        case 'H' -> vvvv = Kind.XMM;
                         case 'V' -> reg = Kind.XMM;
                         case 'W', 'U' -> {
                             rm = Kind.XMM;
@@ -379,20 +425,19 @@ record Shape(
         if (form.mnemonic().equals("XCHG") && path == Path.OPCODE_REGISTER) {
             path = Path.EXCHANGE_ACCUMULATOR;
         }
+        String name = name(form);
+        char first =
+                form.operands().isEmpty() ? ' ' : form.operands().getFirst().name().charAt(0);
+        boolean writesVvvv = first == 'H' || first == 'B' || name.equals("MULX");
         boolean exchanges = form.mnemonic().equals("XCHG") || form.mnemonic().equals("XADD");
         // The string comparisons write ECX or XMM0, unsaid.
         boolean reads =
-                form.mnemonic().startsWith("PCMP") && form.mnemonic().contains("STR")
-                        || READ_ONLY.contains(form.mnemonic());
+                name.startsWith("PCMP") && name.contains("STR") || READ_ONLY.contains(name);
         if (form.mnemonic().equals("IMUL") && form.operands().size() == 1) {
             reads = true;
         }
-        boolean firstIsRm =
-                !form.operands().isEmpty()
-                        && "EMRZWU".indexOf(form.operands().getFirst().name().charAt(0)) >= 0;
-        boolean firstIsReg =
-                !form.operands().isEmpty()
-                        && "GV".indexOf(form.operands().getFirst().name().charAt(0)) >= 0;
+        boolean firstIsRm = "EMRZWU".indexOf(first) >= 0;
+        boolean firstIsReg = "GV".indexOf(first) >= 0;
         Written written =
                 exchanges
                         ? Written.BOTH
@@ -400,7 +445,18 @@ record Shape(
                                 ? Written.NONE
                                 : firstIsReg ? Written.REG : firstIsRm ? Written.RM : Written.NONE;
         return new Shape(
-                path, flags, reg, rm, access, written.rm(), written, usesCl, immediate, vector);
+                path,
+                flags,
+                reg,
+                rm,
+                access,
+                written.rm(),
+                written,
+                usesCl,
+                immediate,
+                vector,
+                vvvv,
+                writesVvvv);
     }
 
     private static int bytes(String type) {
@@ -409,14 +465,20 @@ record Shape(
             case "w" -> 2;
             case "d", "ss" -> 4;
             case "q", "sd" -> 8;
-            case "x", "dq", "ps", "pd" -> 16;
+            case "dq" -> 16;
+            case "qq" -> 32;
+            case "x", "ps", "pd" -> BY_LENGTH;
             default -> BY_SIZE;
         };
     }
 
     /** The bytes of the memory operand of {@code insn}. */
     int access(Insn insn) {
-        return access == BY_SIZE ? insn.size : access;
+        return switch (access) {
+            case BY_SIZE -> insn.size;
+            case BY_LENGTH -> insn.wideVector ? 32 : 16;
+            default -> access;
+        };
     }
 
     /** The bytes of the immediate of {@code insn}. */

@@ -4,6 +4,8 @@
 package dev.frond.cpu.translate;
 
 import static dev.frond.cpu.translate.Assembler.JNZ;
+import static dev.frond.cpu.translate.Assembler.JZ;
+import static dev.frond.cpu.translate.Assembler.P66;
 import static dev.frond.cpu.translate.Assembler.R12;
 import static dev.frond.cpu.translate.Assembler.R13;
 import static dev.frond.cpu.translate.Assembler.R14;
@@ -54,7 +56,13 @@ final class Stubs {
     /** As {@link #jump}, and adds 8 to the guest's RSP on a hit. */
     final int ret;
 
-    Stubs(Assembler a) {
+    private static final int NARROW = Assembler.vex(0, false);
+    private static final int WIDE = Assembler.vex(0, true);
+
+    /**
+     * Emits the stubs; {@code wide} if the guest may use the upper halves of vector registers.
+     */
+    Stubs(Assembler a, boolean wide) {
         enterSerialized = a.size();
         // CPUID serializes; RBX belongs to the caller, RDI and RSI are not touched.
         a.push(RBX);
@@ -73,9 +81,7 @@ final class Stubs {
         a.store(RSP, Context.TEMPORARY, RSI);
         a.memory(0, 1, 0xAE, 3, RSP, Context.HOST_MXCSR);
         a.memory(0, 1, 0xAE, 2, RSP, Context.MXCSR);
-        for (int i = 0; i < 16; i++) {
-            a.memory(0, 1, 0x10, i, RSP, Context.VECTORS + 32 * i);
-        }
+        loadVectors(a, wide);
         a.load4(RAX, RSP, Context.FLAGS);
         a.restoreFlagsFromAx();
         for (int guest = 0; guest < Context.FIRST_SPILLED; guest++) {
@@ -103,9 +109,7 @@ final class Stubs {
         for (int guest = 0; guest < Context.FIRST_SPILLED; guest++) {
             a.store(RSP, Context.slot(guest), Context.host(guest));
         }
-        for (int i = 0; i < 16; i++) {
-            a.memory(0, 1, 0x11, i, RSP, Context.VECTORS + 32 * i);
-        }
+        storeVectors(a, wide);
         a.memory(0, 1, 0xAE, 3, RSP, Context.MXCSR);
         a.memory(0, 1, 0xAE, 2, RSP, Context.HOST_MXCSR);
         a.load(RSP, RSP, Context.HOST_RSP);
@@ -128,6 +132,58 @@ final class Stubs {
         jump = found(a, 0);
         ret = found(a, 8);
         call = found(a, -8);
+    }
+
+    /**
+     * Leaves the upper halves as hardware has them after VZEROUPPER if the guest has nothing there:
+     * processors execute SSE instructions slower after a 256-bit load.
+     */
+    private static void loadVectors(Assembler a, boolean wide) {
+        int loaded = 0;
+        if (wide) {
+            // CMP dword [UPPER],0
+            a.memory(0, 0, 0x83, 7, RSP, Context.UPPER);
+            a.byte1(0);
+            int narrow = a.jump(JZ);
+            for (int i = 0; i < 16; i++) {
+                // VMOVUPS ymm,[vector]
+                a.memory(WIDE, 1, 0x10, i, RSP, Context.VECTORS + 32 * i);
+            }
+            loaded = a.jump();
+            a.land4(narrow);
+            zeroUpper(a);
+        }
+        for (int i = 0; i < 16; i++) {
+            a.memory(0, 1, 0x10, i, RSP, Context.VECTORS + 32 * i);
+        }
+        if (wide) {
+            a.land4(loaded);
+        }
+    }
+
+    private static void storeVectors(Assembler a, boolean wide) {
+        if (!wide) {
+            for (int i = 0; i < 16; i++) {
+                a.memory(0, 1, 0x11, i, RSP, Context.VECTORS + 32 * i);
+            }
+            return;
+        }
+        for (int i = 0; i < 16; i++) {
+            a.memory(WIDE, 1, 0x11, i, RSP, Context.VECTORS + 32 * i);
+        }
+        // Whether any upper half is not 0: VORPS them all to ymm0, VEXTRACTF128, VPTEST, SETNZ.
+        for (int i = 1; i < 16; i++) {
+            a.registers(WIDE, 1, 0x56, 0, i);
+        }
+        a.registers(WIDE | P66, 3, 0x19, 0, 0);
+        a.byte1(1);
+        a.registers(NARROW | P66, 2, 0x17, 0, 0);
+        a.memory(0, 1, 0x95, 0, RSP, Context.UPPER);
+        zeroUpper(a);
+    }
+
+    private static void zeroUpper(Assembler a) {
+        a.plain(NARROW, 1, 0x77);
     }
 
     private int found(Assembler a, int delta) {

@@ -15,7 +15,9 @@ import dev.frond.cpu.interp.Node;
 import dev.frond.cpu.interp.Runner;
 import dev.frond.host.ExecutableMemory;
 import dev.frond.host.FaultHandler;
+import dev.frond.host.HostCpu;
 import dev.frond.host.NativeFunction;
+import dev.frond.machine.vcpu.CpuFeature;
 
 import org.jspecify.annotations.Nullable;
 
@@ -75,7 +77,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         context = new Context(memory.data());
         tlb = new NativeTlb(context, cpu.ram.segment().address());
         Assembler assembler = new Assembler();
-        stubs = new Stubs(assembler);
+        boolean wide =
+                cpu.cpuid.model().features().contains(CpuFeature.AVX)
+                        && HostCpu.has(HostCpu.Feature.AVX);
+        stubs = new Stubs(assembler, wide);
         store = new CodeStore(cpu, memory, assembler);
         translator = new BlockTranslator(cpu, store, stubs);
         enter = NativeFunction.at(store.address(stubs.enter));
