@@ -30,7 +30,6 @@ import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.translate.CodeStore.Kind;
-import dev.frond.cpu.translate.Shape.Flags;
 
 import org.jspecify.annotations.Nullable;
 
@@ -82,8 +81,10 @@ final class BlockTranslator {
     private final Insn[] insns = new Insn[MAX_BLOCK];
     private final Shape[] shapes = new Shape[MAX_BLOCK];
 
-    /** Whether the guest may read the flags that an instruction leaves. */
-    private final boolean[] live = new boolean[MAX_BLOCK];
+    private final FlagUse[] flags = new FlagUse[MAX_BLOCK];
+
+    /** The flags that the guest may read of those that an instruction leaves. */
+    private final int[] live = new int[MAX_BLOCK];
 
     private final List<Slow> slow = new ArrayList<>();
     private final List<Taken> taken = new ArrayList<>();
@@ -151,6 +152,7 @@ final class BlockTranslator {
                 shape = Shape.FAR_BIT;
             }
             shapes[count] = taken(insn, shape) ? shape : Shape.LEFT;
+            flags[count] = shapes[count].flags().of(insn);
             open = !insn.form.is(Form.END) || isTakenString(shapes[count]);
             count++;
             at += insn.length;
@@ -166,17 +168,12 @@ final class BlockTranslator {
     }
 
     private boolean liveness(int count) {
-        boolean after = true;
+        int after = Cpu.STATUS;
         for (int i = count - 1; i >= 0; i--) {
             live[i] = after;
-            after =
-                    switch (shapes[i].flags()) {
-                        case NONE -> after;
-                        case READS, CHANGES -> true;
-                        case DEFINES -> false;
-                    };
+            after = flags[i].needed(after);
         }
-        return after;
+        return after != 0;
     }
 
     private Block emit(int count, int end, boolean open, boolean interpretNext, boolean liveIn) {
@@ -459,9 +456,7 @@ final class BlockTranslator {
             if (shape.access(insn) >= 16 && !insn.form.is(Form.UNALIGNED)) {
                 align(shape.access(insn));
             }
-            if (shape.flags() == Flags.READS || shape.flags() == Flags.CHANGES) {
-                needFlags();
-            }
+            needFlags();
             int base = RCX;
             if (shape.usesCl()) {
                 a.move(R15, RCX);
@@ -480,9 +475,7 @@ final class BlockTranslator {
                     base,
                     0);
         } else {
-            if (shape.flags() == Flags.READS || shape.flags() == Flags.CHANGES) {
-                needFlags();
-            }
+            needFlags();
             boolean same =
                     isGeneral(shape.reg())
                             && isGeneral(shape.rm())
@@ -522,7 +515,7 @@ final class BlockTranslator {
         if (writesEcx(insn.form)) {
             a.move(R13, RCX);
         }
-        flagsAfter(shape.flags());
+        flagsAfter();
     }
 
     private static boolean writesEcx(Form form) {
@@ -558,12 +551,10 @@ final class BlockTranslator {
     }
 
     private void plain(Insn insn, Shape shape) {
-        if (shape.flags() == Flags.READS || shape.flags() == Flags.CHANGES) {
-            needFlags();
-        }
+        needFlags();
         a.plain(prefixes(insn), insn.form.map(), insn.opcode);
         immediate(insn, shape);
-        flagsAfter(shape.flags());
+        flagsAfter();
     }
 
     /** MOV between the accumulator and an address in the instruction: as MOV with ModRM. */
@@ -573,7 +564,7 @@ final class BlockTranslator {
         access(insn, size, writes);
         int opcode = (writes ? 0x88 : 0x8A) | insn.opcode & 1;
         a.memory(size == 1 ? 0 : prefixes(insn), 0, opcode, RAX, RCX, 0);
-        flagsAfter(shape.flags());
+        flagsAfter();
     }
 
     private void exchangeAccumulator(Insn insn) {
@@ -623,7 +614,7 @@ final class BlockTranslator {
         needFlags();
         a.load(R15, RSP, Context.TARGET);
         a.memory(prefixes(insn), 1, insn.opcode, R15, RCX, 0);
-        flagsAfter(Flags.CHANGES);
+        flagsAfter();
     }
 
     /** CMPXCHG8B and CMPXCHG16B. */
@@ -637,7 +628,7 @@ final class BlockTranslator {
         a.move(R15, RCX);
         a.move(RCX, R13);
         a.memory((size == 16 ? W : 0) | (insn.lock ? PLOCK : 0), 1, 0xC7, 1, R15, 0);
-        flagsAfter(Flags.CHANGES);
+        flagsAfter();
     }
 
     private void interruptFlag(Insn insn) {
@@ -961,18 +952,14 @@ final class BlockTranslator {
 
     /** Before a TLB look-up destroys the host's flags. */
     private void saveLiveFlags() {
-        Flags flags = shapes[index].flags();
-        if (state == State.BOTH
-                || flags == Flags.READS
-                || flags == Flags.CHANGES
-                || live[index] && flags != Flags.DEFINES) {
+        if (state == State.BOTH || flags[index].needed(live[index]) != 0) {
             saveFlags();
         }
     }
 
-    /** Lets the flags be in the host's. */
+    /** Lets the flags that the instruction reads or keeps be in the host's. */
     private void needFlags() {
-        if (state == State.SAVED) {
+        if (state == State.SAVED && flags[index].inHost(live[index]) != 0) {
             restoreFlags();
             state = State.BOTH;
         }
@@ -985,8 +972,8 @@ final class BlockTranslator {
         a.move(RAX, R15);
     }
 
-    private void flagsAfter(Flags flags) {
-        if (flags == Flags.DEFINES || flags == Flags.CHANGES) {
+    private void flagsAfter() {
+        if (flags[index].touches()) {
             state = State.HOST;
         }
     }

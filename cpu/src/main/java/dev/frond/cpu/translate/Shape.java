@@ -3,12 +3,14 @@
 
 package dev.frond.cpu.translate;
 
+import dev.frond.cpu.Cpu;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.host.HostCpu;
 import dev.frond.machine.vcpu.CpuFeature;
 
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -16,7 +18,7 @@ import java.util.Set;
  * flags.
  *
  * @param path who emits it
- * @param flags what it does to the status flags
+ * @param flags what it does to the status flags, whatever its operands are
  * @param reg what ModRM.reg is
  * @param rm what ModRM.rm is if it is no memory
  * @param access the operand's size in bytes in memory, or {@link #BY_SIZE}
@@ -31,7 +33,7 @@ import java.util.Set;
  */
 record Shape(
         Path path,
-        Flags flags,
+        FlagUse flags,
         Kind reg,
         Kind rm,
         int access,
@@ -89,18 +91,6 @@ record Shape(
         NOT_TAKEN
     }
 
-    /** What happens to the status flags. */
-    enum Flags {
-        /** Not read, not written. */
-        NONE,
-        /** Read. */
-        READS,
-        /** Some are read or kept, some written. */
-        CHANGES,
-        /** All are written or undefined, none is read. */
-        DEFINES
-    }
-
     /** What a ModRM field names. */
     enum Kind {
         NOTHING,
@@ -130,7 +120,7 @@ record Shape(
     static final Shape LEFT =
             new Shape(
                     Path.NOT_TAKEN,
-                    Flags.READS,
+                    FlagUse.READS,
                     Kind.NOTHING,
                     Kind.NOTHING,
                     0,
@@ -143,77 +133,8 @@ record Shape(
                     false);
 
     /** BT and its siblings with memory and a register's bit number. */
-    static final Shape FAR_BIT = path(Path.FAR_BIT, Flags.CHANGES);
+    static final Shape FAR_BIT = path(Path.FAR_BIT, new FlagUse(0, Cpu.CF, true));
 
-    private static final Set<String> DEFINING =
-            Set.of(
-                    "ADD",
-                    "SUB",
-                    "CMP",
-                    "NEG",
-                    "AND",
-                    "OR",
-                    "XOR",
-                    "TEST",
-                    "IMUL",
-                    "MUL",
-                    "POPCNT",
-                    "XADD",
-                    "CMPXCHG",
-                    "COMISS",
-                    "COMISD",
-                    "UCOMISS",
-                    "UCOMISD",
-                    "PTEST",
-                    "TESTPS",
-                    "TESTPD",
-                    "ANDN",
-                    "BEXTR",
-                    "BLSI",
-                    "BLSMSK",
-                    "BLSR",
-                    "BZHI",
-                    "LZCNT",
-                    "TZCNT",
-                    "PCMPISTRI",
-                    "PCMPISTRM",
-                    "PCMPESTRI",
-                    "PCMPESTRM");
-    private static final Set<String> CHANGING =
-            Set.of(
-                    "ADC",
-                    "SBB",
-                    "INC",
-                    "DEC",
-                    "SHL",
-                    "SHR",
-                    "SAR",
-                    "ROL",
-                    "ROR",
-                    "RCL",
-                    "RCR",
-                    "SHLD",
-                    "SHRD",
-                    "BT",
-                    "BTS",
-                    "BTR",
-                    "BTC",
-                    "BSF",
-                    "BSR",
-                    "CMC",
-                    "CLC",
-                    "STC",
-                    "SAHF",
-                    "ADCX",
-                    "ADOX",
-                    // They leave them undefined; but #DE shows what they were.
-                    "DIV",
-                    "IDIV");
-    private static final Set<String> QUIET =
-            Set.of(
-                    "MOV", "MOVZX", "MOVSX", "MOVSXD", "NOT", "XCHG", "BSWAP", "MOVNTI", "CRC32",
-                    "CBW", "CWD", "LFENCE", "MFENCE", "SFENCE", "MOVBE", "SHLX", "SHRX", "SARX",
-                    "RORX", "MULX", "PDEP", "PEXT");
     private static final Set<String> READ_ONLY =
             Set.of(
                     "CMP", "TEST", "BT", "MUL", "DIV", "IDIV", "COMISS", "COMISD", "UCOMISS",
@@ -242,40 +163,41 @@ record Shape(
     /** How a form is taken on this host. */
     static Shape of(Form form) {
         return switch (form.mnemonic()) {
-            case "LEA" -> path(Path.LEA, Flags.NONE);
+            case "LEA" -> path(Path.LEA, FlagUse.NONE);
             case "NOP", "PREFETCH", "PREFETCHW", "ENDBR64", "PAUSE" ->
                     path(
                             form.map() == 0 && form.prefix() == Form.PREFIX_ANY
                                     ? Path.NOP_OR_EXCHANGE
                                     : Path.NOP,
-                            Flags.NONE);
+                            FlagUse.NONE);
             case "PUSH" -> push(form);
             case "POP" ->
                     form.operands().contains(Operand.Zv)
-                            ? path(Path.POP_REGISTER, Flags.NONE)
+                            ? path(Path.POP_REGISTER, FlagUse.NONE)
                             : LEFT;
-            case "LEAVE" -> path(Path.LEAVE, Flags.NONE);
+            case "LEAVE" -> path(Path.LEAVE, FlagUse.NONE);
             case "CALL" ->
                     path(
                             form.opcode() == 0xE8 ? Path.CALL : Path.CALL_INDIRECT,
-                            form.opcode() == 0xE8 ? Flags.NONE : Flags.READS);
+                            form.opcode() == 0xE8 ? FlagUse.NONE : FlagUse.READS);
             case "JMP" ->
                     form.opcode() == 0xFF
-                            ? path(Path.JUMP_INDIRECT, Flags.READS)
-                            : path(Path.JUMP, Flags.READS);
-            case "RET" -> form.opcode() == 0xC3 ? path(Path.RETURN, Flags.READS) : LEFT;
-            case "PUSHF" -> path(Path.PUSH_FLAGS, Flags.READS);
-            case "CLI", "STI" -> path(Path.INTERRUPT_FLAG, Flags.NONE);
-            case "MOVSB", "MOVS" -> path(Path.MOVE_STRING, Flags.NONE);
-            case "STOSB", "STOS" -> path(Path.STORE_STRING, Flags.NONE);
-            case "CMPXCHG8B" -> path(Path.EXCHANGE_8_OR_16, Flags.CHANGES);
-            case "LAHF" -> path(Path.PLAIN, Flags.READS);
-            case "SAHF", "CMC", "CLC", "STC" -> path(Path.PLAIN, Flags.CHANGES);
+                            ? path(Path.JUMP_INDIRECT, FlagUse.READS)
+                            : path(Path.JUMP, FlagUse.READS);
+            case "RET" -> form.opcode() == 0xC3 ? path(Path.RETURN, FlagUse.READS) : LEFT;
+            case "PUSHF" -> path(Path.PUSH_FLAGS, FlagUse.READS);
+            case "CLI", "STI" -> path(Path.INTERRUPT_FLAG, FlagUse.NONE);
+            case "MOVSB", "MOVS" -> path(Path.MOVE_STRING, FlagUse.NONE);
+            case "STOSB", "STOS" -> path(Path.STORE_STRING, FlagUse.NONE);
+            case "CMPXCHG8B" -> path(Path.EXCHANGE_8_OR_16, new FlagUse(0, Cpu.ZF, true));
+            case "LAHF" -> path(Path.PLAIN, FlagUse.READS);
+            case "SAHF", "CMC", "CLC", "STC" ->
+                    path(Path.PLAIN, FlagUse.of(form, form.mnemonic()).orElseThrow());
             default -> general(form);
         };
     }
 
-    private static Shape path(Path path, Flags flags) {
+    private static Shape path(Path path, FlagUse flags) {
         return new Shape(
                 path,
                 flags,
@@ -293,13 +215,13 @@ record Shape(
 
     private static Shape push(Form form) {
         if (form.operands().contains(Operand.Zv)) {
-            return path(Path.PUSH_REGISTER, Flags.NONE);
+            return path(Path.PUSH_REGISTER, FlagUse.NONE);
         }
         if (form.operands().contains(Operand.Ev)) {
-            return path(Path.PUSH_MEMORY, Flags.NONE);
+            return path(Path.PUSH_MEMORY, FlagUse.NONE);
         }
         return form.opcode() == 0x68 || form.opcode() == 0x6A
-                ? path(Path.PUSH_IMMEDIATE, Flags.NONE)
+                ? path(Path.PUSH_IMMEDIATE, FlagUse.NONE)
                 : LEFT;
     }
 
@@ -310,10 +232,10 @@ record Shape(
 
     private static Shape general(Form form) {
         if (form.map() == 0 && form.opcode() == 0x8C) {
-            return path(Path.MOVE_SELECTOR, Flags.NONE);
+            return path(Path.MOVE_SELECTOR, FlagUse.NONE);
         }
         if (isCondition(form)) {
-            return path(Path.CONDITIONAL_JUMP, Flags.READS);
+            return path(Path.CONDITIONAL_JUMP, FlagUse.READS);
         }
         if (form.is(Form.END) || form.is(Form.CPL0)) {
             return LEFT;
@@ -323,23 +245,15 @@ record Shape(
                         && VECTOR_FEATURES.contains(form.feature().get())
                         && (form.isVector() || form.operands().isEmpty());
         String name = name(form);
-        Flags flags;
-        if (DEFINING.contains(name)) {
-            flags = Flags.DEFINES;
-        } else if (CHANGING.contains(name)) {
-            flags = Flags.CHANGES;
-        } else if (name.startsWith("CMOV") || isSet(form)) {
-            flags = Flags.READS;
-        } else if (QUIET.contains(name) || vector) {
-            flags = Flags.NONE;
-        } else {
+        Optional<FlagUse> flags = FlagUse.of(form, name);
+        if (flags.isEmpty() && !vector) {
             return LEFT;
         }
         if (LEFT_VECTORS.contains(name)
                 || form.feature().isPresent() && !isHosts(form.feature().get())) {
             return LEFT;
         }
-        return operands(form, flags, vector);
+        return operands(form, flags.orElse(FlagUse.NONE), vector);
     }
 
     /** The mnemonic, without the V that marks the VEX encoding of an SSE instruction. */
@@ -348,10 +262,6 @@ record Shape(
         return form.isVector() && form.is(Form.VEX) && name.startsWith("V")
                 ? name.substring(1)
                 : name;
-    }
-
-    private static boolean isSet(Form form) {
-        return form.map() == 1 && (form.opcode() & 0xF0) == 0x90;
     }
 
     private static boolean isHosts(CpuFeature feature) {
@@ -373,7 +283,7 @@ record Shape(
         return (register >>> feature.bit() & 1) != 0;
     }
 
-    private static Shape operands(Form form, Flags flags, boolean vector) {
+    private static Shape operands(Form form, FlagUse flags, boolean vector) {
         Kind reg = form.hasModRm() ? Kind.DIGIT : Kind.NOTHING;
         Kind rm = Kind.NOTHING;
         Path path = form.hasModRm() ? Path.MODRM : Path.PLAIN;
