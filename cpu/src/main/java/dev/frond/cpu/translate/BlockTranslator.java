@@ -102,7 +102,7 @@ final class BlockTranslator {
         this.store = store;
         this.stubs = stubs;
         decoder = new Decoder(FORMS, cpu.cpuid.model().features());
-        page = new CodePage(-1);
+        page = new CodePage(-1, 0);
     }
 
     private int fetch(int offset) {
@@ -231,7 +231,9 @@ final class BlockTranslator {
             case MODRM, OPCODE_REGISTER -> modRmTaken(insn, shape);
             case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
             case PUSH_FLAGS -> insn.size == 8;
-            case INTERRUPT_FLAG -> (key & Modes.USER) == 0;
+            case INTERRUPT_FLAG, SWAP_GS -> (key & Modes.USER) == 0;
+            case CLEAR_FLAG ->
+                    insn.form.map() == 0 || (key & (Modes.USER | Modes.ACCESS)) == 0;
             case MOVE_SELECTOR -> !insn.memory && insn.reg <= Seg.GS && insn.size > 2;
             case MOVE_STRING, STORE_STRING ->
                     insn.addressSize == 8
@@ -322,6 +324,10 @@ final class BlockTranslator {
             case LEA -> loadEffectiveAddress(insn);
             case PUSH_FLAGS -> pushFlags();
             case INTERRUPT_FLAG -> interruptFlag(insn);
+            case CLEAR_FLAG ->
+                    // DF with TF, IOPL and NT, or AC with VIF, VIP and ID.
+                    unlessZero(insn, Context.SYSTEM_FLAGS + (insn.form.map() == 0 ? 1 : 2));
+            case SWAP_GS -> swapGs();
             case MOVE_SELECTOR -> moveSelector(insn);
             case MOVE_STRING, STORE_STRING -> string(insn, shape);
             case FAR_BIT -> farBit(insn);
@@ -634,15 +640,26 @@ final class BlockTranslator {
     private void interruptFlag(Insn insn) {
         if (insn.opcode == 0xFB) {
             // If an interrupt waits for it, the interpreter sets the flag.
-            a.load4(RCX, RSP, Context.HELD);
-            int free = a.jrcxz();
-            boolean saved = state == State.SAVED;
-            leave(
-                    saved,
-                    store.addSite(Kind.ALONE, false, saved, index + 1, insn.offset, hostStart));
-            a.land1(free);
+            unlessZero(insn, Context.HELD);
         }
         a.storeImmediate4(RSP, Context.INTERRUPTS, insn.opcode & 1);
+    }
+
+    /** Lets the interpreter execute the instruction unless a byte of the context is 0. */
+    private void unlessZero(Insn insn, int place) {
+        // MOVZX ecx,byte [place]
+        a.memory(0, 1, 0xB6, RCX, RSP, place);
+        int free = a.jrcxz();
+        boolean saved = state == State.SAVED;
+        leave(saved, store.addSite(Kind.ALONE, false, saved, index + 1, insn.offset, hostStart));
+        a.land1(free);
+    }
+
+    private void swapGs() {
+        a.load(RCX, RSP, Context.GS_BASE);
+        a.load(R15, RSP, Context.KERNEL_GS_BASE);
+        a.store(RSP, Context.GS_BASE, R15);
+        a.store(RSP, Context.KERNEL_GS_BASE, RCX);
     }
 
     private void moveSelector(Insn insn) {

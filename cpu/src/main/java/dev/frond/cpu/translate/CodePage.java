@@ -5,7 +5,7 @@ package dev.frond.cpu.translate;
 
 import org.jspecify.annotations.Nullable;
 
-import java.util.Arrays;
+import java.util.function.Consumer;
 
 /** The translated blocks of one page of main memory, for all modes that it was executed in. */
 final class CodePage {
@@ -22,8 +22,12 @@ final class CodePage {
     /** One bit for each 16 bytes that some block was translated from. */
     private final long[] covered = new long[4];
 
-    CodePage(long ramOffset) {
+    /** How many instructions the CPU had executed when the first block was translated. */
+    final long since;
+
+    CodePage(long ramOffset, long since) {
         this.ramOffset = ramOffset;
+        this.since = since;
     }
 
     private static int hash(int key) {
@@ -84,8 +88,15 @@ final class CodePage {
         return false;
     }
 
-    void drop() {
+    /** Forgets the blocks, telling each of them. */
+    void drop(Consumer<Block> block) {
         dropped = true;
-        Arrays.fill(blocks, null);
+        for (int i = 0; i < blocks.length; i++) {
+            Block each = blocks[i];
+            if (each != null) {
+                block.accept(each);
+                blocks[i] = null;
+            }
+        }
     }
 }

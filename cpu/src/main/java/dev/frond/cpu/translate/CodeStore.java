@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.LongSupplier;
 
 /**
  * The emitted code of one CPU: its memory, the blocks by page of main memory, and the sites at
@@ -43,9 +44,31 @@ final class CodeStore implements GuestMemory.Watcher {
         DYNAMIC
     }
 
+    /** A page whose code changes. */
+    private static final class Changing {
+        /** How often it was changed before its translation paid. */
+        int drops;
+
+        /** Instructions to interpret before anything is translated again. */
+        int left;
+    }
+
+    /** A translation has paid after so many instructions of the CPU. */
+    private static final int PAYS = 20_000;
+
+    /** More pages than these are not remembered at a time. */
+    private static final int MAX_CHANGING = 4096;
+
+    /** Instructions that are interpreted after a page was dropped once, and at most. */
+    private static final int TRIAL = 32;
+
+    private static final int MAX_TRIAL = 8192;
+
     private static final Kind[] KINDS = Kind.values();
 
     private final Cpu cpu;
+    private final int stale;
+    private final LongSupplier executed;
     private final ExecutableMemory memory;
     private final MemorySegment code;
     private final int size;
@@ -54,6 +77,10 @@ final class CodeStore implements GuestMemory.Watcher {
 
     private final Map<Long, CodePage> pages = new HashMap<>();
     private final PageSet held;
+
+    /** Pages whose code was changed by a store, as long as they are few. */
+    private final Map<Long, Changing> changing = new HashMap<>();
+
     private final ConcurrentLinkedQueue<Long> requests = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Thread owner;
 
@@ -64,11 +91,24 @@ final class CodeStore implements GuestMemory.Watcher {
     private int siteCount = 1;
     private final Map<Integer, Integer> faultSites = new HashMap<>();
     private int flushes;
-    private int generation;
     private boolean changed;
 
-    CodeStore(Cpu cpu, ExecutableMemory memory, Assembler stubs) {
+    /**
+     * A store in {@code memory}.
+     *
+     * @param stubs what stands at its start
+     * @param stale the stub that looks a target up
+     * @param executed how many instructions the CPU has executed
+     */
+    CodeStore(
+            Cpu cpu,
+            ExecutableMemory memory,
+            Assembler stubs,
+            int stale,
+            LongSupplier executed) {
         this.cpu = cpu;
+        this.stale = stale;
+        this.executed = executed;
         this.memory = memory;
         code = memory.code();
         size = (int) code.byteSize();
@@ -106,7 +146,7 @@ final class CodeStore implements GuestMemory.Watcher {
     CodePage page(long ramOffset) {
         CodePage page = pages.get(ramOffset);
         if (page == null) {
-            page = new CodePage(ramOffset);
+            page = new CodePage(ramOffset, executed.getAsLong());
             pages.put(ramOffset, page);
             long number = ramOffset >>> GuestMemory.PAGE_SHIFT;
             held.add(number);
@@ -115,6 +155,20 @@ final class CodeStore implements GuestMemory.Watcher {
             }
         }
         return page;
+    }
+
+    /**
+     * Whether the next instruction of a page is to be interpreted, because the page's code was
+     * changed lately: code that is changed each time before it runs is not worth a translation.
+     * Meanwhile nobody watches the page, so that stores to it cost no more than others. The more
+     * often it was changed, the longer this lasts.
+     */
+    boolean onTrial(long ramOffset) {
+        if (changing.isEmpty()) {
+            return false;
+        }
+        Changing page = changing.get(ramOffset);
+        return page != null && page.left > 0 && page.left-- > 0 && !pages.containsKey(ramOffset);
     }
 
     /** Makes room for a block, if need be by dropping all others. */
@@ -129,11 +183,6 @@ final class CodeStore implements GuestMemory.Watcher {
             faultSites.clear();
             flushes++;
         }
-    }
-
-    /** Changes whenever blocks may have been dropped. */
-    int generation() {
-        return generation;
     }
 
     /** How often everything was dropped: sites known before are void afterwards. */
@@ -162,8 +211,12 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** Turns the call before {@code place} into a jump to {@code target}. */
     void link(int place, int target) {
-        code.set(JAVA_INT_UNALIGNED, place - 4, target - place);
-        code.set(JAVA_BYTE, place - 5, (byte) 0xE9);
+        jump(place - 5, target);
+    }
+
+    private void jump(int place, int target) {
+        code.set(JAVA_INT_UNALIGNED, place + 1, target - place - 5);
+        code.set(JAVA_BYTE, place, (byte) 0xE9);
         changed = true;
     }
 
@@ -290,14 +343,20 @@ final class CodeStore implements GuestMemory.Watcher {
     private void drop(long offset, int length) {
         CodePage page = pages.get(offset & -4096L);
         if (page != null && page.covers((int) offset & 4095, (int) (offset & 4095) + length)) {
+            if (changing.size() == MAX_CHANGING) {
+                changing.clear();
+            }
+            Changing it = changing.computeIfAbsent(page.ramOffset, each -> new Changing());
+            it.drops = executed.getAsLong() - page.since < PAYS ? it.drops + 1 : 1;
+            it.left = Math.min(it.drops * TRIAL, MAX_TRIAL);
             drop(page);
         }
     }
 
     private void drop(CodePage page) {
-        page.drop();
+        // Whoever still knows where a block was entered finds out there that it is no more.
+        page.drop(block -> jump(block.fromJump(), stale));
         pages.remove(page.ramOffset);
         held.remove(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
-        generation++;
     }
 }

@@ -62,6 +62,8 @@ final class Context {
     /** Not 0 if the upper half of a vector register may not be 0. */
     static final int UPPER = 0x160;
 
+    static final int KERNEL_GS_BASE = 0x168;
+
     /** The selectors of ES, CS, SS, DS, FS, GS, 32 bits each. */
     static final int SELECTORS = 0x120;
 
@@ -79,7 +81,7 @@ final class Context {
     static final int JUMP_CACHE = 0x40000;
 
     /** Entries for each of the two privileges, user mode last. */
-    static final int JUMP_ENTRIES = 8192;
+    static final int JUMP_ENTRIES = 32768;
 
     static final int JUMP_TABLE_SIZE = 16 * JUMP_ENTRIES;
 
@@ -155,12 +157,18 @@ final class Context {
         int flags = memory.get(JAVA_INT, FLAGS);
         cpu.setStatusFlags(flags >>> 8 & 0xFF & Cpu.STATUS | (flags & 1) << 11);
         cpu.systemFlags = cpu.systemFlags & ~Cpu.IF | memory.get(JAVA_INT, INTERRUPTS) << 9;
+        long base = memory.get(JAVA_LONG, GS_BASE);
+        if (base != cpu.segBase[Seg.GS64]) {
+            cpu.msrs.setBase(Seg.GS, base);
+            cpu.msrs.kernelGsBase = memory.get(JAVA_LONG, KERNEL_GS_BASE);
+        }
     }
 
     /** What segments say. */
     void loadSegments(Cpu cpu) {
         memory.set(JAVA_LONG, FS_BASE, cpu.segBase[Seg.FS64]);
         memory.set(JAVA_LONG, GS_BASE, cpu.segBase[Seg.GS64]);
+        memory.set(JAVA_LONG, KERNEL_GS_BASE, cpu.msrs.kernelGsBase);
         MemorySegment.copy(cpu.selector, 0, memory, JAVA_INT, SELECTORS, 6);
     }
 
@@ -208,9 +216,10 @@ final class Context {
     /** Empties the jump cache. */
     void forgetJumps() {
         if (globals) {
-            for (int i = 0; i < 2 * JUMP_ENTRIES; i++) {
-                clearJump(JUMP_CACHE + 16 * i);
-            }
+            // 0 selects the first entry and 1 the second: neither is ever found where this puts it.
+            memory.asSlice(JUMP_CACHE, 2 * JUMP_TABLE_SIZE).fill((byte) 0);
+            clearJump(JUMP_CACHE);
+            clearJump(JUMP_CACHE + JUMP_TABLE_SIZE);
             globals = false;
             filledCount = 0;
         } else {
@@ -237,7 +246,6 @@ final class Context {
     }
 
     private void clearJump(int at) {
-        // An instruction pointer that selects another entry, so that this one never hits.
-        memory.set(JAVA_LONG, at, (at - JUMP_CACHE) / 16 & JUMP_ENTRIES - 1 ^ 1L);
+        memory.set(JAVA_LONG, at, at == JUMP_CACHE || at == JUMP_CACHE + JUMP_TABLE_SIZE ? 1 : 0);
     }
 }

@@ -51,9 +51,12 @@ final class NativeTlb implements Mmu.Shadow {
         return Context.TLB + how * TABLE_SIZE;
     }
 
-    /** A tag that no address that selects {@code entry} is near: its page selects another. */
+    /**
+     * A tag that no address that selects {@code entry} is near: its page selects another. It is 0
+     * for all but the first, so that a table is emptied by filling it.
+     */
     private static long empty(int entry) {
-        return (entry / ENTRY_SIZE & ENTRIES - 1 ^ 1L) << 12;
+        return entry / ENTRY_SIZE % ENTRIES == 0 ? 4096 : 0;
     }
 
     private static int entry(long linear) {
@@ -86,8 +89,9 @@ final class NativeTlb implements Mmu.Shadow {
     @Override
     public void flush() {
         if (globals) {
-            for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
-                clear(at);
+            memory.asSlice(Context.TLB, (long) CONTEXTS * TABLE_SIZE).fill((byte) 0);
+            for (int how = 0; how < CONTEXTS; how++) {
+                clear(table(how));
             }
             globals = false;
             filledCount = 0;

@@ -81,6 +81,9 @@ record Shape(
         PUSH_FLAGS,
         /** Clears or sets RFLAGS.IF, at CPL 0. */
         INTERRUPT_FLAG,
+        /** CLD and CLAC, which most often find their flag clear. */
+        CLEAR_FLAG,
+        SWAP_GS,
         MOVE_SELECTOR,
         MOVE_STRING,
         STORE_STRING,
@@ -186,6 +189,8 @@ record Shape(
                             : path(Path.JUMP, FlagUse.READS);
             case "RET" -> form.opcode() == 0xC3 ? path(Path.RETURN, FlagUse.READS) : LEFT;
             case "PUSHF" -> path(Path.PUSH_FLAGS, FlagUse.READS);
+            case "CLD", "CLAC" -> path(Path.CLEAR_FLAG, FlagUse.NONE);
+            case "SWAPGS" -> path(Path.SWAP_GS, FlagUse.NONE);
             case "CLI", "STI" -> path(Path.INTERRUPT_FLAG, FlagUse.NONE);
             case "MOVSB", "MOVS" -> path(Path.MOVE_STRING, FlagUse.NONE);
             case "STOSB", "STOS" -> path(Path.STORE_STRING, FlagUse.NONE);

@@ -22,6 +22,8 @@ import dev.frond.machine.vcpu.CpuFeature;
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -44,14 +46,22 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private final boolean twoMappings;
 
     /** An instruction for the interpreter. */
-    private record Left(Node node, boolean vectors) {}
+    private record Left(Node node, boolean vectors, long[] times) {}
 
-    private final Map<Integer, Left> left = new HashMap<>();
+    /** By site. */
+    private @Nullable Left[] left = new @Nullable Left[1 << 12];
+
     private int leftFlushes;
+
+    /** So many mnemonics are told of. */
+    private static final int MOST_LEFT = 12;
+
+    /** How often instructions of a mnemonic were left. */
+    private final Map<String, long[]> leftTimes = new HashMap<>();
 
     private long globalTag;
     private long localTag;
-    private int generation;
+    private int flushes;
     private final int[] jumpOwner = {Modes.NOT_TAKEN, Modes.NOT_TAKEN};
 
     /** The latest instruction that missed in the TLB, and its latest two pages. */
@@ -81,7 +91,13 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 cpu.cpuid.model().features().contains(CpuFeature.AVX)
                         && HostCpu.has(HostCpu.Feature.AVX);
         stubs = new Stubs(assembler, wide);
-        store = new CodeStore(cpu, memory, assembler);
+        store =
+                new CodeStore(
+                        cpu,
+                        memory,
+                        assembler,
+                        stubs.leaveFar,
+                        () -> cpu.instructions + context.get(Context.COUNT));
         translator = new BlockTranslator(cpu, store, stubs);
         enter = NativeFunction.at(store.address(stubs.enter));
         enterSerialized = NativeFunction.at(store.address(stubs.enterSerialized));
@@ -119,6 +135,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         counters.put("blocks looked up", lookups);
         counters.put("jumps linked", links);
         counters.put("host faults", hostFaults);
+        leftTimes.entrySet().stream()
+                .sorted(Comparator.comparingLong(each -> -each.getValue()[0]))
+                .limit(MOST_LEFT)
+                .forEach(each -> counters.put("left: " + each.getKey(), each.getValue()[0]));
         return counters;
     }
 
@@ -181,6 +201,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             return null;
         }
         long ramOffset = cpu.mmu.ramOffset(physical);
+        if (store.onTrial(ramOffset & -4096L)) {
+            return null;
+        }
         Block block = block(store.page(ramOffset & -4096L), (int) ramOffset & 4095, key);
         if ((key & Modes.ACCESS) == 0) {
             boolean user = (key & Modes.USER) != 0;
@@ -201,20 +224,20 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private void followTags() {
         long global = cpu.globalCodeTag >>> 8;
         long local = cpu.codeTag >>> 8;
-        if (globalTag != global || generation != store.generation()) {
+        if (globalTag != global || flushes != store.flushes()) {
             context.forgetJumps();
         } else if (localTag != local) {
             context.forgetLocalJumps();
         }
         globalTag = global;
         localTag = local;
-        generation = store.generation();
+        flushes = store.flushes();
     }
 
     private boolean tagsChanged() {
         return globalTag != cpu.globalCodeTag >>> 8
                 || localTag != cpu.codeTag >>> 8
-                || generation != store.generation();
+                || flushes != store.flushes();
     }
 
     private Block block(CodePage page, int offset, int key) {
@@ -352,10 +375,13 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         int offset = store.offset(site);
         context.storeRegisters(cpu);
         if (leftFlushes != store.flushes()) {
-            left.clear();
+            Arrays.fill(left, null);
             leftFlushes = store.flushes();
         }
-        Left it = left.get(site);
+        if (site >= left.length) {
+            left = Arrays.copyOf(left, Math.max(2 * left.length, site + 1));
+        }
+        Left it = left[site];
         if (it == null) {
             Block block = store.block(site);
             Insn insn = block.page().dropped ? null : translator.decode(block.page(), offset);
@@ -363,9 +389,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 return interpretAlone(base + offset, store.count(site));
             }
             Node node = Table.make(insn.form.node(insn.size, insn.memory, insn.lock), insn);
-            it = new Left(node, touchesVectors(insn.form));
-            left.put(site, it);
+            String name = (insn.memory ? "memory, " : "") + insn.form.mnemonic();
+            long[] times = leftTimes.computeIfAbsent(name, each -> new long[1]);
+            it = new Left(node, touchesVectors(insn.form), times);
+            left[site] = it;
         }
+        it.times[0]++;
         if (it.vectors) {
             context.storeVectors(cpu);
         }
