@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.Seg;
 import dev.frond.cpu.translate.Translator;
 import dev.frond.machine.vcpu.CpuModel;
 
@@ -220,6 +221,55 @@ final class TranslatedCodeTest {
             cpu.r[Cpu.RAX] = 0;
             run(CODE + 3L * start, CODE + 3000);
             assertThat(cpu.r[Cpu.RAX]).isEqualTo(1000 - start);
+        }
+    }
+
+    @Test
+    void aFunctionThatIsWrittenAnewBeforeEachCallIsSeldomTranslated() {
+        // again: mov byte [rdi],0B8h; mov [rdi+1],ecx; mov byte [rdi+5],0C3h; call rdi;
+        // add ebx,eax; dec ecx; jnz again
+        load(
+                CODE,
+                "31 DB B9 E8 03 00 00 BF 00 20 40 00 C6 07 B8 89 4F 01 C6 47 05 C3 FF D7 01 C3 FF"
+                        + " C9 75 EE F4");
+        cpu.r[Cpu.RSP] = DATA + 4096;
+        run(CODE, CODE + 30);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(500_500);
+        assertThat(runner.counters().get("blocks translated")).isLessThan(200L);
+    }
+
+    @Test
+    void swapgsExchangesTheBasesAndClearFlagsStayClear() {
+        CpuHarness kernel = new CpuHarness(CpuModel.X86_64_V2, 0);
+        Cpu supervisor = kernel.cpu;
+        kernel.map(CODE, 4096);
+        kernel.map(DATA, 2 * 4096);
+        // cld; clac; swapgs; mov rax,gs:[8]; mov ecx,IA32_GS_BASE; swapgs; mov rdx,gs:[8]; swapgs;
+        // ud2
+        kernel.write(
+                CODE,
+                HexFormat.ofDelimiter(" ")
+                        .parseHex(
+                                "FC 0F 01 CA 0F 01 F8 65 48 8B 04 25 08 00 00 00 B9 01 01 00 C0 0F"
+                                        + " 01 F8 65 48 8B 14 25 08 00 00 00 0F 01 F8 0F 0B"));
+        kernel.write(DATA + 8, new byte[] {1, 0, 0, 0, 0, 0, 0, 0});
+        kernel.write(DATA + 4096 + 8, new byte[] {2, 0, 0, 0, 0, 0, 0, 0});
+        for (int flags : new int[] {0, Cpu.DF | Cpu.AC}) {
+            try (Translator own = new Translator()) {
+                Runner nodes = own.runner(supervisor);
+                nodes.setOwner(Thread.currentThread());
+                supervisor.msrs.setBase(Seg.GS, DATA);
+                supervisor.msrs.kernelGsBase = DATA + 4096;
+                supervisor.setSystemFlags(supervisor.systemFlags | flags);
+                supervisor.rip = CODE;
+                assertThat(kernel.run(nodes)).isEqualTo(CpuFault.UD);
+                assertThat(supervisor.rip).isEqualTo(CODE + 36);
+                assertThat(supervisor.r[Cpu.RAX]).isEqualTo(2);
+                assertThat(supervisor.r[Cpu.RDX]).isEqualTo(1);
+                assertThat(supervisor.segBase[Seg.GS]).isEqualTo(DATA + 4096);
+                assertThat(supervisor.msrs.kernelGsBase).isEqualTo(DATA);
+                assertThat(supervisor.systemFlags & (Cpu.DF | Cpu.AC)).isZero();
+            }
         }
     }
 
