@@ -12,6 +12,7 @@ import dev.frond.vmm.guest.GuestCatalog;
 import dev.frond.vmm.guest.GuestProgress;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -53,6 +54,13 @@ public final class GuestFigures {
                     new Work(
                             "user: gzip",
                             "dd if=/bin/busybox bs=64k 2>/dev/null | gzip -9 | wc -c"),
+                    program("fib"),
+                    program("crc32"),
+                    program("list"),
+                    program("matrix"),
+                    program("state"),
+                    program("sha256"),
+                    program("sort"),
                     new Work(
                             "kernel: fork and exec",
                             "i=0; while [ $i -lt 150 ]; do /bin/busybox true; i=$((i + 1)); done"),
@@ -65,6 +73,11 @@ public final class GuestFigures {
                                     + " /tmp/t; done 2>/dev/null"));
 
     private final PrintStream out = System.out;
+
+    /** One of {@code bench/programs} until it took two seconds at a stretch. */
+    private static Work program(String name) {
+        return new Work("user: loop " + name, "/programs -t 2000 " + name);
+    }
 
     private GuestFigures() {}
 
@@ -103,10 +116,11 @@ public final class GuestFigures {
 
     private void run(String engine) throws Exception {
         Guest guest = GuestCatalog.ofUser().obtain("debian-tiny", GuestProgress.SILENT);
+        Path initrd = withPrograms(guest.initrd());
         VmSpec spec =
                 new VmSpec(
                         guest.kernel(),
-                        Optional.of(guest.initrd().toString()),
+                        Optional.of(initrd.toString()),
                         guest.commandLine(),
                         512L << 20,
                         1,
@@ -139,6 +153,19 @@ public final class GuestFigures {
             console.type("poweroff");
             vm.end().get();
         }
+    }
+
+    /** The guest's initramfs, and behind it one with the programs. */
+    private static Path withPrograms(Path initrd) throws IOException, InterruptedException {
+        Path work = Path.of("bench/target/guest");
+        Path programs = work.resolve("programs.cpio");
+        GuestPrograms.archive(GuestPrograms.build(work), programs);
+        Path both = work.resolve("initrd.cpio").toAbsolutePath();
+        try (OutputStream out = Files.newOutputStream(both)) {
+            Files.copy(initrd, out);
+            Files.copy(programs, out);
+        }
+        return both;
     }
 
     private void line(String name, Used used) {

@@ -232,8 +232,7 @@ final class BlockTranslator {
             case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
             case PUSH_FLAGS -> insn.size == 8;
             case INTERRUPT_FLAG, SWAP_GS -> (key & Modes.USER) == 0;
-            case CLEAR_FLAG ->
-                    insn.form.map() == 0 || (key & (Modes.USER | Modes.ACCESS)) == 0;
+            case CLEAR_FLAG -> insn.form.map() == 0 || (key & (Modes.USER | Modes.ACCESS)) == 0;
             case MOVE_SELECTOR -> !insn.memory && insn.reg <= Seg.GS && insn.size > 2;
             case MOVE_STRING, STORE_STRING ->
                     insn.addressSize == 8
@@ -472,9 +471,7 @@ final class BlockTranslator {
             int reg = register(insn, shape.reg(), insn.reg, R15);
             mayFault(insn);
             a.memory(
-                    flags
-                            | vvvv(insn, shape)
-                            | rexFor(insn, shape.reg(), insn.reg, reg),
+                    flags | vvvv(insn, shape) | rexFor(insn, shape.reg(), insn.reg, reg),
                     map,
                     insn.opcode,
                     reg,

@@ -100,12 +100,7 @@ final class CodeStore implements GuestMemory.Watcher {
      * @param stale the stub that looks a target up
      * @param executed how many instructions the CPU has executed
      */
-    CodeStore(
-            Cpu cpu,
-            ExecutableMemory memory,
-            Assembler stubs,
-            int stale,
-            LongSupplier executed) {
+    CodeStore(Cpu cpu, ExecutableMemory memory, Assembler stubs, int stale, LongSupplier executed) {
         this.cpu = cpu;
         this.stale = stale;
         this.executed = executed;

@@ -341,13 +341,11 @@ record Shape(
             path = Path.EXCHANGE_ACCUMULATOR;
         }
         String name = name(form);
-        char first =
-                form.operands().isEmpty() ? ' ' : form.operands().getFirst().name().charAt(0);
+        char first = form.operands().isEmpty() ? ' ' : form.operands().getFirst().name().charAt(0);
         boolean writesVvvv = first == 'H' || first == 'B' || name.equals("MULX");
         boolean exchanges = form.mnemonic().equals("XCHG") || form.mnemonic().equals("XADD");
         // The string comparisons write ECX or XMM0, unsaid.
-        boolean reads =
-                name.startsWith("PCMP") && name.contains("STR") || READ_ONLY.contains(name);
+        boolean reads = name.startsWith("PCMP") && name.contains("STR") || READ_ONLY.contains(name);
         if (form.mnemonic().equals("IMUL") && form.operands().size() == 1) {
             reads = true;
         }

@@ -59,9 +59,7 @@ final class Stubs {
     private static final int NARROW = Assembler.vex(0, false);
     private static final int WIDE = Assembler.vex(0, true);
 
-    /**
-     * Emits the stubs; {@code wide} if the guest may use the upper halves of vector registers.
-     */
+    /** Emits the stubs; {@code wide} if the guest may use the upper halves of vector registers. */
     Stubs(Assembler a, boolean wide) {
         enterSerialized = a.size();
         // CPUID serializes; RBX belongs to the caller, RDI and RSI are not touched.
