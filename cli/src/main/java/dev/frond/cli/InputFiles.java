@@ -6,6 +6,7 @@ package dev.frond.cli;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -27,8 +28,13 @@ final class InputFiles {
     /** A file with something in it, to be read. */
     static Path readable(String option, String name) throws CliException {
         Path file = path(option, name);
-        if (!Files.exists(file)) {
+        try {
+            // Not Files.exists: that is false, too, in a directory that must not be searched.
+            file.getFileSystem().provider().checkAccess(file);
+        } catch (NoSuchFileException e) {
             throw bad(option, name, "no such file");
+        } catch (IOException e) {
+            throw bad(option, name, Failures.reason(e));
         }
         if (Files.isDirectory(file)) {
             throw bad(option, name, "is a directory");
