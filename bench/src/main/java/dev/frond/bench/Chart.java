@@ -31,7 +31,7 @@ final class Chart {
                         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\""
                                 + " font-family=\"sans-serif\" font-size=\"11\">%n"
                                 + "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>%n",
-                        LEFT + WIDTH + 60,
+                        LEFT + WIDTH + 90,
                         height));
         for (int times = 1; times <= MOST; times *= 10) {
             int x = LEFT + (int) length(times);
