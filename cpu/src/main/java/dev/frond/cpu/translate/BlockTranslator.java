@@ -193,7 +193,13 @@ final class BlockTranslator {
         state = State.HOST;
         for (index = 0; index < count; index++) {
             hostStart = origin + a.size();
-            emit(insns[index], shapes[index], block);
+            int run = stackRun(count);
+            if (run > 1) {
+                emitRun(run);
+                index += run - 1;
+            } else {
+                emit(insns[index], shapes[index], block);
+            }
         }
         if (interpretNext) {
             index = count;
@@ -789,6 +795,48 @@ final class BlockTranslator {
             }
         }
         a.lea(R14, R14, -8);
+    }
+
+    /** How many pushes or pops of registers follow each other from here on; 0 if it is neither. */
+    private int stackRun(int count) {
+        Shape.Path path = shapes[index].path();
+        if (path != Shape.Path.PUSH_REGISTER && path != Shape.Path.POP_REGISTER) {
+            return 0;
+        }
+        int end = index;
+        while (end < count
+                && shapes[end].path() == path
+                && insns[end].opcodeRegister != Cpu.RSP) {
+            end++;
+        }
+        return end - index;
+    }
+
+    /**
+     * Pushes or pops with one check for them all. If that fails, as it does across two pages, the
+     * interpreter executes the first.
+     */
+    private void emitRun(int run) {
+        boolean pushes = shapes[index].path() == Shape.Path.PUSH_REGISTER;
+        int bytes = 8 * run;
+        saveLiveFlags();
+        if (pushes) {
+            a.lea(RCX, R14, -bytes);
+        } else {
+            a.move(RCX, R14);
+        }
+        check(bytes, pushes);
+        for (int i = 0; i < run; i++) {
+            int guest = insns[index + i].opcodeRegister;
+            if (pushes) {
+                a.store(RCX, bytes - 8 * (i + 1), general(guest, R15));
+            } else {
+                int host = isSpilled(guest) ? R15 : Context.host(guest);
+                a.load(host, RCX, 8 * i);
+                writeBack(Shape.Kind.GENERAL, guest, R15);
+            }
+        }
+        a.lea(R14, R14, pushes ? -bytes : bytes);
     }
 
     private void pushFlags() {
