@@ -7,6 +7,7 @@ module dev.frond.vmm {
     requires transitive dev.frond.machine;
     requires transitive dev.frond.host;
     requires transitive dev.frond.cpu;
+    requires transitive dev.frond.kvm;
     requires transitive dev.frond.devices;
     requires transitive dev.frond.virtio;
     requires transitive dev.frond.firmware;

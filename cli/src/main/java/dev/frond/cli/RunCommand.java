@@ -106,7 +106,7 @@ final class RunCommand implements Callable<Integer> {
             names = "--engine",
             paramLabel = "NAME",
             defaultValue = "auto",
-            description = "what executes the guest: auto (default), interpreter or translator")
+            description = "what executes the guest: auto (default), interpreter, translator or kvm")
     private String engine = "";
 
     @Option(
@@ -258,7 +258,7 @@ final class RunCommand implements Callable<Integer> {
                 return each;
             }
         }
-        throw CliException.badValue("--engine", engine, "auto, interpreter, translator");
+        throw CliException.badValue("--engine", engine, "auto, interpreter, translator, kvm");
     }
 
     private List<RunSpec.Disk> disks() throws CliException {

@@ -42,7 +42,8 @@ record RunSpec(
         /** The fastest that this host and this machine allow. */
         AUTO,
         INTERPRETER,
-        TRANSLATOR
+        TRANSLATOR,
+        KVM
     }
 
     /** The machine's main board. */

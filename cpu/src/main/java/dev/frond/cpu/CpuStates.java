@@ -14,8 +14,12 @@ import java.util.Arrays;
 public final class CpuStates {
     private CpuStates() {}
 
-    /** The state of {@code cpu} between two instructions. */
-    public static CpuState save(Cpu cpu, Activity activity, boolean nmiPending) {
+    /**
+     * The state of {@code cpu} between two instructions, with what its surroundings know: whether an
+     * NMI waits, and the interrupt to deliver first, or -1.
+     */
+    public static CpuState save(
+            Cpu cpu, Activity activity, boolean nmiPending, int acknowledged) {
         byte[] fxsave = new byte[512];
         FxImage.save(cpu, fxsave);
         long[] high = new long[32];
@@ -54,7 +58,8 @@ public final class CpuStates {
                 cpu.nmiBlocked,
                 cpu.pkru,
                 cpu.debugTraps,
-                cpu.systemManagement.save());
+                cpu.systemManagement.save(),
+                acknowledged);
     }
 
     private static CpuState.Segment segment(Cpu cpu, int seg) {
@@ -123,81 +128,5 @@ public final class CpuStates {
         }
         cpu.mmu.mapChanged();
         cpu.segments.modeChanged();
-    }
-
-    /** {@code state} with another activity. */
-    public static CpuState withActivity(CpuState state, Activity activity) {
-        return new CpuState(
-                state.gprs(),
-                state.rip(),
-                state.rflags(),
-                state.es(),
-                state.cs(),
-                state.ss(),
-                state.ds(),
-                state.fs(),
-                state.gs(),
-                state.ldtr(),
-                state.tr(),
-                state.gdtr(),
-                state.idtr(),
-                state.cr0(),
-                state.cr2(),
-                state.cr3(),
-                state.cr4(),
-                state.efer(),
-                state.xcr0(),
-                state.dr(),
-                state.fxsave(),
-                state.ymmHigh(),
-                state.msrs(),
-                state.tsc(),
-                activity,
-                state.interruptShadow(),
-                state.nmiPending(),
-                state.nmiBlocked(),
-                state.pkru(),
-                state.debugTraps(),
-                state.smm());
-    }
-
-    /**
-     * {@code reset} with what INIT leaves as it is in {@code cpu}: floating point, MSRs, time (SDM
-     * Vol. 3A, 10.1).
-     */
-    public static CpuState afterInit(CpuState reset, Cpu cpu) {
-        CpuState old = save(cpu, reset.activity(), false);
-        return new CpuState(
-                reset.gprs(),
-                reset.rip(),
-                reset.rflags(),
-                reset.es(),
-                reset.cs(),
-                reset.ss(),
-                reset.ds(),
-                reset.fs(),
-                reset.gs(),
-                reset.ldtr(),
-                reset.tr(),
-                reset.gdtr(),
-                reset.idtr(),
-                reset.cr0() & ~0x6000_0000L | old.cr0() & 0x6000_0000L,
-                reset.cr2(),
-                reset.cr3(),
-                reset.cr4(),
-                reset.efer(),
-                old.xcr0(),
-                reset.dr(),
-                old.fxsave(),
-                old.ymmHigh(),
-                old.msrs(),
-                old.tsc(),
-                reset.activity(),
-                false,
-                false,
-                false,
-                old.pkru(),
-                0,
-                new CpuState.Smm(old.smm().base(), false, old.smm().pending(), false));
     }
 }

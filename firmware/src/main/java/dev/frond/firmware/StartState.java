@@ -127,6 +127,7 @@ final class StartState {
                 false,
                 0,
                 0,
-                CpuState.Smm.RESET);
+                CpuState.Smm.RESET,
+                CpuState.NONE);
     }
 }

@@ -27,13 +27,16 @@ import java.lang.invoke.MethodHandle;
  * captured by the linker before the virtual machine can overwrite it.
  */
 final class Libc {
+    static final Libc ABS = new Libc("abs");
     static final Libc CLOSE = new Libc("close");
+    static final Libc EVENTFD = new Libc("eventfd");
     static final Libc FALLOCATE = new Libc("fallocate");
     static final Libc FCNTL = new Libc("fcntl");
     static final Libc FTRUNCATE = new Libc("ftruncate");
     static final Libc GETAUXVAL = new Libc("getauxval");
     static final Libc GETPGRP = new Libc("getpgrp");
     static final Libc GETPID = new Libc("getpid");
+    static final Libc GETTID = new Libc("gettid");
     static final Libc IOCTL = new Libc("ioctl");
     static final Libc ISATTY = new Libc("isatty");
     static final Libc KILL = new Libc("kill");
@@ -44,11 +47,14 @@ final class Libc {
     static final Libc MPROTECT = new Libc("mprotect");
     static final Libc MUNMAP = new Libc("munmap");
     static final Libc OPEN = new Libc("open");
+    static final Libc READ = new Libc("read");
     static final Libc SIGACTION = new Libc("sigaction");
     static final Libc SYSCONF = new Libc("sysconf");
     static final Libc TCGETATTR = new Libc("tcgetattr");
     static final Libc TCGETPGRP = new Libc("tcgetpgrp");
     static final Libc TCSETATTR = new Libc("tcsetattr");
+    static final Libc TGKILL = new Libc("tgkill");
+    static final Libc WRITE = new Libc("write");
 
     private final String name;
 
@@ -75,9 +81,15 @@ final class Libc {
     /** Calls a function that returns an {@code int}; a result of -1 becomes {@code -errno}. */
     int callInt(long a, long b, long c, long d, long e, long f) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment state = arena.allocate(Link.STATE);
-            int result = (int) (long) Link.CALL.invokeExact(address(), state, a, b, c, d, e, f);
-            return result == -1 ? -state.get(ValueLayout.JAVA_INT, Link.ERRNO) : result;
+            return callInt(arena.allocate(Link.STATE), a, b, c, d, e, f);
+        }
+    }
+
+    /** The same with {@link #newErrno} memory, which is the calling thread's during the call. */
+    int callInt(MemorySegment errno, long a, long b, long c, long d, long e, long f) {
+        try {
+            int result = (int) (long) Link.CALL.invokeExact(address(), errno, a, b, c, d, e, f);
+            return result == -1 ? -errno.get(ValueLayout.JAVA_INT, Link.ERRNO) : result;
         } catch (RuntimeException failure) {
             throw failure;
         } catch (Throwable impossible) {
@@ -85,7 +97,13 @@ final class Libc {
         }
     }
 
-    private MemorySegment address() {
+    /** Memory for {@link #callInt(MemorySegment, long, long, long, long, long, long)}. */
+    static MemorySegment newErrno(Arena arena) {
+        return arena.allocate(Link.STATE);
+    }
+
+    /** The function itself. */
+    MemorySegment address() {
         MemorySegment known = address;
         if (known == null) {
             known = Link.find(name);

@@ -245,6 +245,41 @@ public final class Machine implements MachineControl, AutoCloseable {
         requests.add(() -> finish(new MachineEnd.Stopped()));
     }
 
+    /**
+     * Runs {@code action} while CPUs, devices and time stand still, in turn with what the guest asks
+     * of its machine; then it goes on. The result fails as the action does, or because the machine
+     * has ended before.
+     */
+    public CompletableFuture<Void> whileStanding(Runnable action) {
+        CompletableFuture<Void> done = new CompletableFuture<>();
+        requests.add(() -> {
+            boolean wasRunning = isRunning();
+            pause();
+            try {
+                action.run();
+                done.complete(null);
+            } catch (RuntimeException e) {
+                done.completeExceptionally(e);
+            }
+            if (wasRunning) {
+                resume();
+            }
+        });
+        end.thenRun(
+                () -> done.completeExceptionally(
+                        new IllegalStateException("the machine has ended")));
+        return done;
+    }
+
+    private boolean isRunning() {
+        lock.lock();
+        try {
+            return running;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Completes when the machine has ended, with everything standing still and drained. */
     public CompletableFuture<MachineEnd> end() {
         return end;

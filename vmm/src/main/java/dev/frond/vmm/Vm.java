@@ -13,6 +13,7 @@ import dev.frond.firmware.BootException;
 import dev.frond.firmware.KernelImage;
 import dev.frond.host.HostException;
 import dev.frond.host.HostMemory;
+import dev.frond.kvm.KvmEngine;
 import dev.frond.machine.Machine;
 import dev.frond.machine.MachineEnd;
 import dev.frond.machine.MachineState;
@@ -33,6 +34,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 
 /**
  * A virtual machine with everything of the host that it holds: memory, disk images, kernel, engine.
@@ -49,6 +51,7 @@ public final class Vm implements AutoCloseable {
     private final Deque<Release> releases = new ArrayDeque<>();
     private final Machine machine;
     private final HostMemory memory;
+    private final EngineSwitch engine;
     private boolean closed;
 
     private Vm(VmSpec spec, CharBackend serial, long clock, Instant wallAtZero) throws VmException {
@@ -70,11 +73,11 @@ public final class Vm implements AutoCloseable {
                 releases.push(image::close);
                 disks.add(new Microvm.Disk(image, "disk" + disks.size()));
             }
-            memory = HostMemory.anonymous(spec.memory());
+            memory = memory(spec.memory());
             releases.push(memory::close);
             HostClock time = new HostClock(clock, wallAtZero);
             releases.push(time::close);
-            Accelerator engine = engine(spec.engine());
+            engine = new EngineSwitch(engine(spec.engine()));
             releases.push(engine::close);
             machine =
                     Microvm.build(
@@ -96,11 +99,23 @@ public final class Vm implements AutoCloseable {
             throw abandoned(
                     new VmException(
                             VmException.Kind.HOST,
-                            "memory of " + spec.memory() + " bytes: " + e.getMessage(),
+                            "engine " + spec.engine() + ": " + e.getMessage(),
                             e));
         } catch (IllegalArgumentException e) {
             throw abandoned(
                     new VmException(VmException.Kind.SPEC, String.valueOf(e.getMessage()), e));
+        }
+    }
+
+    private HostMemory memory(long size) throws VmException {
+        try {
+            return HostMemory.anonymous(size);
+        } catch (HostException e) {
+            throw abandoned(
+                    new VmException(
+                            VmException.Kind.HOST,
+                            "memory of " + size + " bytes: " + e.getMessage(),
+                            e));
         }
     }
 
@@ -116,9 +131,10 @@ public final class Vm implements AutoCloseable {
                 }
                 yield new Translator();
             }
+            case "kvm" -> new KvmEngine();
             default ->
                     throw new IllegalArgumentException(
-                            "engine " + name + ": accepted are auto, interpreter, translator");
+                            "engine " + name + ": accepted are auto, interpreter, translator, kvm");
         };
     }
 
@@ -176,6 +192,36 @@ public final class Vm implements AutoCloseable {
         } catch (IOException e) {
             throw new VmException(VmException.Kind.HOST, snapshot + ": " + reason(e), e);
         }
+    }
+
+    /**
+     * Hands the running machine over to another engine. It stands still meanwhile; if the engine
+     * cannot take it, it goes on as before.
+     *
+     * @param name as in {@link VmSpec#engine}
+     */
+    public void handOver(String name) throws VmException {
+        try {
+            machine.whileStanding(() -> engine.handOver(engine(name))).join();
+        } catch (CompletionException e) {
+            switch (e.getCause()) {
+                case HostException host ->
+                        throw new VmException(
+                                VmException.Kind.HOST, "engine " + name + ": " + host.getMessage(), e);
+                case IllegalArgumentException refused ->
+                        throw new VmException(
+                                VmException.Kind.SPEC, String.valueOf(refused.getMessage()), e);
+                case IllegalStateException ended ->
+                        throw new VmException(
+                                VmException.Kind.SPEC, String.valueOf(ended.getMessage()), e);
+                case null, default -> throw e;
+            }
+        }
+    }
+
+    /** The name of the engine that executes the guest. */
+    public String engine() {
+        return engine.name();
     }
 
     /** The machine. */

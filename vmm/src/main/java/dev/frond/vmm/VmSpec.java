@@ -16,7 +16,7 @@ import java.util.Optional;
  * @param initrd the initramfs, or the Multiboot modules: files separated by commas, each with
  *     arguments
  * @param memory bytes of RAM, a multiple of 1 MiB
- * @param engine interpreter, translator or auto
+ * @param engine interpreter, translator, kvm or auto
  * @param reboot whether it starts again when the guest resets it; otherwise that ends it, as a
  *     triple fault always does
  */

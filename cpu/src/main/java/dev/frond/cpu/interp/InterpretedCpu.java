@@ -27,7 +27,6 @@ import java.util.function.Function;
 
 /** One CPU executed by the interpreter. */
 final class InterpretedCpu implements Vcpu {
-    private final int id;
     private final Cpu cpu;
     private final Runner runner;
     private volatile @Nullable Thread thread;
@@ -45,7 +44,6 @@ final class InterpretedCpu implements Vcpu {
             Accelerator.Wiring wiring,
             GuestMemory ram,
             Function<Cpu, Runner> runner) {
-        this.id = id;
         cpu =
                 new Cpu(
                         cpuid,
@@ -55,16 +53,10 @@ final class InterpretedCpu implements Vcpu {
                         wiring.clock(),
                         wiring.interrupts());
         this.runner = runner.apply(cpu);
-        load(initial(false));
+        CpuState powerOn = CpuState.powerOn(cpuid.signature());
+        load(id == 0 ? powerOn : powerOn.withActivity(Activity.WAIT_FOR_SIPI));
         wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));
         ram.dirtyLog().onHarvest(() -> signal(Cpu.EVENT_MAP));
-    }
-
-    /** After power-on, or after INIT: only CPU 0 does not wait for a start-up IPI. */
-    private CpuState initial(boolean init) {
-        CpuState powerOn = CpuState.powerOn(cpu.cpuid.signature());
-        return CpuStates.withActivity(
-                powerOn, id == 0 && !init ? Activity.ACTIVE : Activity.WAIT_FOR_SIPI);
     }
 
     // --- signals: from any thread
@@ -114,7 +106,8 @@ final class InterpretedCpu implements Vcpu {
 
     @Override
     public CpuState save() {
-        return CpuStates.save(cpu, cpu.halted ? Activity.HLT : activity, nmiPending);
+        return CpuStates.save(
+                cpu, cpu.halted ? Activity.HLT : activity, nmiPending, acknowledged);
     }
 
     @Override
@@ -123,6 +116,7 @@ final class InterpretedCpu implements Vcpu {
         activity = state.activity() == Activity.HLT ? Activity.ACTIVE : state.activity();
         cpu.halted = state.activity() == Activity.HLT;
         nmiPending = state.nmiPending();
+        acknowledged = state.acknowledged();
         cpu.post(Cpu.EVENT_INTERRUPT);
     }
 
@@ -180,6 +174,9 @@ final class InterpretedCpu implements Vcpu {
     }
 
     private boolean nmiPending;
+
+    /** An interrupt that another engine took and this one is to deliver, or -1. */
+    private int acknowledged = CpuState.NONE;
 
     /** Execute one instruction, then look at events again. */
     private boolean stepping;
@@ -347,7 +344,7 @@ final class InterpretedCpu implements Vcpu {
             if ((events & Cpu.EVENT_INIT) != 0 && cpu.systemManagement.active()) {
                 cpu.systemManagement.initPending = true;
             } else if ((events & Cpu.EVENT_INIT) != 0) {
-                load(CpuStates.afterInit(initial(true), cpu));
+                load(save().afterInit(cpu.cpuid.signature()));
             }
             if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
                 cpu.segments.setReal(Seg.CS, startupVector << 8);
@@ -403,6 +400,13 @@ final class InterpretedCpu implements Vcpu {
     }
 
     private @Nullable VcpuExit interrupts(int events) {
+        if (acknowledged >= 0) {
+            int vector = acknowledged;
+            acknowledged = CpuState.NONE;
+            cpu.post(events & Cpu.EVENT_INTERRUPT);
+            cpu.halted = false;
+            return deliver(vector, Delivery.Source.EXTERNAL, 0);
+        }
         boolean shadow = cpu.shadowRip == cpu.rip && !cpu.halted;
         cpu.shadowRip = -1;
         boolean wanted = (events & Cpu.EVENT_INTERRUPT) != 0 || nmiPending;

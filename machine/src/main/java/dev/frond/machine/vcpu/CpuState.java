@@ -19,6 +19,8 @@ import java.util.List;
  * @param msrs all other model-specific registers that hold state
  * @param tsc the time-stamp counter as RDTSC would read it
  * @param debugTraps bits of DR6 for a debug trap that is due before the next instruction
+ * @param acknowledged the vector of an interrupt that the CPU took from its controller and is to
+ *     deliver before the next instruction, -1 for none
  */
 public record CpuState(
         Longs gprs,
@@ -51,7 +53,14 @@ public record CpuState(
         boolean nmiBlocked,
         int pkru,
         int debugTraps,
-        Smm smm) {
+        Smm smm,
+        int acknowledged) {
+
+    /** No interrupt is {@link #acknowledged}. */
+    public static final int NONE = -1;
+
+    /** CR0.CD and CR0.NW. */
+    private static final long CR0_CACHE = 0x6000_0000L;
 
     /** What the CPU is doing between instructions (SDM Vol. 3C, 25.4.2, for the names). */
     public enum Activity {
@@ -97,6 +106,10 @@ public record CpuState(
         check("dr", dr.length(), 8);
         check("fxsave", fxsave.length(), 512);
         check("ymmHigh", ymmHigh.length(), 32);
+        if (acknowledged < -1 || acknowledged > 255) {
+            throw new IllegalArgumentException(
+                    "cpu state: acknowledged is " + acknowledged + "; accepted are -1 to 255");
+        }
         msrs = List.copyOf(msrs);
     }
 
@@ -143,7 +156,86 @@ public record CpuState(
                 false,
                 0,
                 0,
-                Smm.RESET);
+                Smm.RESET,
+                NONE);
+    }
+
+    /** This state with another activity. */
+    public CpuState withActivity(Activity other) {
+        return new CpuState(
+                gprs,
+                rip,
+                rflags,
+                es,
+                cs,
+                ss,
+                ds,
+                fs,
+                gs,
+                ldtr,
+                tr,
+                gdtr,
+                idtr,
+                cr0,
+                cr2,
+                cr3,
+                cr4,
+                efer,
+                xcr0,
+                dr,
+                fxsave,
+                ymmHigh,
+                msrs,
+                tsc,
+                other,
+                interruptShadow,
+                nmiPending,
+                nmiBlocked,
+                pkru,
+                debugTraps,
+                smm,
+                acknowledged);
+    }
+
+    /**
+     * What INIT makes of this state: {@link #powerOn} but for floating point, MSRs, time and the
+     * cache control of CR0 (SDM Vol. 3A, 10.1), waiting for a start-up IPI.
+     */
+    public CpuState afterInit(int familyModelStepping) {
+        CpuState reset = powerOn(familyModelStepping);
+        return new CpuState(
+                reset.gprs,
+                reset.rip,
+                reset.rflags,
+                reset.es,
+                reset.cs,
+                reset.ss,
+                reset.ds,
+                reset.fs,
+                reset.gs,
+                reset.ldtr,
+                reset.tr,
+                reset.gdtr,
+                reset.idtr,
+                reset.cr0 & ~CR0_CACHE | cr0 & CR0_CACHE,
+                reset.cr2,
+                reset.cr3,
+                reset.cr4,
+                reset.efer,
+                xcr0,
+                reset.dr,
+                fxsave,
+                ymmHigh,
+                msrs,
+                tsc,
+                Activity.WAIT_FOR_SIPI,
+                false,
+                false,
+                false,
+                pkru,
+                0,
+                new Smm(smm.base, false, smm.pending, false),
+                NONE);
     }
 
     private static void check(String field, int actual, int expected) {

@@ -1,0 +1,228 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.frond.kvm;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.frond.host.ControlFile;
+import dev.frond.host.HostException;
+import dev.frond.kvm.Kvm.Capability;
+import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.vcpu.Accelerator;
+import dev.frond.machine.vcpu.CpuFeature;
+import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.Vcpu;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The engine that has the processor execute guest code, for one machine: a virtual machine of Linux
+ * KVM without interrupt controllers, which are the machine's own. {@link KvmSupport} tells whether
+ * this host can.
+ */
+public final class KvmEngine implements Accelerator {
+    // Where KVM keeps what processors of Intel without unrestricted guests need, below the local
+    // APICs: a page table and a task-state segment of three pages.
+    private static final long IDENTITY_MAP = 0xFEFF_C000L;
+    private static final long TSS = IDENTITY_MAP + 0x1000;
+
+    /** MSRs whose accesses come to Frond: the local APIC's. x2APIC's come because KVM has none. */
+    private static final int IA32_APIC_BASE = 0x1B;
+
+    private static final int IA32_TSC_DEADLINE = 0x6E0;
+
+    /**
+     * What the host's KVM has.
+     *
+     * @param mmapSize the bytes of kvm_run and what follows it
+     */
+    record Host(Map<Capability, Integer> capabilities, KvmCpuid cpuid, long mmapSize) {
+        boolean has(Capability capability) {
+            return capabilities.getOrDefault(capability, 0) != 0;
+        }
+    }
+
+    private final ControlFile kvm;
+    private final ControlFile vm;
+    private final Host host;
+    private final Set<CpuFeature> features;
+    private final boolean ownTsc;
+    private final GuestTsc.Agreement tscAgreement = new GuestTsc.Agreement();
+    private final List<KvmVcpu> vcpus = new ArrayList<>();
+    private @Nullable AddressSpace memory;
+    private @Nullable MemorySlots slots;
+
+    /**
+     * A new virtual machine.
+     *
+     * @throws HostException if this host cannot, or not any more, in one line that says why
+     */
+    public KvmEngine() {
+        this(Path.of("/dev/kvm"));
+    }
+
+    KvmEngine(Path device) {
+        kvm = KvmSupport.open(device);
+        ControlFile made = null;
+        try {
+            Map<Capability, Integer> capabilities = new EnumMap<>(Capability.class);
+            for (Capability capability : Capability.values()) {
+                capabilities.put(capability, KvmSupport.value(kvm, capability));
+            }
+            host =
+                    new Host(
+                            capabilities,
+                            new KvmCpuid(kvm),
+                            kvm.call(Kvm.GET_VCPU_MMAP_SIZE, 0));
+            made = kvm.create("KVM machine", Kvm.CREATE_VM, 0);
+            vm = made;
+            prepare();
+            ownTsc = host.has(Capability.KVM_CAP_TSC_CONTROL);
+            features = host.cpuid.features(ownTsc);
+        } catch (HostException e) {
+            if (made != null) {
+                made.close();
+            }
+            kvm.close();
+            throw e;
+        }
+    }
+
+    /** What must be said before there is a CPU. */
+    private void prepare() {
+        try (Arena arena = Arena.ofConfined()) {
+            if (host.has(Capability.KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
+                vm.call(
+                        Kvm.SET_IDENTITY_MAP_ADDR, arena.allocateFrom(JAVA_LONG, IDENTITY_MAP));
+            }
+            if (host.has(Capability.KVM_CAP_SET_TSS_ADDR)) {
+                vm.call(Kvm.SET_TSS_ADDR, TSS);
+            }
+            enable(
+                    Capability.KVM_CAP_X86_USER_SPACE_MSR,
+                    Kvm.MSR_EXIT_REASON_INVAL | Kvm.MSR_EXIT_REASON_FILTER);
+            if (host.has(Capability.KVM_CAP_EXCEPTION_PAYLOAD)) {
+                enable(Capability.KVM_CAP_EXCEPTION_PAYLOAD, 1);
+            }
+            MemorySegment filter = arena.allocate(Structs.MSR_FILTER);
+            deny(filter, 0, IA32_APIC_BASE, arena);
+            deny(filter, 1, IA32_TSC_DEADLINE, arena);
+            vm.call(Kvm.X86_SET_MSR_FILTER, filter);
+        }
+    }
+
+    private void enable(Capability capability, long argument) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment enable = arena.allocate(Structs.ENABLE_CAP);
+            enable.set(JAVA_INT, Structs.at(Structs.ENABLE_CAP, "cap"), capability.number());
+            enable.set(JAVA_LONG, Structs.at(Structs.ENABLE_CAP, "args"), argument);
+            int result = vm.tryCall(Kvm.ENABLE_CAP, enable.address());
+            if (result < 0) {
+                throw new HostException(
+                        Kvm.ENABLE_CAP.name(), capability.toString(), -result);
+            }
+        }
+    }
+
+    /** Has KVM leave reads and writes of {@code index} to Frond. */
+    private static void deny(MemorySegment filter, int number, int index, Arena arena) {
+        MemorySegment range =
+                filter.asSlice(
+                        Structs.at(Structs.MSR_FILTER, "ranges")
+                                + number * Structs.MSR_FILTER_RANGE.byteSize(),
+                        Structs.MSR_FILTER_RANGE.byteSize());
+        range.set(
+                JAVA_INT,
+                Structs.at(Structs.MSR_FILTER_RANGE, "flags"),
+                Kvm.MSR_FILTER_READ | Kvm.MSR_FILTER_WRITE);
+        range.set(JAVA_INT, Structs.at(Structs.MSR_FILTER_RANGE, "nmsrs"), 1);
+        range.set(JAVA_INT, Structs.at(Structs.MSR_FILTER_RANGE, "base"), index);
+        // A bitmap of one MSR whose bit is 0; KVM copies whole words.
+        range.set(
+                JAVA_LONG,
+                Structs.at(Structs.MSR_FILTER_RANGE, "bitmap"),
+                arena.allocate(8, 8).fill((byte) 0).address());
+    }
+
+    @Override
+    public String name() {
+        return "kvm";
+    }
+
+    @Override
+    public Set<CpuFeature> features() {
+        return features;
+    }
+
+    @Override
+    public synchronized Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring) {
+        follow(wiring.memory());
+        ControlFile file = vm.create("KVM CPU " + id, Kvm.CREATE_VCPU, id);
+        try {
+            int khz = setTscFrequency(file);
+            KvmCpuid.set(file, cpuid, khz);
+            try (Arena arena = Arena.ofConfined()) {
+                if (host.has(Capability.KVM_CAP_MCE)) {
+                    file.call(
+                            Kvm.X86_SETUP_MCE,
+                            arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
+                }
+            }
+            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, host, khz, tscAgreement);
+            vcpus.add(vcpu);
+            return vcpu;
+        } catch (RuntimeException e) {
+            file.close();
+            throw e;
+        }
+    }
+
+    private int setTscFrequency(ControlFile vcpu) {
+        if (ownTsc) {
+            vcpu.call(Kvm.SET_TSC_KHZ, Cpuid.TSC_HZ / 1000);
+        }
+        return vcpu.call(Kvm.GET_TSC_KHZ, 0);
+    }
+
+    private void follow(AddressSpace space) {
+        if (memory == null) {
+            memory = space;
+            MemorySlots made =
+                    new MemorySlots(
+                            vm,
+                            host.capabilities.getOrDefault(Capability.KVM_CAP_NR_MEMSLOTS, 0),
+                            space.view());
+            slots = made;
+            space.follow(made::follow);
+        } else if (memory != space) {
+            throw new IllegalArgumentException(
+                    "a KVM machine has one memory: "
+                            + memory.name()
+                            + " and "
+                            + space.name()
+                            + " are two");
+        }
+    }
+
+    /** Gives everything back to the host; no CPU may be running. */
+    @Override
+    public synchronized void close() {
+        if (slots != null) {
+            slots.close();
+        }
+        vcpus.forEach(KvmVcpu::close);
+        vcpus.clear();
+        vm.close();
+        kvm.close();
+    }
+}
