@@ -66,6 +66,7 @@ public final class Main implements Callable<Integer> {
                 new CommandLine(new Main())
                         .addSubcommand(run)
                         .addSubcommand(new GuestCommand(catalog))
+                        .addSubcommand(new EnginesCommand())
                         .addSubcommand(new VersionCommand());
         addHelp(frond);
         return frond.addSubcommand(new HelpCommand())

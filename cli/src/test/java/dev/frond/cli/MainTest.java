@@ -61,10 +61,21 @@ class MainTest {
 
     @Test
     void everyCommandHasHelp() {
-        for (String command : new String[] {"run", "guest", "version"}) {
+        for (String command : new String[] {"run", "guest", "engines", "version"}) {
             assertThat(frond.execute(command, "--help")).isZero();
             assertThat(frond.out()).startsWith("Usage: frond " + command);
         }
+    }
+
+    @Test
+    void enginesAreListedWithWhatKeepsThemFromRunningHere() {
+        assertThat(frond.execute("engines")).isZero();
+        assertThat(frond.out().lines().filter(line -> !line.startsWith(" ")))
+                .extracting(line -> line.split(" ", 2)[0])
+                .containsExactly("interpreter", "translator", "kvm");
+        assertThat(frond.out().lines().filter(line -> line.startsWith(" ")))
+                .allMatch(line -> line.matches("    (here|here, with limits: .+|not here: .+)"))
+                .hasSize(3);
     }
 
     @Test

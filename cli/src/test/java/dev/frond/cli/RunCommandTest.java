@@ -127,8 +127,8 @@ class RunCommandTest {
     @CsvSource({
         "--cpu, pentium, 'accepted: x86-64-v1, x86-64-v2, x86-64-v3'",
         "--cpu, '', 'accepted: x86-64-v1, x86-64-v2, x86-64-v3'",
-        "--engine, kvm, 'accepted: auto, interpreter, translator'",
-        "--engine, AUTO, 'accepted: auto, interpreter, translator'",
+        "--engine, xen, 'accepted: auto, interpreter, translator, kvm'",
+        "--engine, AUTO, 'accepted: auto, interpreter, translator, kvm'",
         "--board, q35, 'accepted: microvm'",
         "--serial, tcp, 'accepted: stdio, file:F, none'",
         "--serial, file:, 'accepted: stdio, file:F, none'",

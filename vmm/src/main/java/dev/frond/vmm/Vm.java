@@ -6,21 +6,17 @@ package dev.frond.vmm;
 import dev.frond.block.ImageException;
 import dev.frond.block.RawImage;
 import dev.frond.boards.Microvm;
-import dev.frond.cpu.interp.Interpreter;
-import dev.frond.cpu.translate.Translator;
 import dev.frond.firmware.BootArguments;
 import dev.frond.firmware.BootException;
 import dev.frond.firmware.KernelImage;
 import dev.frond.host.HostException;
 import dev.frond.host.HostMemory;
-import dev.frond.kvm.KvmEngine;
 import dev.frond.machine.Machine;
 import dev.frond.machine.MachineEnd;
 import dev.frond.machine.MachineState;
 import dev.frond.machine.backend.CharBackend;
 import dev.frond.machine.clock.HostClock;
 import dev.frond.machine.memory.GuestMemory;
-import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.Vcpu;
 
 import java.io.IOException;
@@ -77,7 +73,7 @@ public final class Vm implements AutoCloseable {
             releases.push(memory::close);
             HostClock time = new HostClock(clock, wallAtZero);
             releases.push(time::close);
-            engine = new EngineSwitch(engine(spec.engine()));
+            engine = new EngineSwitch(Engines.open(spec.engine()));
             releases.push(engine::close);
             machine =
                     Microvm.build(
@@ -117,25 +113,6 @@ public final class Vm implements AutoCloseable {
                             "memory of " + size + " bytes: " + e.getMessage(),
                             e));
         }
-    }
-
-    private static Accelerator engine(String name) {
-        return switch (name) {
-            // The translator is not the default yet: see docs/translator.md.
-            case "auto", "interpreter" -> new Interpreter();
-            case "translator" -> {
-                if (!Translator.isSupported()) {
-                    throw new IllegalArgumentException(
-                            "engine translator: this host is no x86-64 Linux that permits"
-                                    + " executable memory; accepted here: auto, interpreter");
-                }
-                yield new Translator();
-            }
-            case "kvm" -> new KvmEngine();
-            default ->
-                    throw new IllegalArgumentException(
-                            "engine " + name + ": accepted are auto, interpreter, translator, kvm");
-        };
     }
 
     /** Builds the machine and powers it on. */
@@ -202,7 +179,7 @@ public final class Vm implements AutoCloseable {
      */
     public void handOver(String name) throws VmException {
         try {
-            machine.whileStanding(() -> engine.handOver(engine(name))).join();
+            machine.whileStanding(() -> engine.handOver(Engines.open(name))).join();
         } catch (CompletionException e) {
             switch (e.getCause()) {
                 case HostException host ->

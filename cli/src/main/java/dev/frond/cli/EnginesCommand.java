@@ -1,0 +1,39 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cli;
+
+import dev.frond.vmm.Engines;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+
+/** {@code frond engines}: what can execute guests on this host, and why the rest cannot. */
+@Command(
+        name = "engines",
+        description = "Lists what can execute guests on this host, and why the rest cannot.")
+final class EnginesCommand implements Callable<Integer> {
+    @Spec private CommandSpec spec;
+
+    EnginesCommand() {}
+
+    @Override
+    public Integer call() {
+        PrintWriter out = spec.commandLine().getOut();
+        for (Engines.Listing engine : Engines.list()) {
+            out.println(engine.name() + "  " + engine.description());
+            String state =
+                    engine.unavailable()
+                            .map(why -> "not here: " + why)
+                            .or(() -> engine.limited().map(why -> "here, with limits: " + why))
+                            .orElse("here");
+            out.println("    " + state);
+        }
+        out.flush();
+        return ExitStatus.SUCCESS.number();
+    }
+}

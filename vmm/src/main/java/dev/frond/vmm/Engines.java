@@ -1,0 +1,83 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.vmm;
+
+import dev.frond.cpu.interp.Interpreter;
+import dev.frond.cpu.translate.Translator;
+import dev.frond.host.HostException;
+import dev.frond.kvm.KvmEngine;
+import dev.frond.kvm.KvmSupport;
+import dev.frond.machine.vcpu.Accelerator;
+
+import java.util.List;
+import java.util.Optional;
+
+/** The engines by name, and what of them can run on this host. */
+public final class Engines {
+    /**
+     * One engine.
+     *
+     * @param description what it is, in a few words
+     * @param unavailable why it cannot run here; empty if it can
+     * @param limited why it should not run every guest here; empty if it should
+     */
+    public record Listing(
+            String name,
+            String description,
+            Optional<String> unavailable,
+            Optional<String> limited) {}
+
+    private static final String NO_TRANSLATOR =
+            "this host is no x86-64 Linux that permits executable memory";
+
+    private Engines() {}
+
+    /** All engines, asked now. */
+    public static List<Listing> list() {
+        return List.of(
+                new Listing(
+                        "interpreter",
+                        "decoded instructions one after the other, on every host",
+                        Optional.empty(),
+                        Optional.empty()),
+                new Listing(
+                        "translator",
+                        "guest code as host code",
+                        Translator.isSupported() ? Optional.empty() : Optional.of(NO_TRANSLATOR),
+                        Optional.empty()),
+                new Listing(
+                        "kvm",
+                        "guest code on the processor itself",
+                        KvmSupport.whyUnavailable(),
+                        KvmSupport.whyLimited()));
+    }
+
+    /**
+     * A new engine.
+     *
+     * @throws IllegalArgumentException if there is none of that name, or not on this host
+     * @throws HostException if the host refuses what it needs
+     */
+    static Accelerator open(String name) {
+        return switch (name) {
+            // The translator is not the default yet: see docs/translator.md.
+            case "auto", "interpreter" -> new Interpreter();
+            case "translator" -> {
+                if (!Translator.isSupported()) {
+                    throw new IllegalArgumentException(
+                            "engine translator: "
+                                    + NO_TRANSLATOR
+                                    + "; accepted here: auto, interpreter");
+                }
+                yield new Translator();
+            }
+            case "kvm" -> new KvmEngine();
+            default ->
+                    throw new IllegalArgumentException(
+                            "engine "
+                                    + name
+                                    + ": accepted are auto, interpreter, translator, kvm");
+        };
+    }
+}
