@@ -27,17 +27,25 @@ final class KvmBedProgram {
     private static final Duration BOOT = Duration.ofMinutes(4);
     private static final Duration COMMAND = Duration.ofMinutes(2);
     private static final String PROMPT = "root@debian-tiny:~# ";
+
+    /**
+     * A busy host lets the kernel's check of its timer fail. QEMU does not intercept XSETBV, so that
+     * KVM in it never learns of XCR0, and guests must do without.
+     */
+    private static final String COMMAND_LINE =
+            "console=ttyS0 quiet cryptomgr.notests mitigations=off no_timer_check noxsave";
+
     private static final long BEGIN = System.nanoTime();
 
     private KvmBedProgram() {}
 
-    /** Arguments: kernel, initramfs, command line. */
+    /** Arguments: kernel, initramfs. */
     public static void main(String[] args) throws Exception {
         VmSpec spec =
                 new VmSpec(
                         Path.of(args[0]),
                         Optional.of(args[1]),
-                        args[2],
+                        COMMAND_LINE,
                         192L << 20,
                         2,
                         CpuModel.X86_64_V2,
