@@ -15,11 +15,10 @@ public final class CpuStates {
     private CpuStates() {}
 
     /**
-     * The state of {@code cpu} between two instructions, with what its surroundings know: whether an
-     * NMI waits, and the interrupt to deliver first, or -1.
+     * The state of {@code cpu} between two instructions, with what its surroundings know: whether
+     * an NMI waits, and the interrupt to deliver first, or -1.
      */
-    public static CpuState save(
-            Cpu cpu, Activity activity, boolean nmiPending, int acknowledged) {
+    public static CpuState save(Cpu cpu, Activity activity, boolean nmiPending, int acknowledged) {
         byte[] fxsave = new byte[512];
         FxImage.save(cpu, fxsave);
         long[] high = new long[32];

@@ -24,8 +24,8 @@ import java.util.stream.Stream;
 
 /**
  * A test bed for KVM on hosts without one: QEMU emulates a processor with SVM, on which Debian's
- * cloud kernel runs with its module kvm-amd; an initramfs holds a Java runtime, Frond, and the guest
- * debian-tiny. What takes long to make is kept in {@code target}.
+ * cloud kernel runs with its module kvm-amd; an initramfs holds a Java runtime, Frond, and the
+ * guest debian-tiny. What takes long to make is kept in {@code target}.
  */
 @NullMarked
 final class KvmBed {

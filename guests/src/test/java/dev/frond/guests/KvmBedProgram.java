@@ -19,8 +19,8 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * What runs in the test bed, a Linux with a full KVM inside of an emulator: boots debian-tiny under
- * KVM with two CPUs, hands it over to the interpreter and back, and switches it off. It uses nothing
- * but Frond, as there is nothing else in the bed.
+ * KVM with two CPUs, hands it over to the interpreter and back, and switches it off. It uses
+ * nothing but Frond, as there is nothing else in the bed.
  */
 @NullMarked
 final class KvmBedProgram {
@@ -29,8 +29,8 @@ final class KvmBedProgram {
     private static final String PROMPT = "root@debian-tiny:~# ";
 
     /**
-     * A busy host lets the kernel's check of its timer fail. QEMU does not intercept XSETBV, so that
-     * KVM in it never learns of XCR0, and guests must do without.
+     * A busy host lets the kernel's check of its timer fail. QEMU does not intercept XSETBV, so
+     * that KVM in it never learns of XCR0, and guests must do without.
      */
     private static final String COMMAND_LINE =
             "console=ttyS0 quiet cryptomgr.notests mitigations=off no_timer_check noxsave";
@@ -71,7 +71,9 @@ final class KvmBedProgram {
         console.await(PROMPT, BOOT);
         say(vm, "booted");
         expect(run(console, "nproc"), "\n2\r\n");
-        expect(run(console, "dmesg | grep -E 'WARNING|BUG:|Oops|Call Trace'; echo $?"), "'; echo $?\r\n1\r\n");
+        expect(
+                run(console, "dmesg | grep -E 'WARNING|BUG:|Oops|Call Trace'; echo $?"),
+                "'; echo $?\r\n1\r\n");
         run(console, "i=0; (while true; do i=$((i+1)); echo $i > /tmp/count; done) &");
         vm.handOver("interpreter");
         say(vm, "handed over");
@@ -83,7 +85,9 @@ final class KvmBedProgram {
             throw new IllegalStateException("counted to " + there + ", then to " + back);
         }
         run(console, "kill %1");
-        expect(run(console, "dmesg | grep -E 'WARNING|BUG:|Oops|Call Trace'; echo $?"), "'; echo $?\r\n1\r\n");
+        expect(
+                run(console, "dmesg | grep -E 'WARNING|BUG:|Oops|Call Trace'; echo $?"),
+                "'; echo $?\r\n1\r\n");
         console.type("poweroff");
         MachineEnd end = vm.end().get(COMMAND.toSeconds(), TimeUnit.SECONDS);
         vm.cpus().forEach(cpu -> System.out.println(cpu.stats()));

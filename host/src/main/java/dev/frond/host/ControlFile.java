@@ -80,8 +80,7 @@ public final class ControlFile implements AutoCloseable {
 
     /** A command that one thread at a time gives often; calling it allocates nothing. */
     public Repeated repeated(Ioctl command, long argument) {
-        return new Repeated(
-                fd, command.number(), argument, Libc.newErrno(arena));
+        return new Repeated(fd, command.number(), argument, Libc.newErrno(arena));
     }
 
     /** See {@link #repeated}. */

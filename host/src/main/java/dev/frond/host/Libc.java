@@ -29,7 +29,6 @@ import java.lang.invoke.MethodHandle;
 final class Libc {
     static final Libc ABS = new Libc("abs");
     static final Libc CLOSE = new Libc("close");
-    static final Libc EVENTFD = new Libc("eventfd");
     static final Libc FALLOCATE = new Libc("fallocate");
     static final Libc FCNTL = new Libc("fcntl");
     static final Libc FTRUNCATE = new Libc("ftruncate");
@@ -47,21 +46,19 @@ final class Libc {
     static final Libc MPROTECT = new Libc("mprotect");
     static final Libc MUNMAP = new Libc("munmap");
     static final Libc OPEN = new Libc("open");
-    static final Libc READ = new Libc("read");
     static final Libc SIGACTION = new Libc("sigaction");
     static final Libc SYSCONF = new Libc("sysconf");
     static final Libc TCGETATTR = new Libc("tcgetattr");
     static final Libc TCGETPGRP = new Libc("tcgetpgrp");
     static final Libc TCSETATTR = new Libc("tcsetattr");
     static final Libc TGKILL = new Libc("tgkill");
-    static final Libc WRITE = new Libc("write");
 
     private final String name;
 
     /** Looked up at the first call: most runs need few of the functions. */
     private volatile @Nullable MemorySegment address;
 
-    private Libc(String name) {
+    Libc(String name) {
         this.name = name;
     }
 

@@ -33,8 +33,7 @@ public final class ThreadSignal {
     /** A way to interrupt the calling thread. */
     public static ThreadSignal ofCurrentThread() {
         Handler.install();
-        return new ThreadSignal(
-                Libc.GETPID.callInt(0, 0, 0), Libc.GETTID.callInt(0, 0, 0));
+        return new ThreadSignal(Libc.GETPID.callInt(0, 0, 0), Libc.GETTID.callInt(0, 0, 0));
     }
 
     /** Interrupts the thread; does nothing if it has ended. Any thread may call. */
@@ -49,8 +48,7 @@ public final class ThreadSignal {
                 // abs(3) takes a number and touches nothing: as good a handler as an empty one.
                 action.set(JAVA_LONG, 0, Libc.ABS.address().address());
                 action.set(JAVA_INT, SA_FLAGS_OFFSET, SA_RESTART | SA_ONSTACK);
-                Libc.SIGACTION.check(
-                        Libc.SIGACTION.callInt(SIGURG, action.address(), 0), "SIGURG");
+                Libc.SIGACTION.check(Libc.SIGACTION.callInt(SIGURG, action.address(), 0), "SIGURG");
             }
         }
 

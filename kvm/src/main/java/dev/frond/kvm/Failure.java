@@ -30,7 +30,8 @@ final class Failure {
         String what =
                 switch (exitReason) {
                     case Kvm.EXIT_FAIL_ENTRY ->
-                            "KVM_EXIT_FAIL_ENTRY: the processor refuses the guest's state, reason 0x"
+                            "KVM_EXIT_FAIL_ENTRY: the processor refuses the guest's state, reason"
+                                + " 0x"
                                     + Long.toHexString(run.get(JAVA_LONG, REASON));
                     case Kvm.EXIT_INTERNAL_ERROR -> internal(run);
                     default -> "KVM_RUN returned for reason " + exitReason + ", which is unknown";
@@ -54,8 +55,7 @@ final class Failure {
         if (suberror == INTERNAL_ERROR_EMULATION
                 && count > 2
                 && (run.get(JAVA_LONG, DATA) & EMULATION_FLAG_INSTRUCTION_BYTES) != 0) {
-            int length =
-                    Math.min(run.get(JAVA_BYTE, DATA + 8) & 0xFF, MOST_INSTRUCTION_BYTES);
+            int length = Math.min(run.get(JAVA_BYTE, DATA + 8) & 0xFF, MOST_INSTRUCTION_BYTES);
             byte[] bytes = run.asSlice(DATA + 9, length).toArray(JAVA_BYTE);
             text.append(" (").append(HexFormat.ofDelimiter(" ").formatHex(bytes)).append(')');
         } else {

@@ -15,8 +15,9 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * The time-stamp counter of one KVM CPU. It counts the host's time, the machine's clock stands
- * still while the machine is paused, and the two drift apart: after a pause the counter is set back,
- * and the local APIC, whose deadlines are in its ticks, is told anew how far it is from the clock.
+ * still while the machine is paused, and the two drift apart: after a pause the counter is set
+ * back, and the local APIC, whose deadlines are in its ticks, is told anew how far it is from the
+ * clock.
  *
  * <p>KVM takes a write of the counter that is within a second of what it expects for an attempt to
  * synchronize CPUs, and ignores it. Where the kernel has the attribute (Linux 5.16) the offset is

@@ -14,8 +14,7 @@ final class Kvm {
     static final Ioctl GET_API_VERSION = plain("KVM_GET_API_VERSION", 0x00);
     static final Ioctl CREATE_VM = plain("KVM_CREATE_VM", 0x01);
     static final Ioctl GET_MSR_INDEX_LIST =
-            Ioctl.readWrite(
-                    "KVM_GET_MSR_INDEX_LIST", KVMIO, 0x02, Structs.MSR_LIST.byteSize());
+            Ioctl.readWrite("KVM_GET_MSR_INDEX_LIST", KVMIO, 0x02, Structs.MSR_LIST.byteSize());
     static final Ioctl CHECK_EXTENSION = plain("KVM_CHECK_EXTENSION", 0x03);
     static final Ioctl GET_VCPU_MMAP_SIZE = plain("KVM_GET_VCPU_MMAP_SIZE", 0x04);
     static final Ioctl GET_SUPPORTED_CPUID =

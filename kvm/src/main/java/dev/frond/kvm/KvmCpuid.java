@@ -61,8 +61,7 @@ final class KvmCpuid {
                     continue;
                 }
                 if (result < 0) {
-                    throw new HostException(
-                            Kvm.GET_SUPPORTED_CPUID.name(), kvm.name(), -result);
+                    throw new HostException(Kvm.GET_SUPPORTED_CPUID.name(), kvm.name(), -result);
                 }
                 read(table);
                 return;
@@ -122,8 +121,7 @@ final class KvmCpuid {
             case TSC_DEADLINE, INVARIANT_TSC -> ownTsc;
             // Guests are told of the standard layout of XSAVE that all engines have.
             case AVX, AVX2, FMA, F16C ->
-                    hasBit(feature)
-                            && supported(XSAVE_LEAF, AVX_COMPONENT).ebx() == YMM_OFFSET;
+                    hasBit(feature) && supported(XSAVE_LEAF, AVX_COMPONENT).ebx() == YMM_OFFSET;
             case PKU -> hasBit(feature) && pkruOffset() == Cpuid.PKRU_OFFSET;
             case MONITOR -> false;
             default -> hasBit(feature);

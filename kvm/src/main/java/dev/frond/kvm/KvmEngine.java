@@ -79,11 +79,7 @@ public final class KvmEngine implements Accelerator {
             for (Capability capability : Capability.values()) {
                 capabilities.put(capability, KvmSupport.value(kvm, capability));
             }
-            host =
-                    new Host(
-                            capabilities,
-                            new KvmCpuid(kvm),
-                            kvm.call(Kvm.GET_VCPU_MMAP_SIZE, 0));
+            host = new Host(capabilities, new KvmCpuid(kvm), kvm.call(Kvm.GET_VCPU_MMAP_SIZE, 0));
             made = kvm.create("KVM machine", Kvm.CREATE_VM, 0);
             vm = made;
             prepare();
@@ -102,8 +98,7 @@ public final class KvmEngine implements Accelerator {
     private void prepare() {
         try (Arena arena = Arena.ofConfined()) {
             if (host.has(Capability.KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
-                vm.call(
-                        Kvm.SET_IDENTITY_MAP_ADDR, arena.allocateFrom(JAVA_LONG, IDENTITY_MAP));
+                vm.call(Kvm.SET_IDENTITY_MAP_ADDR, arena.allocateFrom(JAVA_LONG, IDENTITY_MAP));
             }
             if (host.has(Capability.KVM_CAP_SET_TSS_ADDR)) {
                 vm.call(Kvm.SET_TSS_ADDR, TSS);
@@ -128,8 +123,7 @@ public final class KvmEngine implements Accelerator {
             enable.set(JAVA_LONG, Structs.at(Structs.ENABLE_CAP, "args"), argument);
             int result = vm.tryCall(Kvm.ENABLE_CAP, enable.address());
             if (result < 0) {
-                throw new HostException(
-                        Kvm.ENABLE_CAP.name(), capability.toString(), -result);
+                throw new HostException(Kvm.ENABLE_CAP.name(), capability.toString(), -result);
             }
         }
     }
@@ -173,9 +167,7 @@ public final class KvmEngine implements Accelerator {
             KvmCpuid.set(file, cpuid, khz);
             try (Arena arena = Arena.ofConfined()) {
                 if (host.has(Capability.KVM_CAP_MCE)) {
-                    file.call(
-                            Kvm.X86_SETUP_MCE,
-                            arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
+                    file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
             KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, host, khz, tscAgreement);

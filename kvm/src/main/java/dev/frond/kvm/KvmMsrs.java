@@ -90,10 +90,9 @@ final class KvmMsrs {
     /** The value of a register that KVM is known to have. */
     long read(int index) {
         return tryRead(index)
-                .orElseThrow(
-                        () ->
-                                new HostException(
-                                        Kvm.GET_MSRS.name(), vcpu.name(), "no MSR " + hex(index)));
+                .orElseThrow(() ->
+                        new HostException(
+                                Kvm.GET_MSRS.name(), vcpu.name(), "no MSR " + hex(index)));
     }
 
     /** Reads the register without allocating; 0 if there is none. */
@@ -133,8 +132,7 @@ final class KvmMsrs {
             fill(left, Map.of());
             int done = vcpu.call(Kvm.GET_MSRS, all);
             for (int i = 0; i < done; i++) {
-                saved.add(
-                        new Msr(left.get(i), all.get(JAVA_LONG, ENTRIES + i * ENTRY + DATA)));
+                saved.add(new Msr(left.get(i), all.get(JAVA_LONG, ENTRIES + i * ENTRY + DATA)));
             }
             // KVM stops at the first that it does not have.
             left = left.subList(Math.min(done + 1, left.size()), left.size());
@@ -180,7 +178,9 @@ final class KvmMsrs {
 
     private static IllegalArgumentException refused(int index, long value) {
         return new IllegalArgumentException(
-                "cpu state: under KVM MSR " + hex(index) + " cannot hold 0x"
+                "cpu state: under KVM MSR "
+                        + hex(index)
+                        + " cannot hold 0x"
                         + Long.toHexString(value));
     }
 
@@ -188,10 +188,7 @@ final class KvmMsrs {
         all.set(JAVA_INT, NMSRS, indices.size());
         for (int i = 0; i < indices.size(); i++) {
             all.set(JAVA_INT, ENTRIES + i * ENTRY + INDEX, indices.get(i));
-            all.set(
-                    JAVA_LONG,
-                    ENTRIES + i * ENTRY + DATA,
-                    values.getOrDefault(indices.get(i), 0L));
+            all.set(JAVA_LONG, ENTRIES + i * ENTRY + DATA, values.getOrDefault(indices.get(i), 0L));
         }
     }
 

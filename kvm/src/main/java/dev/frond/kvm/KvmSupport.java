@@ -60,7 +60,8 @@ public final class KvmSupport {
                 ? Optional.of(
                         "this host's KVM (module "
                                 + softwareModule.getFileName()
-                                + ") emulates a guest's kernel in software and fails on parts of it")
+                                + ") emulates a guest's kernel in software and fails on parts of"
+                                + " it")
                 : Optional.empty();
     }
 
@@ -120,7 +121,9 @@ public final class KvmSupport {
                 throw new HostException(
                         "KVM_CHECK_EXTENSION",
                         kvm.name(),
-                        "the kernel lacks " + capability + ", which Linux has since "
+                        "the kernel lacks "
+                                + capability
+                                + ", which Linux has since "
                                 + capability.since());
             }
         }

@@ -510,8 +510,7 @@ final class KvmVcpu implements Vcpu {
         return switch (size) {
             case 1 -> run.get(JAVA_BYTE, at) & 0xFF;
             case 2 -> run.get(JAVA_SHORT_UNALIGNED, at) & 0xFFFF;
-            case 4 ->
-                    run.get(JAVA_INT_UNALIGNED, at) & 0xFFFF_FFFFL;
+            case 4 -> run.get(JAVA_INT_UNALIGNED, at) & 0xFFFF_FFFFL;
             default -> run.get(JAVA_LONG_UNALIGNED, at);
         };
     }
@@ -519,8 +518,7 @@ final class KvmVcpu implements Vcpu {
     private void put(long at, int size, long value) {
         switch (size) {
             case 1 -> run.set(JAVA_BYTE, at, (byte) value);
-            case 2 ->
-                    run.set(JAVA_SHORT_UNALIGNED, at, (short) value);
+            case 2 -> run.set(JAVA_SHORT_UNALIGNED, at, (short) value);
             case 4 -> run.set(JAVA_INT_UNALIGNED, at, (int) value);
             default -> run.set(JAVA_LONG_UNALIGNED, at, value);
         }

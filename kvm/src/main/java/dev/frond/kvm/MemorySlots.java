@@ -149,10 +149,7 @@ final class MemorySlots {
             region.set(JAVA_INT, FLAGS, flags);
             region.set(JAVA_LONG, GUEST_PHYS_ADDR, slot.address);
             region.set(JAVA_LONG, MEMORY_SIZE, size);
-            region.set(
-                    JAVA_LONG,
-                    USERSPACE_ADDR,
-                    slot.memory.segment().address() + slot.offset);
+            region.set(JAVA_LONG, USERSPACE_ADDR, slot.memory.segment().address() + slot.offset);
             int result = vm.tryCall(Kvm.SET_USER_MEMORY_REGION, region.address());
             if (result < 0) {
                 throw new HostException(

@@ -349,8 +349,7 @@ final class Registers {
 
     private void loadFloatingPoint(CpuState state) {
         xsave.fill((byte) 0);
-        MemorySegment.copy(
-                state.fxsave().toArray(), 0, xsave, JAVA_BYTE, 0, FXSAVE_SIZE);
+        MemorySegment.copy(state.fxsave().toArray(), 0, xsave, JAVA_BYTE, 0, FXSAVE_SIZE);
         for (int i = 0; i < 32; i++) {
             xsave.set(JAVA_LONG, KvmCpuid.YMM_OFFSET + 8L * i, state.ymmHigh().at(i));
         }
@@ -433,7 +432,6 @@ final class Registers {
     private void table(String name, Table table) {
         long at = Structs.at(Structs.SREGS, name);
         sregs.set(JAVA_LONG, at, table.base());
-        sregs.set(
-                JAVA_SHORT, at + Structs.at(Structs.DTABLE, "limit"), (short) table.limit());
+        sregs.set(JAVA_SHORT, at + Structs.at(Structs.DTABLE, "limit"), (short) table.limit());
     }
 }

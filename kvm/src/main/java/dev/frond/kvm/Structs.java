@@ -14,8 +14,8 @@ import java.lang.foreign.StructLayout;
 import java.util.List;
 
 /**
- * The structures of linux/kvm.h and asm/kvm.h for x86-64 that the engine passes to the kernel, under
- * their names there; those that end in an array of any length are declared without it.
+ * The structures of linux/kvm.h and asm/kvm.h for x86-64 that the engine passes to the kernel,
+ * under their names there; those that end in an array of any length are declared without it.
  */
 final class Structs {
     static final StructLayout REGS =
@@ -233,8 +233,7 @@ final class Structs {
                     .withName("io");
 
     static final StructLayout RUN_MMIO =
-            MemoryLayout.structLayout(
-                            u64("phys_addr"), pad("data", 8), u32("len"), u8("is_write"))
+            MemoryLayout.structLayout(u64("phys_addr"), pad("data", 8), u32("len"), u8("is_write"))
                     .withName("mmio");
 
     static final StructLayout RUN_INTERNAL =
@@ -278,13 +277,7 @@ final class Structs {
 
     /** The parts of the union behind {@link #RUN}, by their names in C. */
     static final List<StructLayout> RUN_PARTS =
-            List.of(
-                    RUN_FAIL_ENTRY,
-                    RUN_IO,
-                    RUN_MMIO,
-                    RUN_INTERNAL,
-                    RUN_DEBUG_ARCH,
-                    RUN_MSR);
+            List.of(RUN_FAIL_ENTRY, RUN_IO, RUN_MMIO, RUN_INTERNAL, RUN_DEBUG_ARCH, RUN_MSR);
 
     private Structs() {}
 

@@ -38,9 +38,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * A KVM machine of 1 MiB and one CPU for small programs. Each run has a watchdog, so that a KVM that
- * hangs fails a test and not the build. Port E9h records what is written and gives 'x'; a write to
- * port F4h ends a run.
+ * A KVM machine of 1 MiB and one CPU for small programs. Each run has a watchdog, so that a KVM
+ * that hangs fails a test and not the build. Port E9h records what is written and gives 'x'; a
+ * write to port F4h ends a run.
  */
 final class KvmRig implements AutoCloseable {
     static final int SIZE = 1 << 20;
@@ -114,7 +114,8 @@ final class KvmRig implements AutoCloseable {
                             .redirectErrorStream(true)
                             .start();
             try (InputStream said = nasm.getInputStream()) {
-                String lines = new String(said.readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+                String lines =
+                        new String(said.readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
                 assertThat(nasm.waitFor()).as(lines).isZero();
             }
             memory.writeBytes(address, Files.readAllBytes(binary));

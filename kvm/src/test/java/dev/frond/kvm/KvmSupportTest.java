@@ -22,8 +22,9 @@ class KvmSupportTest {
     void aMissingDeviceNamesTheModules() {
         assertThatThrownBy(() -> KvmSupport.open(directory.resolve("kvm")))
                 .isInstanceOf(HostException.class)
-                .hasMessageContaining("ENOENT (No such file or directory); no KVM here; load it with"
-                        + " 'modprobe kvm-intel' or 'modprobe kvm-amd'");
+                .hasMessageContaining(
+                        "ENOENT (No such file or directory); no KVM here; load it with"
+                                + " 'modprobe kvm-intel' or 'modprobe kvm-amd'");
     }
 
     @Test

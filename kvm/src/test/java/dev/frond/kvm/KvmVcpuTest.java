@@ -122,7 +122,11 @@ class KvmVcpuTest {
                     @Override
                     public void write(long offset, int size, long value) {
                         seen.add(
-                                "write " + size + " at " + Long.toHexString(offset) + ": "
+                                "write "
+                                        + size
+                                        + " at "
+                                        + Long.toHexString(offset)
+                                        + ": "
                                         + Long.toHexString(value));
                     }
                 };
@@ -306,11 +310,12 @@ class KvmVcpuTest {
 
     @Test
     void theApicPageIsTheControllers() throws Exception {
-        rig.longMode("mov ebx, 0xFEE00000\n mov eax, [rbx + 0x30]\n mov dword [rbx + 0xB0], 7" + END)
+        rig.longMode(
+                        "mov ebx, 0xFEE00000\n mov eax, [rbx + 0x30]\n mov dword [rbx + 0xB0], 7"
+                                + END)
                 .run();
         assertThat(rig.vcpu.save().gprs().at(0)).isEqualTo(0x14);
-        assertThat(rig.interrupts.accesses)
-                .containsExactly("read 4 at 30", "write 4 at b0: 7");
+        assertThat(rig.interrupts.accesses).containsExactly("read 4 at 30", "write 4 at b0: 7");
     }
 
     @Test
@@ -340,7 +345,9 @@ class KvmVcpuTest {
         CpuState state = rig.vcpu.save();
         assertThat(state.gprs().at(3)).isEqualTo(0x50014);
         assertThat(state.gprs().at(0)).isEqualTo(QueuedInterrupts.PAGE | 0xD00L);
-        assertThat(rig.interrupts.msrs).containsEntry(0x80B, 0L).containsEntry(0x6E0, 0x5_0000_1234L);
+        assertThat(rig.interrupts.msrs)
+                .containsEntry(0x80B, 0L)
+                .containsEntry(0x6E0, 0x5_0000_1234L);
     }
 
     @Test

@@ -66,7 +66,11 @@ final class QueuedInterrupts implements LocalInterrupts, IoHandler {
     @Override
     public void write(long offset, int size, long value) {
         accesses.add(
-                "write " + size + " at " + Long.toHexString(offset) + ": "
+                "write "
+                        + size
+                        + " at "
+                        + Long.toHexString(offset)
+                        + ": "
                         + Long.toHexString(value));
     }
 

@@ -246,9 +246,9 @@ public final class Machine implements MachineControl, AutoCloseable {
     }
 
     /**
-     * Runs {@code action} while CPUs, devices and time stand still, in turn with what the guest asks
-     * of its machine; then it goes on. The result fails as the action does, or because the machine
-     * has ended before.
+     * Runs {@code action} while CPUs, devices and time stand still, in turn with what the guest
+     * asks of its machine; then it goes on. The result fails as the action does, or because the
+     * machine has ended before.
      */
     public CompletableFuture<Void> whileStanding(Runnable action) {
         CompletableFuture<Void> done = new CompletableFuture<>();
@@ -265,9 +265,8 @@ public final class Machine implements MachineControl, AutoCloseable {
                 resume();
             }
         });
-        end.thenRun(
-                () -> done.completeExceptionally(
-                        new IllegalStateException("the machine has ended")));
+        end.thenRun(() ->
+                done.completeExceptionally(new IllegalStateException("the machine has ended")));
         return done;
     }
 

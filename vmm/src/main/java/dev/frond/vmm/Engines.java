@@ -75,9 +75,7 @@ public final class Engines {
             case "kvm" -> new KvmEngine();
             default ->
                     throw new IllegalArgumentException(
-                            "engine "
-                                    + name
-                                    + ": accepted are auto, interpreter, translator, kvm");
+                            "engine " + name + ": accepted are auto, interpreter, translator, kvm");
         };
     }
 }

@@ -184,7 +184,9 @@ public final class Vm implements AutoCloseable {
             switch (e.getCause()) {
                 case HostException host ->
                         throw new VmException(
-                                VmException.Kind.HOST, "engine " + name + ": " + host.getMessage(), e);
+                                VmException.Kind.HOST,
+                                "engine " + name + ": " + host.getMessage(),
+                                e);
                 case IllegalArgumentException refused ->
                         throw new VmException(
                                 VmException.Kind.SPEC, String.valueOf(refused.getMessage()), e);

@@ -106,8 +106,7 @@ final class InterpretedCpu implements Vcpu {
 
     @Override
     public CpuState save() {
-        return CpuStates.save(
-                cpu, cpu.halted ? Activity.HLT : activity, nmiPending, acknowledged);
+        return CpuStates.save(cpu, cpu.halted ? Activity.HLT : activity, nmiPending, acknowledged);
     }
 
     @Override
