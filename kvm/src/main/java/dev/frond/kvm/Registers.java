@@ -74,7 +74,6 @@ final class Registers {
     // The XSAVE area (SDM Vol. 1, 13.4).
     private static final int FXSAVE_SIZE = 512;
     private static final long XSTATE_BV = 512;
-    private static final int YMM_SIZE = 256;
     private static final long X87_AND_SSE = 3;
     private static final long AVX = 4;
     private static final long PKRU = 0x200;

@@ -240,7 +240,7 @@ final class KvmRig implements AutoCloseable {
 
     /** Does something on another thread while the CPU runs. */
     void later(long milliseconds, Runnable action) {
-        watchdog.schedule(action, milliseconds, TimeUnit.MILLISECONDS);
+        ScheduledFuture<?> _ = watchdog.schedule(action, milliseconds, TimeUnit.MILLISECONDS);
     }
 
     @Override

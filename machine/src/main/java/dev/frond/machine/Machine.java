@@ -265,9 +265,12 @@ public final class Machine implements MachineControl, AutoCloseable {
                 resume();
             }
         });
-        end.thenRun(() ->
-                done.completeExceptionally(new IllegalStateException("the machine has ended")));
-        return done;
+        return CompletableFuture.anyOf(done, end).thenCompose(_ -> done.isDone() ? done : ended());
+    }
+
+    private static CompletableFuture<Void> ended() {
+        return CompletableFuture.failedFuture(
+                new IllegalStateException("the machine has ended"));
     }
 
     private boolean isRunning() {
