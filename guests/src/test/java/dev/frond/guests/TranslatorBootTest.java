@@ -10,11 +10,13 @@ import static dev.frond.guests.TinyGuest.powerOff;
 import static dev.frond.guests.TinyGuest.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.frond.cpu.translate.Translator;
 import dev.frond.vmm.SerialConsole;
 import dev.frond.vmm.Vm;
+import dev.frond.vmm.VmException;
 import dev.frond.vmm.VmSpec;
 
 import org.jspecify.annotations.NullMarked;
@@ -57,6 +59,29 @@ class TranslatorBootTest {
                                             + " cut -c1-64 | sort | uniq -c"))
                     // SHA-256 of 4 MiB of zeroes.
                     .contains("4 bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8");
+            powerOff(vm, console);
+        }
+    }
+
+    @Test
+    void aRunningMachineGoesFromOneEngineToTheOtherAndBack() throws Exception {
+        SerialConsole console = new SerialConsole();
+        VmSpec spec = on("translator", tiny.spec(2, 256L << 20, List.of()));
+        try (Vm vm = Vm.start(spec, console)) {
+            console.await(PROMPT, BOOT);
+            run(console, "x=41; yes >/dev/null &");
+            vm.handOver("interpreter");
+            assertThat(vm.engine()).isEqualTo("interpreter");
+            assertThat(run(console, "x=$((x+1)); echo $x; sha256sum /bin/busybox >/tmp/one"))
+                    .contains("\n42\r\n");
+            vm.handOver("translator");
+            assertThat(run(console, "sha256sum /bin/busybox | cmp - /tmp/one; echo $? $((x+1))"))
+                    .contains("\n0 43\r\n");
+            assertThatThrownBy(() -> vm.handOver("xen"))
+                    .isInstanceOf(VmException.class)
+                    .hasMessageContaining("engine xen: accepted are");
+            assertThat(run(console, "dmesg | grep -cE 'WARNING|BUG:|Oops|Call Trace'"))
+                    .contains("\n0\r\n");
             powerOff(vm, console);
         }
     }

@@ -306,6 +306,21 @@ class KvmVcpuTest {
         assertThat(rig.run()).isEqualTo(VcpuExit.SHUTDOWN);
     }
 
+    @Test
+    void whereKvmCannotGoOnItSaysWhyAndTheStateCanBeSaved() throws Exception {
+        // Code where there is no memory.
+        rig.longMode("mov ebx, 0x300000\n jmp rbx");
+        assertThat(rig.run())
+                .isInstanceOfSatisfying(
+                        VcpuExit.Fault.class,
+                        fault ->
+                                assertThat(fault.reason())
+                                        .startsWith("KVM_EXIT_INTERNAL_ERROR, ")
+                                        .endsWith(", at rip 0x300000")
+                                        .doesNotContain("\n"));
+        assertThat(rig.vcpu.save().rip()).isEqualTo(0x30_0000);
+    }
+
     // --- the local interrupt controller
 
     @Test
@@ -372,7 +387,7 @@ class KvmVcpuTest {
         rig.code(0x2000, 16, "mov al, 'i'\n out 0xE9, al" + END);
         rig.ram.store(4 * 0x30, 4, 0x2000);
         rig.code(KvmRig.CODE, 16, "jmp $");
-        rig.vcpu.load(acknowledging(rig.realState(), 0x30));
+        rig.vcpu.load(rig.realState().withAcknowledged(0x30));
         assertThat(rig.vcpu.save().acknowledged()).isEqualTo(0x30);
         rig.run();
         assertThat(rig.written).containsExactly((long) 'i');
@@ -514,18 +529,14 @@ class KvmVcpuTest {
     }
 
     private static CpuState withIdt(CpuState s, Table idtr) {
-        return with(s, idtr, s.msrs(), s.acknowledged());
+        return with(s, idtr, s.msrs());
     }
 
     private static CpuState withMsrs(CpuState s, List<Msr> msrs) {
-        return with(s, s.idtr(), msrs, s.acknowledged());
+        return with(s, s.idtr(), msrs);
     }
 
-    private static CpuState acknowledging(CpuState s, int vector) {
-        return with(s, s.idtr(), s.msrs(), vector);
-    }
-
-    private static CpuState with(CpuState s, Table idtr, List<Msr> msrs, int acknowledged) {
+    private static CpuState with(CpuState s, Table idtr, List<Msr> msrs) {
         return new CpuState(
                 s.gprs(),
                 s.rip(),
@@ -558,6 +569,6 @@ class KvmVcpuTest {
                 s.pkru(),
                 s.debugTraps(),
                 s.smm(),
-                acknowledged);
+                CpuState.NONE);
     }
 }

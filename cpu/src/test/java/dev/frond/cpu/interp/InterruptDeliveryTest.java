@@ -10,6 +10,7 @@ import dev.frond.cpu.ControlRegisters;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.Seg;
+import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.VcpuExit;
 
 import org.junit.jupiter.api.Test;
@@ -114,6 +115,18 @@ final class InterruptDeliveryTest {
         rig.execute("90");
         assertThat(rig.handling()).isEqualTo(CpuFault.NP);
         assertThat(rig.stack(4, 2)).containsExactly(0x40 * 8L + 3, CODE);
+    }
+
+    @Test
+    void anInterruptThatAnotherEngineTookIsDeliveredFirst() {
+        cpu.setRflags(0x202);
+        CpuState state = rig.vcpu.save();
+        rig.vcpu.load(state.withAcknowledged(0x40));
+        assertThat(rig.vcpu.save().acknowledged()).isEqualTo(0x40);
+        rig.execute("90");
+        assertThat(rig.handling()).isEqualTo(0x40);
+        assertThat(rig.stack(4, 1)).containsExactly(CODE);
+        assertThat(rig.vcpu.save().acknowledged()).isEqualTo(CpuState.NONE);
     }
 
     @Test

@@ -197,6 +197,43 @@ public record CpuState(
                 acknowledged);
     }
 
+    /** This state with an interrupt to deliver first, or {@link #NONE}. */
+    public CpuState withAcknowledged(int vector) {
+        return new CpuState(
+                gprs,
+                rip,
+                rflags,
+                es,
+                cs,
+                ss,
+                ds,
+                fs,
+                gs,
+                ldtr,
+                tr,
+                gdtr,
+                idtr,
+                cr0,
+                cr2,
+                cr3,
+                cr4,
+                efer,
+                xcr0,
+                dr,
+                fxsave,
+                ymmHigh,
+                msrs,
+                tsc,
+                activity,
+                interruptShadow,
+                nmiPending,
+                nmiBlocked,
+                pkru,
+                debugTraps,
+                smm,
+                vector);
+    }
+
     /**
      * What INIT makes of this state: {@link #powerOn} but for floating point, MSRs, time and the
      * cache control of CR0 (SDM Vol. 3A, 10.1), waiting for a start-up IPI.
