@@ -79,7 +79,6 @@ final class Kvm {
         KVM_CAP_SET_TSS_ADDR(4, "2.6.24"),
         KVM_CAP_EXT_CPUID(7, "2.6.26"),
         KVM_CAP_NR_MEMSLOTS(10, "2.6.27"),
-        KVM_CAP_MP_STATE(14, "2.6.27"),
         KVM_CAP_USER_NMI(22, "2.6.28"),
         KVM_CAP_MCE(31, "2.6.31"),
         KVM_CAP_SET_IDENTITY_MAP_ADDR(37, "2.6.32"),
