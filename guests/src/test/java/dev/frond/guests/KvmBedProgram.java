@@ -83,9 +83,14 @@ final class KvmBedProgram {
         say(vm, "handed back");
         expect(run(console, "echo $((x+1))"), "\n43\r\n");
         expect(
-                run(console, "read after rest < /proc/uptime; test ${after%.*} -ge ${before%.*}; echo $?"),
+                run(
+                        console,
+                        "read after rest < /proc/uptime; test ${after%.*} -ge ${before%.*}; echo"
+                            + " $?"),
                 "\n0\r\n");
-        expect(run(console, "for i in 1 2; do sha256sum /bin/busybox & done | uniq | wc -l"), "\n1\r\n");
+        expect(
+                run(console, "for i in 1 2; do sha256sum /bin/busybox & done | uniq | wc -l"),
+                "\n1\r\n");
         expect(
                 run(console, "dmesg | grep -E 'WARNING|BUG:|Oops|Call Trace'; echo $?"),
                 "'; echo $?\r\n1\r\n");

@@ -31,7 +31,7 @@ final class Failure {
                 switch (exitReason) {
                     case Kvm.EXIT_FAIL_ENTRY ->
                             "KVM_EXIT_FAIL_ENTRY: the processor refuses the guest's state, reason"
-                                + " 0x"
+                                    + " 0x"
                                     + Long.toHexString(run.get(JAVA_LONG, REASON));
                     case Kvm.EXIT_INTERNAL_ERROR -> internal(run);
                     default -> "KVM_RUN returned for reason " + exitReason + ", which is unknown";

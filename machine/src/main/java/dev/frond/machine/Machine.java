@@ -269,8 +269,7 @@ public final class Machine implements MachineControl, AutoCloseable {
     }
 
     private static CompletableFuture<Void> ended() {
-        return CompletableFuture.failedFuture(
-                new IllegalStateException("the machine has ended"));
+        return CompletableFuture.failedFuture(new IllegalStateException("the machine has ended"));
     }
 
     private boolean isRunning() {
