@@ -6,6 +6,7 @@ package dev.frond.cli;
 import dev.frond.machine.MachineEnd;
 import dev.frond.machine.backend.CharBackend;
 import dev.frond.machine.vcpu.VcpuStats;
+import dev.frond.vmm.Engines;
 import dev.frond.vmm.Vm;
 import dev.frond.vmm.VmException;
 import dev.frond.vmm.VmSpec;
@@ -24,8 +25,14 @@ final class VmRunner implements MachineRunner {
     @Override
     public Running start(RunSpec spec, CharBackend serial, Consumer<Outcome> ended)
             throws CliException {
+        VmSpec machine = vmSpec(spec);
+        Engines.limits(machine.engine())
+                .ifPresent(
+                        why ->
+                                System.err.println(
+                                        "frond: engine " + machine.engine() + ": " + why));
         try {
-            Vm vm = Vm.start(vmSpec(spec), serial);
+            Vm vm = Vm.start(machine, serial);
             vm.end().thenAccept(end -> outcome(end).ifPresent(ended));
             return new RunningVm(vm, System.nanoTime());
         } catch (VmException e) {

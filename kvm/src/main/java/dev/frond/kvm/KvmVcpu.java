@@ -93,13 +93,13 @@ final class KvmVcpu implements Vcpu {
         }
     }
 
-    /** Reasons to leave the guest, as people read them. */
+    /** Reasons to leave the guest, as people read them: up to 11 letters. */
     private enum Reason {
-        PORTS("port accesses"),
-        MEMORY("device memory"),
-        APIC("local APIC"),
+        PORTS("ports"),
+        MEMORY("mmio"),
+        APIC("apic"),
         HALT("halts"),
-        WINDOW("interrupt windows"),
+        WINDOW("windows"),
         SIGNAL("signals"),
         OTHER("others");
 

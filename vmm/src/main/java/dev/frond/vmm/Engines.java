@@ -50,7 +50,12 @@ public final class Engines {
                         "kvm",
                         "guest code on the processor itself",
                         KvmSupport.whyUnavailable(),
-                        KvmSupport.whyLimited()));
+                        limits("kvm")));
+    }
+
+    /** Why the engine of that name should not run every guest here; empty if it should. */
+    public static Optional<String> limits(String name) {
+        return name.equals("kvm") ? KvmSupport.whyLimited() : Optional.empty();
     }
 
     /**
