@@ -27,10 +27,8 @@ final class VmRunner implements MachineRunner {
             throws CliException {
         VmSpec machine = vmSpec(spec);
         Engines.limits(machine.engine())
-                .ifPresent(
-                        why ->
-                                System.err.println(
-                                        "frond: engine " + machine.engine() + ": " + why));
+                .ifPresent(why ->
+                        System.err.println("frond: engine " + machine.engine() + ": " + why));
         try {
             Vm vm = Vm.start(machine, serial);
             vm.end().thenAccept(end -> outcome(end).ifPresent(ended));

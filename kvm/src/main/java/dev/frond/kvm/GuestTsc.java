@@ -24,18 +24,15 @@ import java.lang.foreign.MemorySegment;
  * set instead.
  */
 final class GuestTsc {
-    /** What a CPU set its offset to last, so that those that stood at the same one agree. */
+    /** What a CPU set its offset to last, so that the others that want nearly the same agree. */
     static final class Agreement {
-        private long before;
-        private long after;
+        private long agreed;
 
-        private synchronized long agree(long oldOffset, long wanted, long tolerance) {
-            if (oldOffset == before && Math.abs(wanted - after) <= tolerance) {
-                return after;
+        private synchronized long agree(long wanted, long tolerance) {
+            if (Math.abs(wanted - agreed) > tolerance) {
+                agreed = wanted;
             }
-            before = oldOffset;
-            after = wanted;
-            return wanted;
+            return agreed;
         }
     }
 
@@ -92,6 +89,14 @@ final class GuestTsc {
         refresh(tsc, lastNow);
     }
 
+    /**
+     * What it stood at when the CPU stopped, and what the clock went on since: the same moment for
+     * all CPUs of a machine that stands still.
+     */
+    long value() {
+        return lastTsc + ticks(clock.now() - lastNow);
+    }
+
     /** The CPU stops; the clock may stand still from now on. */
     void suspend() {
         lastTsc = msrs.readOrZero(KvmMsrs.IA32_TSC);
@@ -117,7 +122,7 @@ final class GuestTsc {
         }
         vcpu.call(Kvm.GET_DEVICE_ATTR, attribute);
         long old = offset.get(JAVA_LONG, 0);
-        offset.set(JAVA_LONG, 0, agreement.agree(old, old - excess, ticks(PAUSE)));
+        offset.set(JAVA_LONG, 0, agreement.agree(old - excess, ticks(PAUSE)));
         vcpu.call(Kvm.SET_DEVICE_ATTR, attribute);
     }
 

@@ -237,7 +237,7 @@ final class KvmVcpu implements Vcpu {
 
     @Override
     public CpuState save() {
-        return registers.save(activity);
+        return registers.save(activity, tsc.value());
     }
 
     @Override

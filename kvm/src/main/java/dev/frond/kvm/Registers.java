@@ -166,7 +166,7 @@ final class Registers {
     // --- out
     // ------------------------------------------------------------------------------------------
 
-    CpuState save(Activity activity) {
+    CpuState save(Activity activity, long tsc) {
         vcpu.call(Kvm.GET_REGS, regs);
         vcpu.call(Kvm.GET_SREGS, sregs);
         vcpu.call(Kvm.GET_XSAVE, xsave);
@@ -217,7 +217,7 @@ final class Registers {
                 Bytes.of(fxsave),
                 Longs.of(high),
                 msrs.save(),
-                msrs.read(KvmMsrs.IA32_TSC),
+                tsc,
                 activity,
                 is(INTERRUPT_SHADOW),
                 is(NMI_PENDING) || nmiInjected,

@@ -383,6 +383,16 @@ class KvmVcpuTest {
     }
 
     @Test
+    void theTimeStampOfACpuThatStandsFollowsTheClock() throws Exception {
+        rig.clock.pause();
+        rig.vcpu.load(rig.realState());
+        long before = rig.vcpu.save().tsc();
+        // Long enough for the host's own counter to go on.
+        Thread.sleep(5);
+        assertThat(rig.vcpu.save().tsc()).isEqualTo(before);
+    }
+
+    @Test
     void anInterruptThatWasTakenIsDelivered() throws Exception {
         rig.code(0x2000, 16, "mov al, 'i'\n out 0xE9, al" + END);
         rig.ram.store(4 * 0x30, 4, 0x2000);
