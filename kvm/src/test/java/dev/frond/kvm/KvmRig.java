@@ -59,6 +59,7 @@ final class KvmRig implements AutoCloseable {
     final KvmEngine engine = new KvmEngine();
     final Cpuid cpuid;
     final Vcpu vcpu;
+    private volatile Vcpu running;
     private final ScheduledExecutorService watchdog = Executors.newScheduledThreadPool(1);
 
     KvmRig() {
@@ -67,6 +68,7 @@ final class KvmRig implements AutoCloseable {
         ports.map(0xF4, io(0xF4, 1));
         cpuid = new Cpuid(CpuModel.X86_64_V2.within(engine.features()), 0, 1);
         vcpu = cpu(0);
+        running = vcpu;
         clock.resume();
     }
 
@@ -93,7 +95,7 @@ final class KvmRig implements AutoCloseable {
                     @Override
                     public void write(long offset, int width, long value) {
                         if (port == 0xF4) {
-                            vcpu.kick();
+                            running.kick();
                         } else {
                             written.add(value);
                         }
@@ -232,6 +234,7 @@ final class KvmRig implements AutoCloseable {
                         },
                         SECONDS,
                         TimeUnit.SECONDS);
+        running = which;
         VcpuExit exit = which.run();
         alarm.cancel(false);
         assertThat(hung).as(() -> "the guest hangs: " + which.save()).isFalse();
