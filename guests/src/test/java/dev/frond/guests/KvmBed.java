@@ -16,9 +16,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
 
@@ -175,6 +177,8 @@ final class KvmBed {
                 Path root = Path.of(entry);
                 if (Files.isDirectory(root) && root.endsWith("classes")) {
                     addAll(entries, root);
+                } else if (entry.endsWith(".jar")) {
+                    addJar(entries, root);
                 }
             }
             try (InputStream in = KvmBed.class.getResourceAsStream("KvmBedProgram.class")) {
@@ -186,6 +190,20 @@ final class KvmBed {
             }
         }
         return jar;
+    }
+
+    /** What Maven has packaged already; others' jars hold nothing of Frond. */
+    private static void addJar(JarOutputStream entries, Path file) throws IOException {
+        try (JarFile jar = new JarFile(file.toFile())) {
+            for (JarEntry entry : Collections.list(jar.entries())) {
+                if (entry.getName().startsWith("dev/frond/") && !entry.isDirectory()) {
+                    entries.putNextEntry(new JarEntry(entry.getName()));
+                    try (InputStream in = jar.getInputStream(entry)) {
+                        in.transferTo(entries);
+                    }
+                }
+            }
+        }
     }
 
     private static void addAll(JarOutputStream entries, Path root) throws IOException {
