@@ -8,6 +8,7 @@ import dev.frond.cpu.ControlRegisters;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.Msrs;
 import dev.frond.cpu.Seg;
+import dev.frond.cpu.decode.Decoder;
 import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
@@ -16,11 +17,15 @@ import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuModel;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.VcpuExit;
 import dev.frond.testkit.ManualClock;
+
+import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
@@ -53,11 +58,15 @@ final class SystemRig {
     private static final long RAM = 1 << 20;
 
     final Wires wires = new Wires();
+    final ManualClock clock = new ManualClock();
     final InterpretedCpu vcpu;
     final Cpu cpu;
 
     /** What was written to ports, as {@code port=value}, in hexadecimal. */
     final List<String> portWrites = new ArrayList<>();
+
+    /** Where {@link #write} put code. */
+    private final BitSet written = new BitSet();
 
     private final GuestMemory ram = new GuestMemory(Arena.ofAuto().allocate(RAM, 4096));
 
@@ -76,7 +85,7 @@ final class SystemRig {
                 new InterpretedCpu(
                         0,
                         new Cpuid(model, 0, 1),
-                        new Accelerator.Wiring(memory, ports, new ManualClock(), wires),
+                        new Accelerator.Wiring(memory, ports, clock, wires),
                         ram,
                         _ -> Runner.NODES);
         cpu = vcpu.cpu();
@@ -231,6 +240,7 @@ final class SystemRig {
         byte[] code = HexFormat.of().parseHex(hex.replace(" ", ""));
         MemorySegment.copy(MemorySegment.ofArray(code), 0, ram.segment(), at, code.length);
         ram.wrote(at, code.length);
+        written.set((int) at, (int) at + code.length);
     }
 
     /** A far pointer instruction with opcode {@code opcode}, with 32-bit operands. */
@@ -251,13 +261,23 @@ final class SystemRig {
     void execute(String hex) {
         write(CODE, hex);
         cpu.rip = CODE - cpu.segBase[Seg.CS];
-        vcpu.step();
+        step();
+    }
+
+    /** Takes what events are there and executes one instruction. */
+    @Nullable VcpuExit step() {
+        long at = cpu.is64() ? cpu.rip : cpu.segBase[Seg.CS] + cpu.rip & 0xFFFF_FFFFL;
+        if (ExecutedForms.isRecording() && at < RAM && written.get((int) at)) {
+            int length = (int) Math.min(Decoder.MAX_LENGTH, RAM - at);
+            ExecutedForms.record(cpu, ram.segment().asSlice(at, length).toArray(JAVA_BYTE));
+        }
+        return vcpu.step();
     }
 
     /** Takes {@code count} steps. */
     void steps(int count) {
         for (int i = 0; i < count; i++) {
-            vcpu.step();
+            step();
         }
     }
 
