@@ -925,7 +925,15 @@ final class BlockTranslator {
     private void callIndirect(Insn insn) {
         indirectTarget(insn);
         a.store(RSP, Context.TARGET, RCX);
-        pushNext(insn);
+        // Pushed once the target is found: until then the whole instruction may be interpreted, and
+        // its operand may lie where it pushes.
+        saveLiveFlags();
+        a.lea(RCX, R14, -8);
+        check(8, true);
+        a.store(RSP, Context.PUSHED_TO, RCX);
+        a.load(R15, RSP, Context.CODE_BASE);
+        a.lea(R15, R15, insn.offset + insn.length);
+        a.store(RSP, Context.PUSHED, R15);
         a.load(RCX, RSP, Context.TARGET);
         dynamic(insn.offset, stubs.call);
     }

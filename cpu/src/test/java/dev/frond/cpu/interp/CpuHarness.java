@@ -133,6 +133,11 @@ final class CpuHarness {
         return table | linear & 4095;
     }
 
+    /** The memory behind linear addresses within one mapped page; no code may be stored there. */
+    MemorySegment memory(long linear, long bytes) {
+        return ram.segment().asSlice(physical(linear), bytes);
+    }
+
     /** Writes bytes that lie within mapped pages. */
     void write(long linear, byte[] bytes) {
         for (int done = 0; done < bytes.length; ) {
