@@ -185,6 +185,9 @@ public final class Cpu {
     /** As {@link #sseFault} for x87 instructions. */
     int x87Fault;
 
+    /** Room for what one instruction loads before it keeps any of it. */
+    public final long[] scratch = new long[8];
+
     /** Room for an FXSAVE or XSAVE image on its way to or from memory. */
     public final byte[] image = new byte[1024];
 

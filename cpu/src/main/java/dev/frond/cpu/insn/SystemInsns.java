@@ -540,7 +540,7 @@ public final class SystemInsns {
         if ((at & 15) != 0) {
             throw cpu.gp();
         }
-        long[] old = new long[2];
+        long[] old = cpu.scratch;
         boolean equal =
                 cpu.mmu.compareAndExchange16(
                         at, cpu.r[Cpu.RAX], cpu.r[Cpu.RDX], cpu.r[Cpu.RBX], cpu.r[Cpu.RCX], old);

@@ -40,8 +40,7 @@ final class InstructionPage {
     List<String> proof(Form form) {
         List<String> proof = new ArrayList<>();
         // What never completes at privilege level 3 is not proven by its fault there.
-        boolean completes =
-                !IntegerForms.alwaysFaults(form) || form.mnemonic().matches("UD[012]");
+        boolean completes = !IntegerForms.alwaysFaults(form) || form.mnemonic().matches("UD[012]");
         if (completes) {
             if (IntegerOracleTest.tests(form, true, false) || VectorOracleTest.tests(form, true)) {
                 proof.add("host");
@@ -83,6 +82,7 @@ final class InstructionPage {
 
     // --- the text -------------------------------------------------------------------------------
 
+    @SuppressWarnings("InlineFormatString") // Read as a page.
     private static final String HEAD =
             """
             # Instructions
@@ -119,8 +119,8 @@ final class InstructionPage {
             rows.computeIfAbsent(row(form), _ -> new LinkedHashSet<>()).add(encoding(form));
         }
         StringBuilder list = new StringBuilder();
-        programs.forEach(
-                (name, forms) -> list.append(
+        programs.forEach((name, forms) ->
+                list.append(
                         String.format(
                                 "| %s | programs of `%s` execute it; they use %d encodings |%n",
                                 name.replaceAll("Test$", ""), name, forms.size())));
@@ -128,8 +128,7 @@ final class InstructionPage {
         out.append(
                 String.format(
                         HEAD, encodings, instructions.size(), offeredEncodings, list.toString()));
-        rows.forEach(
-                (row, all) -> out.append(row.replace("\n", joined(all))).append('\n'));
+        rows.forEach((row, all) -> out.append(row.replace("\n", joined(all))).append('\n'));
         return out.toString();
     }
 

@@ -57,7 +57,9 @@ final class InstructionPageTest {
             Set<String> forms =
                     ExecutedForms.during(() -> LauncherFactory.create().execute(request, summary));
             assertThat(summary.getSummary().getTotalFailureCount()).as("%s", program).isZero();
-            assertThat(summary.getSummary().getTestsSucceededCount()).as("%s", program).isPositive();
+            assertThat(summary.getSummary().getTestsSucceededCount())
+                    .as("%s", program)
+                    .isPositive();
             assertThat(forms).as("%s", program).isNotEmpty();
             EXECUTED.put(program.getSimpleName(), forms);
         }

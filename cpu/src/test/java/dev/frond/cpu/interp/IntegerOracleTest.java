@@ -596,7 +596,6 @@ final class IntegerOracleTest {
         if (!IntegerForms.isNearTransfer(form)) {
             return;
         }
-        long[] r = rig.start.gprs;
         long target = rig.codeAddress + length + random.nextInt(-1500, 1500);
         if (form.mnemonic().equals("RET")) {
             putAt(rig.start.gprs[Cpu.RSP], target, code64 ? 8 : 4);

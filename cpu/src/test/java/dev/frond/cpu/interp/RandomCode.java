@@ -13,7 +13,6 @@ import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.regex.Pattern;
@@ -156,10 +155,7 @@ final class RandomCode {
     }
 
     private static boolean isReserved(int register) {
-        return register == Cpu.RBX
-                || register == Cpu.RSP
-                || register == Cpu.RDI
-                || register == R13;
+        return register == Cpu.RBX || register == Cpu.RSP || register == Cpu.RDI || register == R13;
     }
 
     private int register() {
@@ -285,9 +281,7 @@ final class RandomCode {
             }
             e.lock = e.hasMemory(form) && form.is(Form.LOCK) && chance(1, 2);
         }
-        if (name.startsWith("BT")
-                && form.operands().contains(Operand.Gv)
-                && e.hasMemory(form)) {
+        if (name.startsWith("BT") && form.operands().contains(Operand.Gv) && e.hasMemory(form)) {
             // The bit may be anywhere around the operand.
             e.reg = Cpu.RAX + random.nextInt(3);
             number(e.reg, random.nextInt(-600, 600));
@@ -397,8 +391,7 @@ final class RandomCode {
         int skipped = random.nextInt(1, 4);
         long start = at;
         // What is jumped over stands behind a jump of this many bytes.
-        int jump =
-                (form.map() == 1 ? 2 : 1) + (form.operands().contains(Operand.Jz) ? 4 : 1);
+        int jump = (form.map() == 1 ? 2 : 1) + (form.operands().contains(Operand.Jz) ? 4 : 1);
         at = start + before.length + jump;
         for (int i = 0; i < skipped; i++) {
             integer(pick(integers));
@@ -478,7 +471,7 @@ final class RandomCode {
         }
     }
 
-    private final Map<Form, Traits> traits = new IdentityHashMap<>();
+    private final IdentityHashMap<Form, Traits> traits = new IdentityHashMap<>();
 
     private FormEncoder vectorEncoder(Form form) {
         FormEncoder e = new FormEncoder();
@@ -502,7 +495,9 @@ final class RandomCode {
         e.longPrefix = chance(1, 2);
         e.base = Cpu.RBX;
         e.displacement =
-                chance(1, 400) && !form.mnemonic().startsWith("SHA") ? random.nextInt(-100, 100) : 32 * random.nextInt(-3, 4);
+                chance(1, 400) && !form.mnemonic().startsWith("SHA")
+                        ? random.nextInt(-100, 100)
+                        : 32 * random.nextInt(-3, 4);
         e.immediate = random.nextInt(256);
         e.immediate2 = random.nextInt(256);
         return e;
@@ -575,7 +570,8 @@ final class RandomCode {
         if (flavour == Flavour.VECTOR && chance(1, 16)) {
             start.mxcsr &= ~(random.nextInt(64) << 7);
         }
-        int control = 0x7F | random.nextInt(4) << 10 | (new int[] {0, 2, 3, 3})[random.nextInt(4)] << 8;
+        int control =
+                0x7F | random.nextInt(4) << 10 | (new int[] {0, 2, 3, 3})[random.nextInt(4)] << 8;
         start.x87[0] = (byte) control;
         start.x87[1] = (byte) (control >>> 8);
         int status = random.nextInt(8) << 11 | random.nextInt(0x10000) & 0x4700;

@@ -53,10 +53,7 @@ public final class RandomCpu {
                 double seconds = (System.nanoTime() - began) / 1e9;
                 System.out.printf(
                         "%d instructions in %d sequences, %.0f s, %.2f million a second%n",
-                        run.compared(),
-                        run.sequences(),
-                        seconds,
-                        run.compared() / seconds / 1e6);
+                        run.compared(), run.sequences(), seconds, run.compared() / seconds / 1e6);
             }
             run.differences().forEach(System.out::println);
             System.out.println(run.differences().size() + " differences");

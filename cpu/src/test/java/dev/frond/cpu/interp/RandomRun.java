@@ -162,8 +162,7 @@ final class RandomRun implements AutoCloseable {
     }
 
     private void load(int offset, byte[] bytes) {
-        host.load(
-                code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, offset, bytes);
+        host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, offset, bytes);
         long at = host.codeAddress() + offset;
         harness.write(at, bytes);
         end = at + bytes.length;
@@ -318,11 +317,9 @@ final class RandomRun implements AutoCloseable {
 
     /** What differs, in words, or null. */
     private @Nullable String compare(int stopped, boolean translated) {
-        int fault =
-                stopped == CpuFault.GP && cpu.rip == end ? CpuHarness.NO_FAULT : stopped;
+        int fault = stopped == CpuFault.GP && cpu.rip == end ? CpuHarness.NO_FAULT : stopped;
         long flags = Cpu.STATUS | Cpu.DF;
-        if (translated
-                && (fault == CpuFault.PF || fault == CpuFault.GP || fault == CpuFault.SS)) {
+        if (translated && (fault == CpuFault.PF || fault == CpuFault.GP || fault == CpuFault.SS)) {
             // Flags that the instruction would have overwritten are not kept for its frame.
             flags = Cpu.DF;
         }

@@ -300,8 +300,7 @@ final class SystemInstructionsTest {
         completes(wide ? "480f07" : "0f07");
         assertThat(cpu.cpl).isEqualTo(3);
         assertThat(cpu.is64()).isEqualTo(wide);
-        assertThat(cpu.selector[Seg.CS])
-                .isEqualTo(wide ? USER_CODE : USER_CODE - 16);
+        assertThat(cpu.selector[Seg.CS]).isEqualTo(wide ? USER_CODE : USER_CODE - 16);
         assertThat(cpu.selector[Seg.SS]).isEqualTo(USER_CODE - 8);
         assertThat(cpu.rip).isEqualTo(wide ? 0x1_0000_1234L : 0x1234);
         assertThat(cpu.rflags()).isEqualTo(Cpu.CF | Cpu.IF | 2);
@@ -398,8 +397,7 @@ final class SystemInstructionsTest {
         completes("ee");
         completes("ef");
         assertThat(rig.portWrites)
-                .containsExactly(
-                        "73=d4", "73=c3d4", "73=a1b2c3d4", "1234=d4", "1234=a1b2c3d4");
+                .containsExactly("73=d4", "73=c3d4", "73=a1b2c3d4", "1234=d4", "1234=a1b2c3d4");
     }
 
     @ParameterizedTest
@@ -476,7 +474,12 @@ final class SystemInstructionsTest {
     @ParameterizedTest
     // RDRAND and RDSEED of 16, 32 and 64 bits.
     @CsvSource({
-        "660fc7f0, 2", "0fc7f0, 4", "480fc7f0, 8", "660fc7f8, 2", "0fc7f8, 4", "480fc7f8, 8"
+        "660fc7f0, 2",
+        "0fc7f0, 4",
+        "480fc7f0, 8",
+        "660fc7f8, 2",
+        "0fc7f8, 4",
+        "480fc7f8, 8"
     })
     void randomNumbersFillTheOperandAndSetCarry(String hex, int size) {
         rig.longMode(0);

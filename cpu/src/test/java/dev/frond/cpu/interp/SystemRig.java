@@ -29,6 +29,7 @@ import java.util.BitSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 
 /**
  * One CPU with a megabyte of memory, descriptor tables and handlers: begins at privilege level 0
@@ -75,6 +76,11 @@ final class SystemRig {
     }
 
     SystemRig(CpuModel model) {
+        this(model, _ -> Runner.NODES);
+    }
+
+    /** A CPU whose blocks are executed by what {@code runner} makes. */
+    SystemRig(CpuModel model, Function<Cpu, Runner> runner) {
         AddressSpace memory = new AddressSpace("memory");
         memory.map(0, new Region.Ram(ram, 0, RAM));
         AddressSpace ports = new AddressSpace("ports");
@@ -87,7 +93,7 @@ final class SystemRig {
                         new Cpuid(model, 0, 1),
                         new Accelerator.Wiring(memory, ports, clock, wires),
                         ram,
-                        _ -> Runner.NODES);
+                        runner);
         cpu = vcpu.cpu();
         cpu.cr0 =
                 ControlRegisters.PE
@@ -233,6 +239,23 @@ final class SystemRig {
         return values;
     }
 
+    /** All of the memory, as it is now. */
+    byte[] memory() {
+        return ram.segment().toArray(JAVA_BYTE);
+    }
+
+    /** Makes the memory what {@link #memory} gave. */
+    void restore(byte[] memory) {
+        MemorySegment.copy(memory, 0, ram.segment(), JAVA_BYTE, 0, memory.length);
+        ram.wrote(0, RAM);
+    }
+
+    /** Writes bytes that are no program of the test's own. */
+    void put(long at, byte[] bytes) {
+        MemorySegment.copy(bytes, 0, ram.segment(), JAVA_BYTE, at, bytes.length);
+        ram.wrote(at, bytes.length);
+    }
+
     // --- execution ------------------------------------------------------------------------------
 
     /** Writes code, hexadecimal with spaces, to {@code at}. */
@@ -294,6 +317,9 @@ final class SystemRig {
 
     private int kickPort = -1;
 
+    /** {@link #portWrites} stays empty. */
+    boolean forgetsPorts;
+
     private final class Ports implements IoHandler {
         @Override
         public long read(long offset, int size) {
@@ -304,6 +330,9 @@ final class SystemRig {
         public void write(long offset, int size, long value) {
             if (offset == kickPort) {
                 vcpu.kick();
+            }
+            if (forgetsPorts) {
+                return;
             }
             portWrites.add(Long.toHexString(offset) + "=" + Long.toHexString(value));
         }

@@ -208,6 +208,20 @@ final class TranslatedCodeTest {
     }
 
     @Test
+    void jumpsToLowAddressesAreLookedUp() {
+        harness.map(0x1000, 4096);
+        byte[] halts = new byte[4096];
+        Arrays.fill(halts, (byte) 0xF4);
+        harness.write(0x1000, halts);
+        // mov eax,edx; jmp rax
+        load(CODE, "89 D0 FF E0");
+        for (int target = 0x1000; target < 0x2000; target++) {
+            cpu.r[Cpu.RDX] = target;
+            run(CODE, target);
+        }
+    }
+
+    @Test
     void aReturnToANonCanonicalAddressFaultsAtTheReturn() {
         load(CODE, "C3");
         byte[] target = new byte[8];
