@@ -206,7 +206,7 @@ public final class Cpu {
     public final SystemManagement systemManagement = new SystemManagement(this);
     public final Debug debug = new Debug(this);
     final Tasks tasks = new Tasks(this);
-    public final Msrs msrs = new Msrs(this);
+    public final Msrs msrs;
     public final CodeCache code;
 
     /** The machine's main memory: what the fast paths reach. */
@@ -328,6 +328,7 @@ public final class Cpu {
             Clock clock,
             LocalInterrupts interrupts) {
         this.cpuid = cpuid;
+        msrs = new Msrs(this);
         this.ports = ports;
         this.clock = clock;
         this.interrupts = interrupts;

@@ -10,6 +10,7 @@ import dev.frond.cpu.ControlRegisters;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.Seg;
+import dev.frond.machine.vcpu.CpuModel;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -363,6 +364,85 @@ final class SystemInstructionsTest {
     }
 
     @Test
+    void onIntelSyscallExistsIn64BitModeOnly() {
+        rig.longMode(0);
+        assertThat(cpu.cpuid.model().isAmd()).isFalse();
+        compatibility(rig, 3);
+        raises(CpuFault.UD, "0f05");
+    }
+
+    @Test
+    void onAmdSyscallFromCompatibilityModeGoesToCstar() {
+        SystemRig amd = new SystemRig(CpuModel.EPYC);
+        amd.longMode(3);
+        compatibility(amd, 3);
+        amd.cpu.msrs.write(0xC000_0081, (long) KERNEL_CODE << 32);
+        amd.cpu.msrs.write(0xC000_0083, 0xFFFF_8000_0000_1000L);
+        amd.cpu.msrs.write(0xC000_0084, Cpu.IF);
+        amd.cpu.setRflags(Cpu.IF | Cpu.ZF | 2);
+        amd.execute("0f05");
+        assertThat(amd.cpu.rip).isEqualTo(0xFFFF_8000_0000_1000L);
+        assertThat(amd.cpu.is64()).isTrue();
+        assertThat(amd.cpu.cpl).isZero();
+        assertThat(amd.cpu.r[Cpu.RCX]).isEqualTo(CODE + 2);
+        assertThat(amd.cpu.r[11]).isEqualTo(Cpu.IF | Cpu.ZF | 2);
+        assertThat(amd.cpu.rflags()).isEqualTo(Cpu.ZF | 2);
+    }
+
+    @Test
+    void onAmdSyscallOfLegacyModeHasItsTargetInStar() {
+        SystemRig amd = new SystemRig(CpuModel.EPYC);
+        amd.cpu.efer = 1;
+        amd.enter(3);
+        amd.cpu.msrs.write(0xC000_0081, (long) USER_CODE << 48 | (long) KERNEL_CODE << 32 | 0x1234);
+        amd.cpu.setRflags(Cpu.IF | Cpu.ZF | 2);
+        amd.execute("0f05");
+        assertThat(amd.cpu.rip).isEqualTo(0x1234);
+        assertThat(amd.cpu.cpl).isZero();
+        assertThat(amd.cpu.selector[Seg.CS]).isEqualTo(KERNEL_CODE);
+        assertThat(amd.cpu.rflags()).isEqualTo(Cpu.ZF | 2);
+        amd.cpu.r[Cpu.RCX] = 0x5678;
+        amd.execute("0f07");
+        assertThat(amd.cpu.rip).isEqualTo(0x5678);
+        assertThat(amd.cpu.cpl).isEqualTo(3);
+        assertThat(amd.cpu.rflags()).isEqualTo(Cpu.IF | Cpu.ZF | 2);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void onAmdSysenterIsUndefinedInLongMode(boolean code64) {
+        SystemRig amd = new SystemRig(CpuModel.EPYC);
+        amd.cpu.msrs.write(0x174, KERNEL_CODE);
+        amd.longMode(3);
+        if (!code64) {
+            compatibility(amd, 3);
+        }
+        amd.execute("0f34");
+        assertThat(amd.handling()).isEqualTo(CpuFault.UD);
+        amd.enter(0);
+        amd.execute("0f35");
+        assertThat(amd.handling()).isEqualTo(CpuFault.UD);
+    }
+
+    @Test
+    void onIntelSysenterWorksFromCompatibilityMode() {
+        rig.longMode(3);
+        compatibility(rig, 3);
+        cpu.msrs.write(0x174, KERNEL_CODE);
+        cpu.msrs.write(0x176, 0xFFFF_8000_0000_1000L);
+        completes("0f34");
+        assertThat(cpu.is64()).isTrue();
+        assertThat(cpu.rip).isEqualTo(0xFFFF_8000_0000_1000L);
+    }
+
+    /** Goes from 64-bit to compatibility mode. */
+    private static void compatibility(SystemRig rig, int cpl) {
+        rig.gdt(OTHER_DATA, descriptor(0, -1, 0xC09B | cpl << Seg.DPL_SHIFT));
+        rig.segment(Seg.CS, OTHER_DATA | cpl);
+        rig.cpu.segments.setCpl(cpl);
+    }
+
+    @Test
     void swapgsExchangesTheBaseForTheKernelOnly() {
         rig.longMode(0);
         cpu.msrs.write(0xC000_0101, 0x1111_0000L);
@@ -455,6 +535,16 @@ final class SystemInstructionsTest {
     }
 
     @Test
+    void withoutTheFeatureThereIsNoTscAdjust() {
+        SystemRig amd = new SystemRig(CpuModel.EPYC);
+        amd.cpu.r[Cpu.RCX] = TSC_ADJUST;
+        amd.execute("0f32");
+        assertThat(amd.handling()).isEqualTo(CpuFault.GP);
+        assertThat(amd.vcpu.save().msrs()).noneMatch(msr -> msr.index() == TSC_ADJUST);
+        amd.vcpu.load(amd.vcpu.save());
+    }
+
+    @Test
     void rdpidReadsTheAuxiliaryValue() {
         SystemRig all = new SystemRig(CpuHarness.EVERYTHING);
         all.cpu.msrs.tscAux = 0x55;
@@ -469,6 +559,13 @@ final class SystemInstructionsTest {
         cpu.r[Cpu.RAX] = 0xA;
         completes("0fa2");
         assertThat(cpu.r[Cpu.RAX] & 0xFF).as("version of the architectural ones").isZero();
+        // IA32_MISC_ENABLE says so too; IA32_PERFEVTSEL0 and AMD's PERF_CTL0 do not exist.
+        assertThat(cpu.msrs.read(0x1A0) & 1 << 7).isZero();
+        for (int index : new int[] {0x186, 0x38F, 0xC001_0000}) {
+            cpu.r[Cpu.RCX] = index;
+            raises(CpuFault.GP, "0f32");
+        }
+        assertThat(cpu.cpuid.query(1, 0).ecx() & 1 << 15).as("PDCM").isZero();
     }
 
     @ParameterizedTest
