@@ -323,7 +323,7 @@ final class BlockTranslator {
             case MODRM -> modRm(insn, shape);
             case OPCODE_REGISTER -> opcodeRegister(insn, shape);
             case PLAIN -> plain(insn, shape);
-            case ACCUMULATOR_OFFSET -> accumulatorOffset(insn, shape);
+            case ACCUMULATOR_OFFSET -> accumulatorOffset(insn);
             case EXCHANGE_ACCUMULATOR -> exchangeAccumulator(insn);
             case NOP, NOP_OR_EXCHANGE -> {}
             case LEA -> loadEffectiveAddress(insn);
@@ -567,7 +567,7 @@ final class BlockTranslator {
     }
 
     /** MOV between the accumulator and an address in the instruction: as MOV with ModRM. */
-    private void accumulatorOffset(Insn insn, Shape shape) {
+    private void accumulatorOffset(Insn insn) {
         boolean writes = insn.opcode >= 0xA2;
         int size = (insn.opcode & 1) == 0 ? 1 : insn.size;
         access(insn, size, writes);
