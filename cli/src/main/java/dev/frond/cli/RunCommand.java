@@ -99,7 +99,9 @@ final class RunCommand implements Callable<Integer> {
             names = "--cpu",
             paramLabel = "MODEL",
             defaultValue = "x86-64-v2",
-            description = "x86-64-v1, x86-64-v2 (default) or x86-64-v3")
+            description =
+                    "x86-64-v1, x86-64-v2 (default), x86-64-v3, Haswell, Skylake-Client, EPYC or"
+                            + " EPYC-Milan")
     private String cpu = "";
 
     @Option(

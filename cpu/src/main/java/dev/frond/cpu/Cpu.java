@@ -185,6 +185,9 @@ public final class Cpu {
     /** As {@link #sseFault} for x87 instructions. */
     int x87Fault;
 
+    /** Room for what one instruction loads before it keeps any of it. */
+    public final long[] scratch = new long[8];
+
     /** Room for an FXSAVE or XSAVE image on its way to or from memory. */
     public final byte[] image = new byte[1024];
 
@@ -203,7 +206,7 @@ public final class Cpu {
     public final SystemManagement systemManagement = new SystemManagement(this);
     public final Debug debug = new Debug(this);
     final Tasks tasks = new Tasks(this);
-    public final Msrs msrs = new Msrs(this);
+    public final Msrs msrs;
     public final CodeCache code;
 
     /** The machine's main memory: what the fast paths reach. */
@@ -325,6 +328,7 @@ public final class Cpu {
             Clock clock,
             LocalInterrupts interrupts) {
         this.cpuid = cpuid;
+        msrs = new Msrs(this);
         this.ports = ports;
         this.clock = clock;
         this.interrupts = interrupts;

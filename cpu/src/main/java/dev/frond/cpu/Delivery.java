@@ -445,11 +445,14 @@ public final class Delivery {
         cpu.setSystemFlags(cpu.systemFlags & ~mask | (int) flags & mask & ~Cpu.STATUS | 2);
     }
 
+    /** The segments behind the stack pointer in a frame of virtual-8086 mode. */
+    private static final int[] V8086_FRAME = {SS, ES, DS, FS, GS};
+
     private void iretToV8086(long target, int selector, long flags) {
         long newSp = cpu.peek(4, 12);
-        int[] selectors = new int[5];
+        long[] selectors = cpu.scratch;
         for (int i = 0; i < 5; i++) {
-            selectors[i] = (int) cpu.peek(4, 16 + 4 * i) & 0xFFFF;
+            selectors[i] = cpu.peek(4, 16 + 4 * i) & 0xFFFF;
         }
         if (target > 0xFFFF) {
             throw cpu.gp();
@@ -457,10 +460,10 @@ public final class Delivery {
         cpu.setStatusFlags(flags);
         cpu.systemFlags = (int) flags & 0x3F_7FD5 & ~Cpu.STATUS | 2 | Cpu.VM;
         cpu.cpl = 3;
-        int[] order = {SS, ES, DS, FS, GS};
         for (int i = 0; i < 5; i++) {
-            cpu.segments.setReal(order[i], selectors[i]);
-            cpu.segments.followSegment(order[i]);
+            int seg = V8086_FRAME[i];
+            cpu.segments.setReal(seg, (int) selectors[i]);
+            cpu.segments.followSegment(seg);
         }
         cpu.segments.setReal(CS, selector);
         cpu.segments.modeChanged();

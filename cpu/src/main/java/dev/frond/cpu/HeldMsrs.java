@@ -42,7 +42,15 @@ final class HeldMsrs {
 
     private final Map<Integer, Long> values = new TreeMap<>();
 
-    HeldMsrs() {
+    /** Of processors of AMD: SYSCFG, HWCR with TscFreqSel, DE_CFG with serializing LFENCE. */
+    private static final Map<Integer, Long> AMD =
+            Map.of(0xC001_0010, 0L, 0xC001_0015, 1L << 24, 0xC001_1029, 2L);
+
+    private final boolean amd;
+
+    /** The registers of a processor of AMD, or of Intel. */
+    HeldMsrs(boolean amd) {
+        this.amd = amd;
         reset();
     }
 
@@ -52,6 +60,9 @@ final class HeldMsrs {
         values.put(IA32_MISC_ENABLE, MISC_ENABLE_RESET);
         values.put(IA32_BIOS_SIGN_ID, 0L);
         values.put(IA32_MTRR_DEF_TYPE, 0L);
+        if (amd) {
+            values.putAll(AMD);
+        }
         for (int i = 0; i < 2 * VARIABLE_MTRRS; i++) {
             values.put(IA32_MTRR_PHYSBASE0 + i, 0L);
         }

@@ -932,7 +932,7 @@ public final class Mmu {
 
     /** Loads the PDPTE registers from {@code cr3} in PAE mode; false if a reserved bit is set. */
     boolean loadPdptes(long cr3) {
-        long[] loaded = new long[4];
+        long[] loaded = cpu.scratch;
         for (int i = 0; i < 4; i++) {
             loaded[i] = readTable((cr3 & 0xFFFF_FFE0L) + 8L * i, 8);
             if ((loaded[i] & P) != 0 && (loaded[i] & (RESERVED | 0xFFF0_0000_0000_01E6L)) != 0) {

@@ -66,10 +66,11 @@ public final class Msrs {
     private long pat = PAT_RESET;
     private long tscAdjust;
 
-    private final HeldMsrs held = new HeldMsrs();
+    private final HeldMsrs held;
 
     Msrs(Cpu cpu) {
         this.cpu = cpu;
+        held = new HeldMsrs(cpu.cpuid.model().isAmd());
     }
 
     /** The time-stamp counter. */
@@ -81,6 +82,12 @@ public final class Msrs {
         long offset = value - cpu.clock.now();
         tscAdjust += offset - cpu.tscOffset;
         setTscOffset(offset);
+    }
+
+    private void requireTscAdjust() {
+        if (!cpu.cpuid.has(CpuFeature.TSC_ADJUST)) {
+            throw cpu.gp();
+        }
     }
 
     private void setTscOffset(long offset) {
@@ -112,7 +119,10 @@ public final class Msrs {
             case MSR_PLATFORM_INFO -> PLATFORM_RATIO << 8;
             case IA32_MCG_CAP -> HeldMsrs.BANKS;
             case IA32_FEATURE_CONTROL -> 1;
-            case IA32_TSC_ADJUST -> tscAdjust;
+            case IA32_TSC_ADJUST -> {
+                requireTscAdjust();
+                yield tscAdjust;
+            }
             case IA32_XSS -> xss(0);
             case IA32_MTRRCAP -> 0x500 | HeldMsrs.VARIABLE_MTRRS;
             case IA32_SYSENTER_CS -> sysenterCs;
@@ -153,6 +163,7 @@ public final class Msrs {
         switch (index) {
             case IA32_TSC -> setTsc(value);
             case IA32_TSC_ADJUST -> {
+                requireTscAdjust();
                 setTscOffset(cpu.tscOffset + value - tscAdjust);
                 tscAdjust = value;
             }
@@ -263,10 +274,12 @@ public final class Msrs {
                     IA32_CSTAR,
                     IA32_FMASK,
                     IA32_KERNEL_GS_BASE,
-                    IA32_TSC_AUX,
-                    IA32_TSC_ADJUST
+                    IA32_TSC_AUX
                 }) {
             all.add(new CpuState.Msr(index, read(index)));
+        }
+        if (cpu.cpuid.has(CpuFeature.TSC_ADJUST)) {
+            all.add(new CpuState.Msr(IA32_TSC_ADJUST, tscAdjust));
         }
         held.forEach((index, value) -> all.add(new CpuState.Msr(index, value)));
         return all;

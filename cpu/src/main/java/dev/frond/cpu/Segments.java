@@ -169,9 +169,12 @@ public final class Segments {
         }
     }
 
+    /** The segments of data but the stack. */
+    static final int[] DATA = {ES, DS, FS, GS};
+
     /** After IRET and RETF to an outer level: segments that are too privileged become null. */
     public void dropPrivilegedData() {
-        for (int seg : new int[] {ES, DS, FS, GS}) {
+        for (int seg : DATA) {
             int attributes = cpu.segAttributes[seg];
             boolean conforming = (attributes & (CODE | CONFORMING)) == (CODE | CONFORMING);
             if ((attributes & UNUSABLE) == 0 && !conforming && dpl(attributes) < cpu.cpl) {

@@ -220,7 +220,7 @@ final class Tasks {
         } else {
             loadCode();
             loadStack();
-            for (int seg : new int[] {ES, DS, FS, GS}) {
+            for (int seg : Segments.DATA) {
                 loadData(seg);
             }
         }

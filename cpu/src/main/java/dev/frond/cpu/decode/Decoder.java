@@ -199,6 +199,9 @@ public final class Decoder {
         }
         operandSize(form);
         for (Operand operand : form.operands()) {
+            if (!isSystemRegister(operand)) {
+                throw stop(Failure.UNDEFINED);
+            }
             immediate(operand);
         }
         stringSegment = dataSegment(segmentOverride >= 0 ? segmentOverride : Seg.DS);
@@ -480,6 +483,15 @@ public final class Decoder {
             case Seg.GS -> Seg.GS64;
             case Seg.SS -> Seg.FLAT_STACK;
             default -> Seg.FLAT;
+        };
+    }
+
+    /** Whether there is a control or debug register with the number that ModRM.reg gives. */
+    private boolean isSystemRegister(Operand operand) {
+        return switch (operand) {
+            case Cy -> reg == 0 || reg >= 2 && reg <= 4 || reg == 8;
+            case Dy -> reg < 8;
+            default -> true;
         };
     }
 

@@ -164,33 +164,46 @@ public final class Flow {
             GRANULAR | BIG | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
     private static final int DPL_3 = 3 << DPL_SHIFT;
 
-    @Encoding("0F 05 : SYSCALL : end +SYSCALL")
-    static void syscall(Cpu cpu, Insn insn) {
-        // Intel's rule: in 64-bit mode only.
-        if ((cpu.efer & Msrs.EFER_SCE) == 0 || !cpu.is64()) {
+    /**
+     * #UD unless SYSCALL and SYSRET exist: with EFER.SCE, on processors of Intel in 64-bit mode
+     * only, on those of AMD in all of protected mode (APM Vol. 3, SYSCALL).
+     */
+    private static void requireSyscall(Cpu cpu) {
+        boolean there = cpu.is64() || cpu.cpuid.model().isAmd() && cpu.selectorsNameDescriptors();
+        if ((cpu.efer & Msrs.EFER_SCE) == 0 || !there) {
             throw cpu.ud();
         }
+    }
+
+    @Encoding("0F 05 : SYSCALL : end +SYSCALL")
+    static void syscall(Cpu cpu, Insn insn) {
+        requireSyscall(cpu);
         Msrs msrs = cpu.msrs;
+        boolean wide = cpu.longMode();
+        long target = cpu.is64() ? msrs.lstar : wide ? msrs.cstar : msrs.star & 0xFFFF_FFFFL;
         cpu.r[Cpu.RCX] = cpu.rip;
-        cpu.r[11] = cpu.rflags() & ~Cpu.RF;
+        long flags = cpu.rflags() & ~Cpu.RF;
+        if (wide) {
+            cpu.r[11] = flags;
+            flags = flags & ~msrs.fmask | 2;
+        } else {
+            flags &= ~(Cpu.IF | Cpu.VM);
+        }
         int selector = (int) (msrs.star >>> 32) & 0xFFFC;
-        setFlat(cpu, CS, selector, CODE_64_ATTRIBUTES);
+        setFlat(cpu, CS, selector, wide ? CODE_64_ATTRIBUTES : CODE_32_ATTRIBUTES);
         setFlat(cpu, SS, selector + 8, STACK_ATTRIBUTES);
         cpu.cpl = 0;
-        long flags = cpu.rflags() & ~msrs.fmask & ~Cpu.RF | 2;
         cpu.setStatusFlags(flags);
         cpu.setSystemFlags((int) flags & ~Cpu.STATUS | 2);
         cpu.segments.modeChanged();
         // The flag that was masked does not step.
         cpu.stepTrap &= (flags & Cpu.TF) != 0;
-        cpu.rip = msrs.lstar;
+        cpu.rip = target;
     }
 
     @Encoding("0F 07 : SYSRET : end cpl0 +SYSCALL")
     static void sysret(Cpu cpu, Insn insn) {
-        if ((cpu.efer & Msrs.EFER_SCE) == 0 || !cpu.is64()) {
-            throw cpu.ud();
-        }
+        requireSyscall(cpu);
         long target = cpu.r[Cpu.RCX];
         int selectors = (int) (cpu.msrs.star >>> 48);
         if (insn.size == 8) {
@@ -204,15 +217,23 @@ public final class Flow {
         }
         setFlat(cpu, SS, selectors + 8 | 3, STACK_ATTRIBUTES | DPL_3);
         cpu.cpl = 3;
-        long flags = cpu.r[11] & 0x3C_7FD7 | 2;
+        long flags = cpu.longMode() ? cpu.r[11] & 0x3C_7FD7 | 2 : cpu.rflags() & ~Cpu.RF | Cpu.IF;
         cpu.setStatusFlags(flags);
         cpu.setSystemFlags((int) flags & ~Cpu.STATUS | 2);
         cpu.segments.modeChanged();
         cpu.rip = target;
     }
 
+    /** Processors of AMD have SYSENTER and SYSEXIT in legacy mode only (APM Vol. 3). */
+    private static void requireSysenter(Cpu cpu) {
+        if (cpu.cpuid.model().isAmd() && cpu.longMode()) {
+            throw cpu.ud();
+        }
+    }
+
     @Encoding("0F 34 : SYSENTER : end +SEP")
     static void sysenter(Cpu cpu, Insn insn) {
+        requireSysenter(cpu);
         Msrs msrs = cpu.msrs;
         int selector = (int) msrs.sysenterCs & 0xFFFC;
         if (!cpu.protectedMode() || selector == 0) {
@@ -230,6 +251,7 @@ public final class Flow {
 
     @Encoding("0F 35 : SYSEXIT : end cpl0 +SEP")
     static void sysexit(Cpu cpu, Insn insn) {
+        requireSysenter(cpu);
         int selector = (int) cpu.msrs.sysenterCs & 0xFFFC;
         if (!cpu.protectedMode() || selector == 0) {
             throw cpu.gp();

@@ -251,7 +251,7 @@ public final class Moves {
     @Encoding("61 : POPA : i64")
     static void popa(Cpu cpu, Insn insn) {
         int size = insn.size;
-        long[] values = new long[8];
+        long[] values = cpu.scratch;
         for (int i = Cpu.RDI; i >= Cpu.RAX; i--) {
             values[i] = cpu.peek(size, (7L - i) * size);
         }

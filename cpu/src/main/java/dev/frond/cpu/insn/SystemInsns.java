@@ -457,13 +457,22 @@ public final class SystemInsns {
         cpu.segments.modeChanged();
     }
 
-    @Encoding("NP 0F 01 =CA : CLAC : cpl0 +SMAP")
+    /** Unlike other privileged instructions these two do not exist for programs. */
+    private static void requireSupervisor(Cpu cpu) {
+        if (cpu.cpl != 0) {
+            throw cpu.ud();
+        }
+    }
+
+    @Encoding("NP 0F 01 =CA : CLAC : +SMAP")
     static void clac(Cpu cpu, Insn insn) {
+        requireSupervisor(cpu);
         cpu.setSystemFlags(cpu.systemFlags & ~Cpu.AC);
     }
 
-    @Encoding("NP 0F 01 =CB : STAC : cpl0 +SMAP")
+    @Encoding("NP 0F 01 =CB : STAC : +SMAP")
     static void stac(Cpu cpu, Insn insn) {
+        requireSupervisor(cpu);
         cpu.setSystemFlags(cpu.systemFlags | Cpu.AC);
     }
 
@@ -531,7 +540,7 @@ public final class SystemInsns {
         if ((at & 15) != 0) {
             throw cpu.gp();
         }
-        long[] old = new long[2];
+        long[] old = cpu.scratch;
         boolean equal =
                 cpu.mmu.compareAndExchange16(
                         at, cpu.r[Cpu.RAX], cpu.r[Cpu.RDX], cpu.r[Cpu.RBX], cpu.r[Cpu.RCX], old);

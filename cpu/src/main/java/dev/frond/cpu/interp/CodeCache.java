@@ -106,6 +106,19 @@ public final class CodeCache implements GuestMemory.Watcher {
         }
     }
 
+    /**
+     * Faults if a near call that pushes {@code size} bytes may not go to {@code target}: in 64-bit
+     * mode the stack is looked at first (SDM Vol. 2A, CALL).
+     */
+    void checkCall(long target, int size) {
+        if (!mayBranch(target)) {
+            if (cpu.is64()) {
+                cpu.checkStack(cpu.r[Cpu.RSP] - size, size);
+            }
+            throw cpu.gp();
+        }
+    }
+
     /** Whether a near branch may go to {@code target}. */
     boolean mayBranch(long target) {
         return cpu.is64()

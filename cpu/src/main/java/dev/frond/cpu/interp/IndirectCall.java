@@ -25,7 +25,7 @@ public final class IndirectCall extends EndNode {
     public @Nullable Node execute(Cpu cpu) {
         int size = insn.size;
         long target = Width.zx(size, insn.readE(cpu, size));
-        cpu.code.checkTarget(target);
+        cpu.code.checkCall(target, size);
         cpu.push(size, nextRip(cpu));
         count(cpu);
         cpu.rip = target;

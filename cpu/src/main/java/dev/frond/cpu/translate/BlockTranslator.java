@@ -323,7 +323,7 @@ final class BlockTranslator {
             case MODRM -> modRm(insn, shape);
             case OPCODE_REGISTER -> opcodeRegister(insn, shape);
             case PLAIN -> plain(insn, shape);
-            case ACCUMULATOR_OFFSET -> accumulatorOffset(insn, shape);
+            case ACCUMULATOR_OFFSET -> accumulatorOffset(insn);
             case EXCHANGE_ACCUMULATOR -> exchangeAccumulator(insn);
             case NOP, NOP_OR_EXCHANGE -> {}
             case LEA -> loadEffectiveAddress(insn);
@@ -567,7 +567,7 @@ final class BlockTranslator {
     }
 
     /** MOV between the accumulator and an address in the instruction: as MOV with ModRM. */
-    private void accumulatorOffset(Insn insn, Shape shape) {
+    private void accumulatorOffset(Insn insn) {
         boolean writes = insn.opcode >= 0xA2;
         int size = (insn.opcode & 1) == 0 ? 1 : insn.size;
         access(insn, size, writes);
@@ -925,7 +925,15 @@ final class BlockTranslator {
     private void callIndirect(Insn insn) {
         indirectTarget(insn);
         a.store(RSP, Context.TARGET, RCX);
-        pushNext(insn);
+        // Pushed once the target is found: until then the whole instruction may be interpreted, and
+        // its operand may lie where it pushes.
+        saveLiveFlags();
+        a.lea(RCX, R14, -8);
+        check(8, true);
+        a.store(RSP, Context.PUSHED_TO, RCX);
+        a.load(R15, RSP, Context.CODE_BASE);
+        a.lea(R15, R15, insn.offset + insn.length);
+        a.store(RSP, Context.PUSHED, R15);
         a.load(RCX, RSP, Context.TARGET);
         dynamic(insn.offset, stubs.call);
     }

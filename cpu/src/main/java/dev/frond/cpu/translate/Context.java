@@ -70,6 +70,11 @@ final class Context {
     /** Four places for string instructions. */
     static final int STRING = 0x140;
 
+    /** Of an indirect call: the host's address of what it pushes to, and what it pushes. */
+    static final int PUSHED_TO = 0x160;
+
+    static final int PUSHED = 0x168;
+
     static final int FAULT_RECORD = 0x180;
 
     /** XMM0..15 in steps of 32 bytes, as {@link Cpu#v} has them. */

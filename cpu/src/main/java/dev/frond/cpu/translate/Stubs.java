@@ -192,6 +192,13 @@ final class Stubs {
         if (delta != 0) {
             a.lea(R14, R14, delta);
         }
+        if (delta < 0) {
+            // The return address: PUSH [PUSHED]; POP [RCX]
+            a.load(RCX, RSP, Context.PUSHED_TO);
+            a.memory(0, 0, 0xFF, 6, RSP, Context.PUSHED);
+            a.memory(0, 0, 0x8F, 0, RCX, 0);
+            a.load(RCX, RSP, Context.TARGET);
+        }
         through(a);
         a.land4(poll);
         a.land4(miss);

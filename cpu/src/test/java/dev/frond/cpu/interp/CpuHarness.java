@@ -8,6 +8,7 @@ import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.CpuStates;
 import dev.frond.cpu.Msrs;
 import dev.frond.cpu.Seg;
+import dev.frond.cpu.decode.Decoder;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.Region;
@@ -132,6 +133,11 @@ final class CpuHarness {
         return table | linear & 4095;
     }
 
+    /** The memory behind linear addresses within one mapped page; no code may be stored there. */
+    MemorySegment memory(long linear, long bytes) {
+        return ram.segment().asSlice(physical(linear), bytes);
+    }
+
     /** Writes bytes that lie within mapped pages. */
     void write(long linear, byte[] bytes) {
         for (int done = 0; done < bytes.length; ) {
@@ -168,6 +174,11 @@ final class CpuHarness {
     int step() {
         errorCode = 0;
         cpu.alone = true;
+        if (ExecutedForms.isRecording()) {
+            byte[] code = new byte[Decoder.MAX_LENGTH];
+            read(cpu.rip, code);
+            ExecutedForms.record(cpu, code);
+        }
         Node node = null;
         try {
             node = cpu.code.enterAlone();

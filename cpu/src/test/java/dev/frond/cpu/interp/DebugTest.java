@@ -56,7 +56,7 @@ final class DebugTest {
     private void resume(long flags) {
         rig.store(cpu.r[Cpu.RSP] + 8, 4, flags);
         rig.write(cpu.rip, "cf");
-        rig.vcpu.step();
+        rig.step();
     }
 
     private void start(String hex) {
@@ -75,7 +75,7 @@ final class DebugTest {
         assertThat(cpu.r[Cpu.RAX]).isZero();
         assertThat(pushedFlags() & Cpu.RF).isZero();
         resume(Cpu.RF | 2);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.r[Cpu.RAX]).isEqualTo(1);
         assertThat(cpu.rip).isEqualTo(CODE + 3);
     }
@@ -84,10 +84,10 @@ final class DebugTest {
     void withoutRfItStopsAgain() {
         start("40");
         breakpoint(3, CODE, EXECUTE, 0);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, 8);
         resume(2);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, 8);
     }
 
@@ -95,7 +95,7 @@ final class DebugTest {
     void rfIsForOneInstructionOnly() {
         start("90 ebfd");
         breakpoint(0, CODE, EXECUTE, 0);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, 1);
         resume(Cpu.RF | 2);
         rig.steps(3);
@@ -106,10 +106,10 @@ final class DebugTest {
     void aFaultOnAnInstructionPushesRfSoThatItIsNotStoppedAgain() {
         start("0f0b");
         breakpoint(0, CODE, EXECUTE, 0);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, 1);
         resume(Cpu.RF | 2);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(CpuFault.UD);
         assertThat(pushedFlags() & Cpu.RF).isNotZero();
     }
@@ -123,7 +123,7 @@ final class DebugTest {
         breakpoint(1, CODE, EXECUTE, 0);
         breakpoint(2, CODE, EXECUTE, 0);
         breakpoint(3, CODE + 1, EXECUTE, 0);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE - 0x100, 6);
     }
 
@@ -134,7 +134,7 @@ final class DebugTest {
         cpu.setRflags(0x202);
         rig.wires.offer(0x40);
         rig.vcpu.interruptChanged();
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(0x40);
         assertThat(cpu.dr[6]).isEqualTo(DR6);
     }
@@ -194,7 +194,7 @@ final class DebugTest {
         cpu.r[Cpu.RBX] = DATA + 0x100 + offset;
         cpu.r[Cpu.RAX] = 0x55;
         breakpoint(2, DATA + 0x100, type, length);
-        rig.vcpu.step();
+        rig.step();
         if (hit) {
             stopped(CODE + instruction.length() / 2, 4);
         } else {
@@ -210,11 +210,11 @@ final class DebugTest {
         start(STORE_EBX);
         cpu.r[Cpu.RBX] = DATA;
         breakpoint(0, DATA + 7, WRITE, 3);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(-1);
         cpu.r[Cpu.RBX] = DATA + 4;
         start(STORE_EBX);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE + 2, 1);
     }
 
@@ -239,12 +239,12 @@ final class DebugTest {
         cpu.r[Cpu.RDI] = DATA;
         cpu.r[Cpu.RCX] = 8;
         breakpoint(0, DATA + 12, WRITE, 3);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, 1);
         assertThat(cpu.r[Cpu.RCX]).isEqualTo(4);
         assertThat(pushedFlags() & Cpu.RF).as("in the middle of an instruction").isNotZero();
         resume(2);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.r[Cpu.RCX]).isZero();
         assertThat(cpu.rip).isEqualTo(CODE + 2);
     }
@@ -258,7 +258,7 @@ final class DebugTest {
         rig.segment(Seg.ES, FREE);
         cpu.r[Cpu.RDI] = 0x1000;
         breakpoint(0, DATA, READ_WRITE, 3);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(CpuFault.GP);
         cpu.halted = false;
         rig.write(cpu.rip, "9090");
@@ -280,11 +280,11 @@ final class DebugTest {
         start(instruction + "9090");
         cpu.r[Cpu.RDX] = port;
         breakpoint(1, 0x70, PORT, length);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).as("without CR4.DE").isEqualTo(-1);
         ControlRegisters.writeCr4(cpu, cpu.cr4 | ControlRegisters.DE);
         cpu.rip = CODE;
-        rig.vcpu.step();
+        rig.step();
         if (hit) {
             stopped(CODE + 1, 2);
         } else {
@@ -298,7 +298,7 @@ final class DebugTest {
     void generalDetectGuardsTheRegistersOnce() {
         start("0f21c0");
         cpu.debug.write(7, BD);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, BD);
         assertThat(pushedFlags() & Cpu.RF).isNotZero();
         assertThat(cpu.dr[7]).as("the handler may access them").isEqualTo(0x400);
@@ -330,14 +330,14 @@ final class DebugTest {
         start("9d 90 90");
         rig.store(KERNEL_STACK - 4, 4, Cpu.TF | 2);
         cpu.r[Cpu.RSP] = KERNEL_STACK - 4;
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(CODE + 1);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE + 2, BS);
         assertThat(pushedFlags() & Cpu.TF).isNotZero();
         assertThat(cpu.rflags() & Cpu.TF).isZero();
         resume(Cpu.TF | 2);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE + 3, BS);
     }
 
@@ -346,9 +346,9 @@ final class DebugTest {
         start("cd40");
         rig.write(HANDLERS + 16 * 0x40, "9090");
         cpu.setRflags(Cpu.TF | 2);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(0x40);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(HANDLERS + 16 * 0x40 + 1);
         assertThat(cpu.dr[6]).isEqualTo(DR6);
     }
@@ -357,9 +357,9 @@ final class DebugTest {
     void aFaultIsNotASingleStep() {
         start("0f0b");
         cpu.setRflags(Cpu.TF | 2);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(CpuFault.UD);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.dr[6]).isEqualTo(DR6);
     }
 
@@ -369,11 +369,11 @@ final class DebugTest {
         cpu.r[Cpu.RDI] = DATA;
         cpu.r[Cpu.RCX] = 2;
         cpu.setRflags(Cpu.TF | 2);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, BS);
         assertThat(cpu.r[Cpu.RCX]).isEqualTo(1);
         resume(Cpu.TF | 2);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE + 2, BS);
     }
 
@@ -386,14 +386,14 @@ final class DebugTest {
         stopped(CODE + 6, BS);
         assertThat(cpu.msrs.read(0x1D9)).isZero();
         resume(Cpu.TF | 2);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE + 7, BS);
     }
 
     @Test
     void int1IsATrapWithoutAReason() {
         start("f190");
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE + 1, 0);
     }
 
@@ -423,9 +423,9 @@ final class DebugTest {
         cpu.r[Cpu.RAX] = KERNEL_DATA;
         rig.store(KERNEL_STACK, 4, KERNEL_DATA);
         cpu.setRflags(Cpu.TF | 2);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(CODE + length);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE + length + 1, BS);
     }
 
@@ -455,7 +455,7 @@ final class DebugTest {
     void stiDoesNotHoldBackASingleStep() {
         start("fb90");
         cpu.setRflags(Cpu.TF | 2);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE + 1, BS);
     }
 
@@ -465,17 +465,17 @@ final class DebugTest {
     void savedStateKeepsBreakpointsAndRf() {
         start("40");
         breakpoint(0, CODE, EXECUTE, 0);
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, 1);
         resume(Cpu.RF | 2);
         CpuState state = rig.vcpu.save();
         assertThat(state.rflags() & Cpu.RF).isNotZero();
         cpu.debug.write(7, 0);
         rig.vcpu.load(state);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.r[Cpu.RAX]).isEqualTo(1);
         cpu.rip = CODE;
-        rig.vcpu.step();
+        rig.step();
         stopped(CODE, 1);
     }
 }

@@ -43,9 +43,6 @@ final class IntegerForms {
         for (String name : "LDS LES LFS LGS LSS POP-segment MOV-to-segment".split(" ", -1)) {
             reasons.put(name, "loads a segment register from the host's descriptor tables");
         }
-        for (String name : "LLDT LTR".split(" ", -1)) {
-            reasons.put(name, "privileged, but first undefined in virtual-8086 mode");
-        }
         for (String name : "IN OUT INSB INS OUTSB OUTS".split(" ", -1)) {
             reasons.put(name, "the host's I/O ports");
         }
@@ -106,15 +103,14 @@ final class IntegerForms {
         if (isVector(form)) {
             return Optional.of("has a vector or x87 operand");
         }
-        if (form.is(Form.CPL0)) {
-            return Optional.of("privileged");
-        }
         return Optional.ofNullable(EXCUSED.get(name(form)));
     }
 
     /** Forms that never complete at privilege level 3. */
     static boolean alwaysFaults(Form form) {
-        return Set.of("UD0", "UD1", "UD2", "CLI", "STI", "LLDT", "LTR").contains(form.mnemonic());
+        return form.is(Form.CPL0)
+                || Set.of("UD0", "UD1", "UD2", "CLI", "STI", "CLAC", "STAC", "LLDT", "LTR")
+                        .contains(form.mnemonic());
     }
 
     static boolean isString(Form form) {

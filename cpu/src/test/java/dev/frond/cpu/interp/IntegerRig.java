@@ -76,9 +76,6 @@ final class IntegerRig implements AutoCloseable {
     private Runner runner = Runner.NODES;
     private boolean translates;
 
-    /** So many instructions are interpreted before {@link #runner} goes on. */
-    int interpretFirst;
-
     IntegerRig() {
         memory.protect(0, GUARD, FixedMemory.Access.NONE);
         memory.protect(GUARD + 2 * PAGE, GUARD, FixedMemory.Access.NONE);
@@ -203,10 +200,8 @@ final class IntegerRig implements AutoCloseable {
         cpu.setRflags(start.flags & NativeCode.SETTABLE_FLAGS | Cpu.IF);
         harness.write(window, start.memory);
         cpu.rip = codeAddress;
-        int steps = 0;
         do {
-            boolean node = !translates || steps++ < interpretFirst;
-            actual.fault = node ? harness.step() : harness.run(runner);
+            actual.fault = translates ? harness.run(runner) : harness.step();
         } while (!single
                 && actual.fault == CpuHarness.NO_FAULT
                 && cpu.rip != codeAddress + code.length);

@@ -345,7 +345,7 @@ final class InterruptDeliveryTest {
         cpu.r[Cpu.RAX] = 0;
         rig.write(CODE, "f7f0");
         cpu.rip = CODE;
-        assertThat(rig.vcpu.step()).isEqualTo(VcpuExit.SHUTDOWN);
+        assertThat(rig.step()).isEqualTo(VcpuExit.SHUTDOWN);
         assertThat(rig.vcpu.run()).isEqualTo(VcpuExit.SHUTDOWN);
     }
 
@@ -360,12 +360,12 @@ final class InterruptDeliveryTest {
         rig.write(CODE, instruction + "909090");
         int length = instruction.length() / 2;
         cpu.rip = CODE;
-        rig.vcpu.step();
+        rig.step();
         rig.wires.offer(0x40);
         rig.vcpu.interruptChanged();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(CODE + length + 1);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(0x40);
         assertThat(rig.stack(4, 1)).containsExactly(CODE + length + 1);
     }
@@ -378,7 +378,7 @@ final class InterruptDeliveryTest {
         rig.write(CODE, "909090");
         cpu.rip = CODE;
         rig.vcpu.nmi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(HANDLERS + 33);
         rig.vcpu.nmi();
         rig.steps(1);
@@ -394,7 +394,7 @@ final class InterruptDeliveryTest {
         rig.write(HANDLERS + 32, "9090cf");
         cpu.rip = CODE;
         rig.vcpu.nmi();
-        rig.vcpu.step();
+        rig.step();
         rig.vcpu.nmi();
         rig.store(cpu.r[Cpu.RSP] + 4, 4, 0x7FF8);
         rig.steps(2);
@@ -407,10 +407,10 @@ final class InterruptDeliveryTest {
     void anNmiEndsAHaltWithInterruptsOff() {
         rig.write(CODE, "f490");
         cpu.rip = CODE;
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.halted).isTrue();
         rig.vcpu.nmi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(CpuFault.NMI);
         assertThat(rig.stack(4, 1)).containsExactly(CODE + 1);
     }

@@ -144,7 +144,7 @@ final class PagingTest {
         cpu.r[Cpu.RAX] = 8;
         rig.write(CODE, "8ed8");
         cpu.rip = CODE;
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.cr2).isEqualTo(LINEAR + 8);
     }
 
@@ -208,7 +208,7 @@ final class PagingTest {
         cpu.mmu.flush();
         rig.write(CODE, LOAD);
         cpu.rip = CODE;
-        assertThat(rig.vcpu.step()).as("not even a handler can be fetched").isNotNull();
+        assertThat(rig.step()).as("not even a handler can be fetched").isNotNull();
     }
 
     // --- 32-bit and PAE -------------------------------------------------------------------------
@@ -292,7 +292,7 @@ final class PagingTest {
         rig.write(0x9000, "90");
         rig.execute("ffe0");
         assertThat(cpu.rip).isEqualTo(0x0001_0000_0000_9000L);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(0x0001_0000_0000_9001L);
     }
 

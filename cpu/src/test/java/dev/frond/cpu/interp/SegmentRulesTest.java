@@ -305,7 +305,7 @@ final class SegmentRulesTest {
         rig.segment(Seg.CS, SELECTOR);
         rig.execute("90");
         assertThat(cpu.rip).isEqualTo(1);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(CpuFault.GP);
         assertThat(rig.stack(4, 2)).containsExactly(0L, 1L);
     }
@@ -353,7 +353,7 @@ final class SegmentRulesTest {
         long at = 0x7FFF_FFFF_FF00L;
         rig.write(CODE + 0xF00, "e8 00100000");
         cpu.rip = at;
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(CpuFault.GP);
         assertThat(rig.stack(8, 2)).containsExactly(0L, at);
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(KERNEL_STACK - 48);

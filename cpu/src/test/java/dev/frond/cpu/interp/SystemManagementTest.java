@@ -37,7 +37,7 @@ final class SystemManagementTest {
 
     private void smi() {
         rig.vcpu.smi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.segBase[Seg.CS] + cpu.rip).isEqualTo(ENTRY + 1);
     }
 
@@ -122,7 +122,7 @@ final class SystemManagementTest {
         cpu.rip = CODE - cpu.segBase[Seg.CS];
         CpuState before = comparable();
         smi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(comparable()).isEqualTo(before);
     }
 
@@ -136,10 +136,10 @@ final class SystemManagementTest {
     void theHandlerMayMoveItsMemory() {
         smi();
         rig.store(SMBASE + 0xFF00, 4, 0x5_0000);
-        rig.vcpu.step();
+        rig.step();
         rig.write(0x5_8000, "90");
         rig.vcpu.smi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.segBase[Seg.CS]).isEqualTo(0x5_0000);
         assertThat(cpu.selector[Seg.CS]).isEqualTo(0x5000);
         assertThat(rig.load(0x5_FF00, 4)).isEqualTo(0x5_0000);
@@ -150,7 +150,7 @@ final class SystemManagementTest {
         smi();
         rig.store(SMBASE + 0xFFF8, 8, 0x1234);
         rig.store(SMBASE + 0xFF78, 8, CODE + 0x10);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.r[Cpu.RAX]).isEqualTo(0x1234);
         assertThat(cpu.rip).isEqualTo(CODE + 0x10);
     }
@@ -168,17 +168,17 @@ final class SystemManagementTest {
     void anAreaWithoutAValidStateShutsTheProcessorDown(int offset, long value) {
         smi();
         rig.store(SMBASE + offset, 8, value);
-        assertThat(rig.vcpu.step()).isEqualTo(VcpuExit.SHUTDOWN);
+        assertThat(rig.step()).isEqualTo(VcpuExit.SHUTDOWN);
     }
 
     @Test
     void aHaltIsGoneOnWithUnlessTheHandlerSaysOtherwise() {
         rig.write(CODE, "f490");
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.halted).isTrue();
         smi();
         assertThat(area(0xFEC9, 1)).isEqualTo(1);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.halted).isTrue();
         assertThat(cpu.rip).isEqualTo(CODE + 1);
         smi();
@@ -193,9 +193,9 @@ final class SystemManagementTest {
     void anSmiWaitsForTheEndOfTheOneBefore() {
         smi();
         rig.vcpu.smi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).as("RSM").isEqualTo(CODE);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.segBase[Seg.CS] + cpu.rip).isEqualTo(ENTRY + 1);
     }
 
@@ -209,7 +209,7 @@ final class SystemManagementTest {
         rig.vcpu.interruptChanged();
         rig.steps(2);
         assertThat(cpu.rip).isEqualTo(CODE);
-        rig.vcpu.step();
+        rig.step();
         assertThat(rig.handling()).isEqualTo(CpuFault.NMI);
     }
 
@@ -217,12 +217,12 @@ final class SystemManagementTest {
     void theBlockingOfNmisIsAsBefore() {
         rig.vcpu.nmi();
         rig.write(HANDLERS + 32, "909090");
-        rig.vcpu.step();
+        rig.step();
         smi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.nmiBlocked).isTrue();
         rig.vcpu.nmi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(HANDLERS + 34);
     }
 
@@ -230,11 +230,11 @@ final class SystemManagementTest {
     void initWaitsForRsm() {
         smi();
         rig.vcpu.init();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(CODE);
         assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.ACTIVE);
         rig.vcpu.kick();
-        assertThat(rig.vcpu.step()).isEqualTo(VcpuExit.KICKED);
+        assertThat(rig.step()).isEqualTo(VcpuExit.KICKED);
         assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.WAIT_FOR_SIPI);
         assertThat(rig.vcpu.save().smm().base()).isEqualTo((int) SMBASE);
     }
@@ -243,11 +243,11 @@ final class SystemManagementTest {
     void anSmiIsNotTakenBetweenALoadOfSsAndWhatFollows() {
         rig.write(CODE, "8ed0 90");
         cpu.r[Cpu.RAX] = KERNEL_DATA;
-        rig.vcpu.step();
+        rig.step();
         rig.vcpu.smi();
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(CODE + 3);
-        rig.vcpu.step();
+        rig.step();
         assertThat(area(0xFF78, 8)).isEqualTo(CODE + 3);
     }
 
@@ -256,15 +256,15 @@ final class SystemManagementTest {
         smi();
         rig.vcpu.smi();
         rig.vcpu.kick();
-        assertThat(rig.vcpu.step()).isEqualTo(VcpuExit.KICKED);
+        assertThat(rig.step()).isEqualTo(VcpuExit.KICKED);
         CpuState state = rig.vcpu.save();
         assertThat(state.smm()).isEqualTo(new CpuState.Smm((int) SMBASE, true, true, false));
         rig.vcpu.load(CpuState.powerOn(0));
         assertThat(cpu.systemManagement.active()).isFalse();
         rig.vcpu.load(state);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(CODE);
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.segBase[Seg.CS] + cpu.rip).isEqualTo(ENTRY + 1);
     }
 }

@@ -8,6 +8,7 @@ import dev.frond.cpu.ControlRegisters;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.Msrs;
 import dev.frond.cpu.Seg;
+import dev.frond.cpu.decode.Decoder;
 import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
@@ -16,14 +17,19 @@ import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuModel;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.VcpuExit;
 import dev.frond.testkit.ManualClock;
+
+import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 
 /**
  * One CPU with a megabyte of memory, descriptor tables and handlers: begins at privilege level 0
@@ -53,11 +59,15 @@ final class SystemRig {
     private static final long RAM = 1 << 20;
 
     final Wires wires = new Wires();
+    final ManualClock clock = new ManualClock();
     final InterpretedCpu vcpu;
     final Cpu cpu;
 
     /** What was written to ports, as {@code port=value}, in hexadecimal. */
     final List<String> portWrites = new ArrayList<>();
+
+    /** Where {@link #write} put code. */
+    private final BitSet written = new BitSet();
 
     private final GuestMemory ram = new GuestMemory(Arena.ofAuto().allocate(RAM, 4096));
 
@@ -66,6 +76,11 @@ final class SystemRig {
     }
 
     SystemRig(CpuModel model) {
+        this(model, _ -> Runner.NODES);
+    }
+
+    /** A CPU whose blocks are executed by what {@code runner} makes. */
+    SystemRig(CpuModel model, Function<Cpu, Runner> runner) {
         AddressSpace memory = new AddressSpace("memory");
         memory.map(0, new Region.Ram(ram, 0, RAM));
         AddressSpace ports = new AddressSpace("ports");
@@ -76,9 +91,9 @@ final class SystemRig {
                 new InterpretedCpu(
                         0,
                         new Cpuid(model, 0, 1),
-                        new Accelerator.Wiring(memory, ports, new ManualClock(), wires),
+                        new Accelerator.Wiring(memory, ports, clock, wires),
                         ram,
-                        _ -> Runner.NODES);
+                        runner);
         cpu = vcpu.cpu();
         cpu.cr0 =
                 ControlRegisters.PE
@@ -224,6 +239,23 @@ final class SystemRig {
         return values;
     }
 
+    /** All of the memory, as it is now. */
+    byte[] memory() {
+        return ram.segment().toArray(JAVA_BYTE);
+    }
+
+    /** Makes the memory what {@link #memory} gave. */
+    void restore(byte[] memory) {
+        MemorySegment.copy(memory, 0, ram.segment(), JAVA_BYTE, 0, memory.length);
+        ram.wrote(0, RAM);
+    }
+
+    /** Writes bytes that are no program of the test's own. */
+    void put(long at, byte[] bytes) {
+        MemorySegment.copy(bytes, 0, ram.segment(), JAVA_BYTE, at, bytes.length);
+        ram.wrote(at, bytes.length);
+    }
+
     // --- execution ------------------------------------------------------------------------------
 
     /** Writes code, hexadecimal with spaces, to {@code at}. */
@@ -231,6 +263,7 @@ final class SystemRig {
         byte[] code = HexFormat.of().parseHex(hex.replace(" ", ""));
         MemorySegment.copy(MemorySegment.ofArray(code), 0, ram.segment(), at, code.length);
         ram.wrote(at, code.length);
+        written.set((int) at, (int) at + code.length);
     }
 
     /** A far pointer instruction with opcode {@code opcode}, with 32-bit operands. */
@@ -251,13 +284,23 @@ final class SystemRig {
     void execute(String hex) {
         write(CODE, hex);
         cpu.rip = CODE - cpu.segBase[Seg.CS];
-        vcpu.step();
+        step();
+    }
+
+    /** Takes what events are there and executes one instruction. */
+    @Nullable VcpuExit step() {
+        long at = cpu.is64() ? cpu.rip : cpu.segBase[Seg.CS] + cpu.rip & 0xFFFF_FFFFL;
+        if (ExecutedForms.isRecording() && at < RAM && written.get((int) at)) {
+            int length = (int) Math.min(Decoder.MAX_LENGTH, RAM - at);
+            ExecutedForms.record(cpu, ram.segment().asSlice(at, length).toArray(JAVA_BYTE));
+        }
+        return vcpu.step();
     }
 
     /** Takes {@code count} steps. */
     void steps(int count) {
         for (int i = 0; i < count; i++) {
-            vcpu.step();
+            step();
         }
     }
 
@@ -274,6 +317,9 @@ final class SystemRig {
 
     private int kickPort = -1;
 
+    /** {@link #portWrites} stays empty. */
+    boolean forgetsPorts;
+
     private final class Ports implements IoHandler {
         @Override
         public long read(long offset, int size) {
@@ -284,6 +330,9 @@ final class SystemRig {
         public void write(long offset, int size, long value) {
             if (offset == kickPort) {
                 vcpu.kick();
+            }
+            if (forgetsPorts) {
+                return;
             }
             portWrites.add(Long.toHexString(offset) + "=" + Long.toHexString(value));
         }

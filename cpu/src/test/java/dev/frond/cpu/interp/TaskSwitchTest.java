@@ -230,7 +230,7 @@ final class TaskSwitchTest {
         cpu.segBase[Seg.TR] = tss;
         rig.write(CODE, jump(NEW));
         cpu.rip = CODE;
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.rip).isEqualTo(ENTRY);
         assertThat(rig.load(tss + 0x20, 4)).isEqualTo(CODE + 7);
     }

@@ -191,6 +191,37 @@ final class TranslatedCodeTest {
     }
 
     @Test
+    void aCallReadsItsTargetBeforeItPushesOverIt() {
+        // mov [rbx],rax; call [rbx]; hlt; in the next page: hlt
+        load(CODE, "48 89 03 FF 13 F4");
+        load(CODE + 4096, "F4");
+        cpu.r[Cpu.RAX] = CODE + 4096;
+        for (int i = 0; i < 3; i++) {
+            cpu.r[Cpu.RBX] = DATA + 64;
+            cpu.r[Cpu.RSP] = DATA + 64 + 10;
+            run(CODE, CODE + 4096);
+            byte[] pushed = new byte[8];
+            harness.read(DATA + 66, pushed);
+            assertThat(pushed).startsWith(5);
+            assertThat(cpu.r[Cpu.RSP]).isEqualTo(DATA + 66);
+        }
+    }
+
+    @Test
+    void jumpsToLowAddressesAreLookedUp() {
+        harness.map(0x1000, 4096);
+        byte[] halts = new byte[4096];
+        Arrays.fill(halts, (byte) 0xF4);
+        harness.write(0x1000, halts);
+        // mov eax,edx; jmp rax
+        load(CODE, "89 D0 FF E0");
+        for (int target = 0x1000; target < 0x2000; target++) {
+            cpu.r[Cpu.RDX] = target;
+            run(CODE, target);
+        }
+    }
+
+    @Test
     void aReturnToANonCanonicalAddressFaultsAtTheReturn() {
         load(CODE, "C3");
         byte[] target = new byte[8];

@@ -80,6 +80,11 @@ final class UserState {
                     case NativeCode.Outcome.Faulted faulted -> faulted.trapNumber();
                     default -> CpuHarness.NO_FAULT;
                 };
+        take(host, block);
+    }
+
+    /** Takes the state from the host's processor, all but {@link #fault}. */
+    void take(NativeCode host, MemorySegment block) {
         for (int i = 0; i < 16; i++) {
             gprs[i] = host.gpr(i);
             for (int lane = 0; lane < (host.hasAvx() ? 4 : 2); lane++) {

@@ -107,7 +107,7 @@ final class Virtual8086Test {
                         0x3333L,
                         0x4444L);
         rig.write(cpu.rip, "cf");
-        rig.vcpu.step();
+        rig.step();
         assertThat(cpu.v8086()).isTrue();
         assertThat(cpu.selector[Seg.GS]).isEqualTo(0x4444);
     }

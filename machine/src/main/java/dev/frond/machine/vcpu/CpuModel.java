@@ -26,6 +26,11 @@ public record CpuModel(
         String brand,
         Set<CpuFeature> features) {
 
+    /** The vendor of processors of AMD. */
+    public static final String AMD = "AuthenticAMD";
+
+    private static final String INTEL = "GenuineIntel";
+
     /** What every 64-bit machine of Frond has: the platform's side beside the psABI level. */
     private static final Set<CpuFeature> PLATFORM =
             EnumSet.of(
@@ -99,6 +104,61 @@ public record CpuModel(
                             ADX,
                             SHA));
 
+    /** What a 64-bit machine with any named processor has: {@link #PLATFORM}'s older half. */
+    private static final Set<CpuFeature> PROCESSOR =
+            with(X86_64_V2.features, AVX, AVX2, BMI1, BMI2, F16C, FMA, ABM, MOVBE, AES, PCLMULQDQ);
+
+    /** Intel's Core processors of 2013. */
+    public static final CpuModel HASWELL =
+            new CpuModel(
+                    "Haswell",
+                    INTEL,
+                    6,
+                    0x3C,
+                    3,
+                    "Intel Core Processor (Haswell)",
+                    without(PROCESSOR, SMAP, UMIP, RDSEED, XSAVEC, XGETBV1, XSAVES));
+
+    /** Intel's Core processors of 2015. */
+    public static final CpuModel SKYLAKE_CLIENT =
+            new CpuModel(
+                    "Skylake-Client",
+                    INTEL,
+                    6,
+                    0x5E,
+                    3,
+                    "Intel Core Processor (Skylake)",
+                    with(without(PROCESSOR, UMIP), ADX, CLFLUSHOPT, PREFETCHW));
+
+    /** AMD's server processors of 2017, without misaligned SSE operands, MONITOR and FFXSR. */
+    public static final CpuModel EPYC =
+            new CpuModel(
+                    "EPYC",
+                    AMD,
+                    0x17,
+                    1,
+                    2,
+                    "AMD EPYC Processor",
+                    with(
+                            without(PROCESSOR, UMIP, PCID, INVPCID, ERMS, TSC_DEADLINE, TSC_ADJUST),
+                            ADX,
+                            SHA,
+                            SSE4A,
+                            CLFLUSHOPT,
+                            PREFETCHW,
+                            TOPOEXT));
+
+    /** AMD's server processors of 2021, without what {@link #EPYC} is without. */
+    public static final CpuModel EPYC_MILAN =
+            new CpuModel(
+                    "EPYC-Milan",
+                    AMD,
+                    0x19,
+                    1,
+                    1,
+                    "AMD EPYC-Milan Processor",
+                    with(EPYC.features, UMIP, PCID, INVPCID, ERMS, FSRM, CLWB, RDPID, PKU));
+
     public CpuModel {
         features =
                 Collections.unmodifiableSet(
@@ -109,7 +169,7 @@ public record CpuModel(
 
     /** All models by name. */
     public static List<CpuModel> all() {
-        return List.of(X86_64_V1, X86_64_V2, X86_64_V3);
+        return List.of(X86_64_V1, X86_64_V2, X86_64_V3, HASWELL, SKYLAKE_CLIENT, EPYC, EPYC_MILAN);
     }
 
     /** The model of that name. */
@@ -128,8 +188,18 @@ public record CpuModel(
     private static CpuModel of(String name, Set<CpuFeature> level) {
         Set<CpuFeature> features = EnumSet.copyOf(PLATFORM);
         features.addAll(level);
-        return new CpuModel(
-                name, "GenuineIntel", 6, 0x2C, 1, "Frond virtual CPU " + name, features);
+        return new CpuModel(name, INTEL, 6, 0x2C, 1, "Frond virtual CPU " + name, features);
+    }
+
+    /** Whether it follows the rules of AMD where vendors differ. */
+    public boolean isAmd() {
+        return vendor.equals(AMD);
+    }
+
+    private static Set<CpuFeature> without(Set<CpuFeature> base, CpuFeature... less) {
+        Set<CpuFeature> features = EnumSet.copyOf(base);
+        features.removeAll(List.of(less));
+        return features;
     }
 
     private static Set<CpuFeature> with(Set<CpuFeature> base, CpuFeature... more) {

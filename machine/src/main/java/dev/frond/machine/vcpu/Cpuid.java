@@ -16,8 +16,16 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         static final Leaf ZERO = new Leaf(0, 0, 0, 0);
     }
 
-    private static final int MAX_BASIC = 0x16;
-    private static final int MAX_EXTENDED = 0x8000_0008;
+    private static final int MAX_BASIC_INTEL = 0x16;
+    private static final int MAX_BASIC_AMD = 0xD;
+    private static final int MAX_EXTENDED_INTEL = 0x8000_0008;
+    private static final int MAX_EXTENDED_AMD = 0x8000_001E;
+
+    /**
+     * Features of leaf 1 that processors of AMD show again in leaf 80000001h (APM Vol. 3, E.4.2).
+     */
+    private static final int SHOWN_TWICE = 0x0183_F3FF;
+
     private static final int MAX_HYPERVISOR = 0x4000_0001;
 
     /** What the time-stamp counter counts in a second of virtual time. */
@@ -51,22 +59,35 @@ public record Cpuid(CpuModel model, int id, int cpus) {
 
     /**
      * The answer for EAX = {@code leaf}, ECX = {@code subleaf}; out-of-range leaves give the
-     * highest basic one.
+     * highest basic one, or zeros where the model is one of AMD.
      */
     public Leaf query(int leaf, int subleaf) {
         int in = leaf;
+        boolean amd = model.isAmd();
+        int maxBasic = amd ? MAX_BASIC_AMD : MAX_BASIC_INTEL;
+        int maxExtended = amd ? MAX_EXTENDED_AMD : MAX_EXTENDED_INTEL;
         if (Integer.compareUnsigned(in, 0x8000_0000) >= 0) {
-            if (Integer.compareUnsigned(in, MAX_EXTENDED) > 0) {
-                in = MAX_BASIC;
+            if (Integer.compareUnsigned(in, maxExtended) > 0) {
+                // What is not there: Intel's give the highest basic leaf, AMD's zeros.
+                if (amd) {
+                    return Leaf.ZERO;
+                }
+                in = maxBasic;
             }
         } else if (Integer.compareUnsigned(in, 0x4000_0000) >= 0) {
             return hypervisor(in);
-        } else if (in > MAX_BASIC) {
-            in = MAX_BASIC;
+        } else if (in > maxBasic) {
+            if (amd) {
+                return Leaf.ZERO;
+            }
+            in = maxBasic;
         }
         Leaf features = features(in, subleaf);
+        if (amd && (in == 2 || in == 4)) {
+            return Leaf.ZERO;
+        }
         return switch (in) {
-            case 0 -> vendor(MAX_BASIC);
+            case 0 -> vendor(maxBasic);
             case 1 ->
                     new Leaf(
                             signature(),
@@ -81,10 +102,32 @@ public record Cpuid(CpuModel model, int id, int cpus) {
             // The time-stamp counter and the APIC timer both count the crystal's clock.
             case 0x15 -> new Leaf(1, 1, TSC_HZ, 0);
             case 0x16 -> new Leaf(TSC_HZ / 1_000_000, TSC_HZ / 1_000_000, BUS_MHZ, 0);
-            case 0x8000_0000 -> new Leaf(MAX_EXTENDED, 0, 0, 0);
+            case 0x8000_0000 -> amd ? vendor(maxExtended) : new Leaf(maxExtended, 0, 0, 0);
+            case 0x8000_0001 -> amd ? amdFeatures(features) : features;
             case 0x8000_0002, 0x8000_0003, 0x8000_0004 -> brand(in - 0x8000_0002);
-            case 0x8000_0006 -> new Leaf(0, 0, 1024 << 16 | 8 << 12 | 64, 0);
-            case 0x8000_0008 -> new Leaf(linearBits() << 8 | PHYSICAL_BITS, 0, 0, 0);
+            // KiB, associativity, lines per tag, line size; of L3 units of 512 KiB.
+            case 0x8000_0005 ->
+                    amd
+                            ? new Leaf(
+                                    0,
+                                    0,
+                                    32 << 24 | 8 << 16 | 1 << 8 | 64,
+                                    32 << 24 | 8 << 16 | 1 << 8 | 64)
+                            : features;
+            case 0x8000_0006 ->
+                    new Leaf(
+                            0,
+                            0,
+                            1024 << 16 | (amd ? WAYS_8 : 8) << 12 | (amd ? 1 << 8 : 0) | 64,
+                            amd ? 16 << 18 | WAYS_16 << 12 | 1 << 8 | 64 : 0);
+            case 0x8000_0008 ->
+                    new Leaf(
+                            linearBits() << 8 | PHYSICAL_BITS,
+                            0,
+                            amd ? packageShift() << 12 | Math.min(cpus - 1, 255) : 0,
+                            0);
+            case 0x8000_001D -> has(CpuFeature.TOPOEXT) ? amdCache(subleaf) : Leaf.ZERO;
+            case 0x8000_001E -> has(CpuFeature.TOPOEXT) ? new Leaf(id, id & 0xFF, 0, 0) : Leaf.ZERO;
             default -> features;
         };
     }
@@ -154,8 +197,33 @@ public record Cpuid(CpuModel model, int id, int cpus) {
                 0);
     }
 
+    /** How leaf 80000006h writes 8 and 16 ways (APM Vol. 3, E.4.5). */
+    private static final int WAYS_8 = 6;
+
+    private static final int WAYS_16 = 8;
+
+    private Leaf amdFeatures(Leaf features) {
+        // CmpLegacy: several cores, as HTT in leaf 1 says.
+        return new Leaf(
+                signature(),
+                0,
+                features.ecx | (cpus > 1 ? 1 << 1 : 0),
+                features.edx | features(1, 0).edx & SHOWN_TWICE);
+    }
+
+    /** The same caches as in leaf 4, without the number of cores in EAX 31:26. */
+    private Leaf amdCache(int subleaf) {
+        Leaf cache = cache(subleaf);
+        return new Leaf(cache.eax & 0x03FF_FFFF, cache.ebx, cache.ecx, cache.edx);
+    }
+
+    /** The bits of an APIC identifier that tell CPUs of a package apart. */
+    private int packageShift() {
+        return Integer.numberOfTrailingZeros(pow2(cpus));
+    }
+
     private Leaf topology(int subleaf) {
-        int packageShift = Integer.numberOfTrailingZeros(pow2(cpus));
+        int packageShift = packageShift();
         return switch (subleaf) {
             case 0 -> new Leaf(0, 1, 1 << 8, id);
             case 1 -> new Leaf(packageShift, cpus, 2 << 8 | 1, id);

@@ -112,6 +112,45 @@ class CpuidTest {
     }
 
     @Test
+    void processorsOfAmdDescribeCachesAndTopologyInLeavesOfTheirOwn() {
+        Cpuid amd = new Cpuid(CpuModel.EPYC, 2, 3);
+        assertThat(amd.query(0, 0).eax()).isEqualTo(0xD);
+        assertThat(amd.query(0x8000_0000, 0).eax()).isEqualTo(0x8000_001E);
+        assertThat(amd.query(0x8000_0000, 0).ebx()).isEqualTo(amd.query(0, 0).ebx());
+        assertThat(amd.query(4, 0)).isEqualTo(Cpuid.Leaf.ZERO);
+        assertThat(amd.query(0x15, 0)).isEqualTo(Cpuid.Leaf.ZERO);
+        assertThat(amd.query(0x8000_0100, 0)).isEqualTo(Cpuid.Leaf.ZERO);
+        long[] bytes = new long[4];
+        for (int i = 0; i < 4; i++) {
+            Cpuid.Leaf cache = amd.query(0x8000_001D, i);
+            bytes[i] =
+                    ((cache.ebx() >>> 22) + 1L) * ((cache.ebx() & 0xFFF) + 1) * (cache.ecx() + 1);
+        }
+        assertThat(bytes).containsExactly(32 << 10, 32 << 10, 1 << 20, 8 << 20);
+        assertThat(amd.query(0x8000_001D, 4).eax()).isZero();
+        Cpuid.Leaf second = amd.query(0x8000_0006, 0);
+        assertThat((long) (second.ecx() >>> 16) << 10).isEqualTo(bytes[2]);
+        assertThat((long) (second.edx() >>> 18) << 19).isEqualTo(bytes[3]);
+        assertThat((long) (amd.query(0x8000_0005, 0).ecx() >>> 24) << 10).isEqualTo(bytes[0]);
+        assertThat(amd.query(0x8000_001E, 0)).isEqualTo(new Cpuid.Leaf(2, 2, 0, 0));
+        assertThat(amd.query(0x8000_0008, 0).ecx()).as("cores and their bits").isEqualTo(0x2002);
+        assertThat(amd.query(0x8000_0001, 0).ecx() & 2).as("CmpLegacy").isNotZero();
+        int again = 0x0183_F3FF;
+        assertThat(amd.query(0x8000_0001, 0).edx() & again)
+                .isEqualTo(amd.query(1, 0).edx() & again);
+    }
+
+    @Test
+    void namedModelsHaveTheirSignatures() {
+        assertThat(new Cpuid(CpuModel.HASWELL, 0, 1).signature()).isEqualTo(0x306C3);
+        assertThat(new Cpuid(CpuModel.SKYLAKE_CLIENT, 0, 1).signature()).isEqualTo(0x506E3);
+        assertThat(new Cpuid(CpuModel.EPYC, 0, 1).signature()).isEqualTo(0x0080_0F12);
+        assertThat(new Cpuid(CpuModel.EPYC_MILAN, 0, 1).signature()).isEqualTo(0x00A0_0F11);
+        assertThat(CpuModel.named("EPYC-Milan")).contains(CpuModel.EPYC_MILAN);
+        assertThat(new Cpuid(CpuModel.EPYC_MILAN, 0, 1).query(0xD, 9).eax()).isEqualTo(8);
+    }
+
+    @Test
     void xsaveSizesFollowTheFeatures() {
         Cpuid v3 = new Cpuid(CpuModel.X86_64_V3, 0, 1);
         assertThat(v3.query(0xD, 0)).isEqualTo(new Cpuid.Leaf(7, 832, 832, 0));
