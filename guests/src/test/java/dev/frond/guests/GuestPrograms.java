@@ -127,8 +127,8 @@ record GuestPrograms(String name, boolean quick, String command, String expected
                         ""));
         all.add(
                 quick(
-                        "gzip and xz there and back",
-                        "gzip -9 <text | gunzip | cmp - text && xz <text | xz -d | cmp - text",
+                        "gzip there and back",
+                        "for level in 1 6 9; do gzip -$level <text | gunzip | cmp - text || exit 1; done",
                         ""));
     }
 
@@ -253,7 +253,7 @@ record GuestPrograms(String name, boolean quick, String command, String expected
                     slow(
                             "python3 test_" + module,
                             "python3 -m test test_" + module,
-                            "Result: SUCCESS"));
+                            "Tests result: SUCCESS"));
         }
     }
 
