@@ -195,7 +195,8 @@ class RunCommandTest {
     void aGuestThatIsNotKnownIsRefusedWithTheKnownOnes() {
         assertThat(frond.execute("run", "debain")).isEqualTo(64);
         assertThat(frond.err())
-                .isEqualTo("frond: GUEST: 'debain' is not accepted; accepted: debian-tiny,"
+                .isEqualTo(
+                        "frond: GUEST: 'debain' is not accepted; accepted: debian-tiny,"
                                 + " debian, debian-programs, host\n");
         assertThat(frond.execute("guest", "get", "debain")).isEqualTo(64);
         assertThat(frond.execute("guest", "rm", "debain")).isEqualTo(64);

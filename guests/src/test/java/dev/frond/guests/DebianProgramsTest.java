@@ -56,8 +56,13 @@ class DebianProgramsTest {
                 .as("x86-64 Linux with executable memory")
                 .isTrue();
         boolean all = Boolean.getBoolean("frond.programs.all");
+        String part = System.getProperty("frond.programs.named", "");
         List<GuestPrograms> programs =
-                GuestPrograms.all().stream().filter(each -> all || each.quick()).toList();
+                GuestPrograms.all().stream()
+                        .filter(each -> all || each.quick())
+                        .filter(each -> each.name().contains(part))
+                        .toList();
+        assertThat(programs).as("programs whose names contain '%s'", part).isNotEmpty();
         byte[] hello = hello();
         SerialConsole console = new SerialConsole();
         List<String> failures = new ArrayList<>();

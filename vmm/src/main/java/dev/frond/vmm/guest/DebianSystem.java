@@ -171,7 +171,9 @@ final class DebianSystem implements GuestSource {
                 + INIT
                 + " root=/dev/vda overlayroot=tmpfs"
                 // The last is what init opens, and flushes: the serial line is left to the shell.
-                + " console=tty0";
+                + " console=tty0"
+                // systemd gives devices 90 s, which an interpreter on a busy host may well take.
+                + " systemd.default_timeout_start_sec=900";
     }
 
     @Override

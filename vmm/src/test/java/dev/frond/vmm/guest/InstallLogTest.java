@@ -25,9 +25,8 @@ class InstallLogTest {
 
     @Test
     void aPackageIsTwoStepsHoweverOftenItIsNamed() {
-        write(
-                "Unpacking libc6:amd64 (2.36-9) ...\r\n"
-                    + "Unpacking libc6:amd64 (2.36-9) over (2.36-9) ...\r\n");
+        write("Unpacking libc6:amd64 (2.36-9) ...\r\n");
+        write("Unpacking libc6:amd64 (2.36-9) over (2.36-9) ...\r\n");
         assertThat(log.steps()).isEqualTo(1);
         write("Setting up libc6:amd64 (2.36-9) ...\nUnpacking other (1) ...\nUnpacking tar (1");
         assertThat(log.steps()).isEqualTo(2);
