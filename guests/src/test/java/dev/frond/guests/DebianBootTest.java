@@ -33,7 +33,7 @@ import java.util.concurrent.TimeUnit;
 /** The guest debian: systemd on a root disk. */
 @NullMarked
 class DebianBootTest {
-    private static final Duration BOOT = Duration.ofMinutes(10);
+    private static final Duration BOOT = Duration.ofMinutes(30);
     private static final String PROMPT = "root@debian:~# ";
 
     @TempDir private Path directory;
