@@ -9,6 +9,8 @@ import dev.frond.machine.vcpu.CpuModel;
 import dev.frond.vmm.guest.Guest;
 import dev.frond.vmm.guest.GuestCatalog;
 import dev.frond.vmm.guest.GuestException;
+import dev.frond.vmm.guest.GuestProgress;
+import dev.frond.vmm.guest.SparseFile;
 
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +22,7 @@ import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -118,6 +121,14 @@ final class RunCommand implements Callable<Integer> {
     private List<String> disks = new ArrayList<>();
 
     @Option(
+            names = "--root",
+            paramLabel = "F",
+            description =
+                    "the root disk of a GUEST that has one, as a file that keeps what the guest"
+                            + " writes; made if it is missing. Without it all that is lost")
+    private @Nullable String root;
+
+    @Option(
             names = "--serial",
             paramLabel = "TO",
             defaultValue = "stdio",
@@ -167,7 +178,7 @@ final class RunCommand implements Callable<Integer> {
                         checked.cpu,
                         checked.engine,
                         RunSpec.Board.MICROVM,
-                        checked.disks,
+                        boot.disks(checked.disks),
                         debugExit,
                         !noReboot);
         return new Session(runner, System.err)
@@ -184,7 +195,21 @@ final class RunCommand implements Callable<Integer> {
             Serial serial,
             Optional<Duration> timeout) {}
 
-    private record Boot(Path kernel, Optional<Path> initrd, String commandLine) {}
+    private record Boot(
+            Path kernel, Optional<Path> initrd, String commandLine, Optional<RunSpec.Disk> root) {
+        /** The root disk before those that the user gave. */
+        List<RunSpec.Disk> disks(List<RunSpec.Disk> given) throws CliException {
+            List<RunSpec.Disk> all = new ArrayList<>();
+            if (root.isPresent()) {
+                for (RunSpec.Disk disk : given) {
+                    InputFiles.distinct("--root", root.get(), disk);
+                }
+                all.add(root.get());
+            }
+            all.addAll(given);
+            return all;
+        }
+    }
 
     /** The far end of the serial line, as named on the command line. */
     private sealed interface Serial {
@@ -204,6 +229,16 @@ final class RunCommand implements Callable<Integer> {
         if (guest != null && !catalog.get().names().contains(guest)) {
             throw CliException.badValue("GUEST", guest, String.join(", ", catalog.get().names()));
         }
+        if (root != null && !guestHasDisk()) {
+            throw new CliException(
+                    ExitStatus.USAGE, "--root: '" + root + "' needs a GUEST with a root disk");
+        }
+        if (root != null) {
+            Path file = InputFiles.writable("--root", root);
+            if (Files.exists(file) && InputFiles.disk("--root", root).readOnly()) {
+                throw CliException.badValue("--root", root, "a file without ',ro'");
+            }
+        }
         if (initrd != null && kernel == null) {
             throw new CliException(ExitStatus.USAGE, "--initrd: '" + initrd + "' needs --kernel");
         }
@@ -219,6 +254,14 @@ final class RunCommand implements Callable<Integer> {
             InputFiles.readable("--initrd", initrd);
         }
         return checked;
+    }
+
+    private boolean guestHasDisk() throws CliException {
+        try {
+            return kernel == null && catalog.get().hasDisk(guest != null ? guest : DEFAULT_GUEST);
+        } catch (GuestException e) {
+            throw new CliException(ExitStatus.NO_GUEST, String.valueOf(e.getMessage()), e);
+        }
     }
 
     private long memory() throws CliException {
@@ -264,13 +307,16 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private List<RunSpec.Disk> disks() throws CliException {
-        if (disks.size() > MOST_DISKS) {
+        boolean hasRoot = guestHasDisk();
+        int most = hasRoot ? MOST_DISKS - 1 : MOST_DISKS;
+        if (disks.size() > most) {
             throw new CliException(
                     ExitStatus.USAGE,
                     "--disk: "
                             + disks.size()
                             + " disks; accepted: up to "
-                            + MOST_DISKS
+                            + most
+                            + (hasRoot ? " beside the root disk" : "")
                             + " on the board microvm");
         }
         List<RunSpec.Disk> checked = new ArrayList<>();
@@ -315,7 +361,8 @@ final class RunCommand implements Callable<Integer> {
             Path file = Path.of(kernel);
             String ownLine =
                     append != null ? append : InputFiles.isLinux(file) ? LINUX_CONSOLE : "";
-            return new Boot(file, Optional.ofNullable(initrd).map(Path::of), ownLine);
+            return new Boot(
+                    file, Optional.ofNullable(initrd).map(Path::of), ownLine, Optional.empty());
         }
         try (TransferProgress progress = TransferProgress.onStandardError()) {
             Guest found = catalog.get().obtain(guest != null ? guest : DEFAULT_GUEST, progress);
@@ -323,13 +370,34 @@ final class RunCommand implements Callable<Integer> {
             if (!(serial instanceof Serial.Stdio) || !Terminal.isTerminal(0)) {
                 line.append(' ').append(NO_TERMINAL);
             }
+            Optional<RunSpec.Disk> disk = found.disk().map(file -> new RunSpec.Disk(file, true));
+            if (root != null && found.disk().isPresent()) {
+                disk = Optional.of(keptRoot(root, found.disk().get(), progress));
+                line.append(" overlayroot=disabled");
+            }
             if (append != null) {
                 line.append(' ').append(append);
             }
-            return new Boot(found.kernel(), Optional.of(found.initrd()), line.toString());
+            return new Boot(found.kernel(), Optional.of(found.initrd()), line.toString(), disk);
         } catch (GuestException e) {
             throw new CliException(ExitStatus.NO_GUEST, String.valueOf(e.getMessage()), e);
         }
+    }
+
+    /** The user's own copy of a root disk, made now if it is not there yet. */
+    private static RunSpec.Disk keptRoot(String file, Path disk, GuestProgress progress)
+            throws CliException {
+        Path target = Path.of(file);
+        if (!Files.exists(target)) {
+            progress.step("Making " + file);
+            try {
+                SparseFile.copy(disk, target.toAbsolutePath());
+            } catch (IOException e) {
+                throw new CliException(
+                        ExitStatus.NO_INPUT, "--root: " + file + ": " + Failures.reason(e), e);
+            }
+        }
+        return InputFiles.disk("--root", file);
     }
 
     private static Console console(Serial serial, Session session) throws CliException {

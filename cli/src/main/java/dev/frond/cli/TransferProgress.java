@@ -67,13 +67,13 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
             if (columns.isEmpty()) {
                 out.println("Downloading " + what + ", " + Quantities.bytes(total));
             } else {
-                draw(what, bytes, total, Duration.ZERO);
+                draw("Downloading " + what, bytes, total, numbers(bytes, total, Duration.ZERO));
             }
         } else if (bytes >= total) {
             begun = false;
             Duration taken = Duration.ofNanos(now - start);
             if (columns.isPresent()) {
-                draw(what, total, total, taken);
+                draw("Downloading " + what, total, total, numbers(total, total, taken));
                 endLine();
             } else {
                 out.println(
@@ -82,7 +82,39 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
         } else if (columns.isPresent()
                 && now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
             drawn = now;
-            draw(what, bytes, total, Duration.ofNanos(now - start));
+            draw(
+                    "Downloading " + what,
+                    bytes,
+                    total,
+                    numbers(bytes, total, Duration.ofNanos(now - start)));
+        }
+    }
+
+    @Override
+    public void worked(String what, int done, int total) {
+        long now = nanoTime.getAsLong();
+        if (!begun) {
+            begun = true;
+            start = now;
+            drawn = now;
+            if (columns.isEmpty()) {
+                out.println(what);
+            } else {
+                draw(what, done, total, percent(done, total));
+            }
+        } else if (done >= total) {
+            begun = false;
+            String taken = " in " + Quantities.time(Duration.ofNanos(now - start));
+            if (columns.isPresent()) {
+                draw(what, total, total, percent(total, total) + taken);
+                endLine();
+            } else {
+                out.println("Finished" + taken);
+            }
+        } else if (columns.isPresent()
+                && now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
+            drawn = now;
+            draw(what, done, total, percent(done, total));
         }
     }
 
@@ -92,29 +124,33 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
         endLine();
     }
 
-    private void draw(String what, long bytes, long total, Duration taken) {
-        double part = total > 0 ? Math.min(1, (double) bytes / total) : 1;
-        String left = "Downloading " + what + " ";
-        String right =
-                String.format(
-                        Locale.ROOT,
-                        " %3d %%  %s of %s%s",
-                        (int) (part * 100),
-                        Quantities.bytes(bytes),
-                        Quantities.bytes(total),
-                        rate(bytes, taken));
+    private static String numbers(long bytes, long total, Duration taken) {
+        return percent(bytes, total)
+                + "  "
+                + Quantities.bytes(bytes)
+                + " of "
+                + Quantities.bytes(total)
+                + rate(bytes, taken);
+    }
+
+    private static String percent(long done, long total) {
+        return String.format(Locale.ROOT, " %3d %%", (int) (part(done, total) * 100));
+    }
+
+    private static double part(long done, long total) {
+        return total > 0 ? Math.min(1, (double) done / total) : 1;
+    }
+
+    private void draw(String what, long done, long total, String numbers) {
+        String left = what + " ";
         int width = columns.orElse(80) - 1;
         // The bar keeps its width whatever the numbers are.
         int bar = Math.min(WIDEST_BAR, width - left.length() - LONGEST_NUMBERS.length() - 2);
+        int full = (int) (part(done, total) * bar);
         String line =
                 bar >= NARROWEST_BAR
-                        ? left
-                                + "["
-                                + "#".repeat((int) (part * bar))
-                                + " ".repeat(bar - (int) (part * bar))
-                                + "]"
-                                + right
-                        : left.strip() + right;
+                        ? left + "[" + "#".repeat(full) + " ".repeat(bar - full) + "]" + numbers
+                        : left.strip() + numbers;
         // Erase to the end of the line: the line before may have been longer.
         out.print("\r" + line.substring(0, Math.min(line.length(), Math.max(width, 0))) + "\033[K");
         out.flush();

@@ -98,6 +98,41 @@ class RunCommandTest {
     }
 
     @Test
+    void aRootDiskNeedsAGuestThatHasOne() {
+        for (List<String> guest :
+                List.of(List.<String>of(), List.of("debian-tiny"), List.of("host"))) {
+            List<String> command = new ArrayList<>(List.of("run", "--root", "x.img"));
+            command.addAll(guest);
+            assertThat(frond.execute(command.toArray(String[]::new))).isEqualTo(64);
+            assertThat(frond.err()).contains("--root: 'x.img' needs a GUEST with a root disk");
+        }
+        assertThat(run("--root", "x.img")).isEqualTo(64);
+        assertThat(machine.specs).isEmpty();
+    }
+
+    @Test
+    void aRootDiskThatCannotBeOneIsRefusedBeforeTheGuestIsObtained() throws IOException {
+        Path odd = Files.write(directory.resolve("odd"), new byte[100]);
+        assertThat(frond.execute("run", "debian", "--root", odd.toString())).isEqualTo(66);
+        assertThat(frond.err()).contains("is no raw disk image");
+        assertThat(frond.execute("run", "debian", "--root", directory.toString())).isEqualTo(66);
+        assertThat(frond.err()).contains("is a directory");
+        assertThat(frond.execute("run", "debian", "--root", directory + "/a/b")).isEqualTo(66);
+        assertThat(frond.err()).contains("no such directory");
+    }
+
+    @Test
+    void theRootDiskTakesTheSlotOfOne() throws IOException {
+        List<String> command = new ArrayList<>(List.of("run", "debian"));
+        for (int i = 0; i < RunCommand.MOST_DISKS; i++) {
+            command.add("--disk=" + Files.write(directory.resolve("disk" + i), new byte[512]));
+        }
+        assertThat(frond.execute(command.toArray(String[]::new))).isEqualTo(64);
+        assertThat(frond.err())
+                .contains("7 disks; accepted: up to 6 beside the root disk on the board microvm");
+    }
+
+    @Test
     void aLinuxKernelWithoutACommandLineTalksToTheSerialPort() throws IOException {
         byte[] linux = new byte[0x300];
         System.arraycopy(new byte[] {'H', 'd', 'r', 'S'}, 0, linux, 0x202, 4);
@@ -160,7 +195,9 @@ class RunCommandTest {
     void aGuestThatIsNotKnownIsRefusedWithTheKnownOnes() {
         assertThat(frond.execute("run", "debain")).isEqualTo(64);
         assertThat(frond.err())
-                .isEqualTo("frond: GUEST: 'debain' is not accepted; accepted: debian-tiny, host\n");
+                .isEqualTo(
+                        "frond: GUEST: 'debain' is not accepted; accepted: debian-tiny,"
+                                + " debian, debian-programs, host\n");
         assertThat(frond.execute("guest", "get", "debain")).isEqualTo(64);
         assertThat(frond.execute("guest", "rm", "debain")).isEqualTo(64);
         assertThat(frond.execute("guest")).isEqualTo(64);

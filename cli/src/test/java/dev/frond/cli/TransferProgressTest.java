@@ -54,6 +54,35 @@ class TransferProgressTest {
     }
 
     @Test
+    void workIsShownInWholeLinesOrAsABar() {
+        work(OptionalInt.empty());
+        assertThat(text())
+                .isEqualToNormalizingNewlines("Installing 3 packages\nFinished in 2.0 s\n");
+        bytes.reset();
+        work(OptionalInt.of(120));
+        assertThat(text().split("[\r\n]+", -1))
+                .containsExactly(
+                        "",
+                        "Installing 3 packages [" + " ".repeat(40) + "]   0 %\033[K",
+                        "Installing 3 packages ["
+                                + "#".repeat(20)
+                                + " ".repeat(20)
+                                + "]  50 %\033[K",
+                        "Installing 3 packages [" + "#".repeat(40) + "] 100 % in 2.0 s\033[K",
+                        "");
+    }
+
+    private void work(OptionalInt columns) {
+        try (TransferProgress progress = progress(columns)) {
+            progress.worked("Installing 3 packages", 0, 6);
+            time.addAndGet(TimeUnit.SECONDS.toNanos(1));
+            progress.worked("Installing 3 packages", 3, 6);
+            time.addAndGet(TimeUnit.SECONDS.toNanos(1));
+            progress.worked("Installing 3 packages", 6, 6);
+        }
+    }
+
+    @Test
     void noLineIsWiderThanTheTerminal() {
         for (int columns = 1; columns < 120; columns++) {
             bytes.reset();

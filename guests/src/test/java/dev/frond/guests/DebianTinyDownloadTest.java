@@ -44,6 +44,9 @@ class DebianTinyDownloadTest {
                             public void transferred(String what, long bytes, long total) {
                                 transferred.add(total - bytes);
                             }
+
+                            @Override
+                            public void worked(String what, int done, int total) {}
                         });
 
         assertThat(transferred)

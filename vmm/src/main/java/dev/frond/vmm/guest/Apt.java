@@ -11,9 +11,15 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -24,6 +30,10 @@ import java.util.stream.Stream;
 final class Apt {
     /** The guest's architecture, whatever the host's is. */
     private static final String ARCHITECTURE = "amd64";
+
+    /** A package that apt-get -s would install, with its version. */
+    private static final Pattern PLANNED =
+            Pattern.compile("^Inst ([a-z0-9][a-z0-9+.-]+)(?::[a-z0-9]+)? \\(([^ ]+) ");
 
     private static final int POLL_MILLIS = 100;
     private static final int MOST_OUTPUT = 1 << 22;
@@ -56,6 +66,26 @@ final class Apt {
                 : Optional.empty();
     }
 
+    /** The apt of this host, which the guest {@code name} is made with. */
+    static Apt need(String path, Path work, String name) throws GuestException {
+        return find(path, work)
+                .orElseThrow(() ->
+                        new GuestException(
+                                name
+                                        + " is made of Debian packages, but this system has"
+                                        + " no apt-get and dpkg-deb; run a kernel of your"
+                                        + " own with 'frond run --kernel FILE --initrd"
+                                        + " FILE'"));
+    }
+
+    /** That {@code packages} are offered nowhere. */
+    static GuestException nowhere(String packages) {
+        return new GuestException(
+                "no package source of this system offers "
+                        + packages
+                        + " for amd64 (see /etc/apt/sources.list)");
+    }
+
     private static Optional<Path> program(String path, String name) {
         for (String directory : path.split(File.pathSeparator, -1)) {
             Path candidate = Path.of(directory.isEmpty() ? "." : directory).resolve(name);
@@ -70,6 +100,58 @@ final class Apt {
     Optional<AptPackage> candidate(String name) throws GuestException {
         Result result = run("apt-cache", List.of("show", "--no-all-versions", name), aptCache);
         return result.status == 0 ? AptPackage.parse(result.output) : Optional.empty();
+    }
+
+    /**
+     * These packages and all that they depend on, recommendations left out, as apt would install
+     * them on a system that has none; empty if the lists lack one of them.
+     */
+    Optional<List<AptPackage>> closure(List<String> names) throws GuestException {
+        Path status = work.resolve("no-packages");
+        try {
+            Files.write(status, new byte[0]);
+        } catch (IOException e) {
+            throw GuestException.of("cannot ask apt-get", e);
+        }
+        List<String> install = new ArrayList<>();
+        option(install, "Dir::State::status=" + status);
+        option(install, "Dir::State::extended_states=" + work.resolve("no-states"));
+        option(install, "APT::Architecture=" + ARCHITECTURE);
+        option(install, "APT::Architectures=" + ARCHITECTURE);
+        option(install, "APT::Install-Recommends=false");
+        option(install, "Debug::NoLocking=true");
+        install.addAll(List.of("-q", "-s", "-y", "install"));
+        install.addAll(names);
+        Result result = run("apt-get", install, aptGet);
+        if (result.status != 0) {
+            return Optional.empty();
+        }
+        List<String> pinned = new ArrayList<>(List.of("show"));
+        Set<String> chosen = new LinkedHashSet<>();
+        for (String line : result.output.lines().toList()) {
+            Matcher planned = PLANNED.matcher(line);
+            if (planned.find() && chosen.add(planned.group(1))) {
+                pinned.add(planned.group(1) + "=" + planned.group(2));
+            }
+        }
+        Map<String, AptPackage> records = new HashMap<>();
+        for (AptPackage each : AptPackage.parseAll(run("apt-cache", pinned, aptCache).output)) {
+            records.putIfAbsent(each.name(), each);
+        }
+        return records.keySet().containsAll(chosen)
+                ? Optional.of(chosen.stream().map(records::get).toList())
+                : Optional.empty();
+    }
+
+    /** Whether a download failed because these lists name files that the source no longer has. */
+    boolean isOutOfDate(GuestException failure) {
+        return !ownLists && String.valueOf(failure.getMessage()).contains("404");
+    }
+
+    /** Fetches newer lists, and says why. */
+    void renew(GuestProgress progress) throws GuestException {
+        progress.step("The system's package lists are out of date");
+        update(progress);
     }
 
     /** Whether {@link #update} has been called. */
@@ -196,6 +278,34 @@ final class Apt {
         }
     }
 
+    /** Writes the files of a package to {@code target} as an uncompressed tar archive. */
+    void tar(Path packageFile, Path target) throws GuestException {
+        List<String> arguments = List.of("--fsys-tarfile", packageFile.toString());
+        try {
+            Path errors = Files.createTempFile(work, "dpkg-deb", ".log");
+            Process process =
+                    builder("dpkg-deb", arguments, dpkgDeb, work)
+                            .redirectError(errors.toFile())
+                            .redirectOutput(target.toFile())
+                            .start();
+            try (Child child = new Child(process)) {
+                Result result = new Result(child.process.waitFor(), text(errors));
+                if (result.status != 0) {
+                    throw new GuestException(
+                            "cannot unpack "
+                                    + packageFile.getFileName()
+                                    + ": "
+                                    + result.reasonOrStatus());
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new GuestException("interrupted while dpkg-deb ran");
+            }
+        } catch (IOException e) {
+            throw GuestException.of("cannot unpack " + packageFile.getFileName(), e);
+        }
+    }
+
     private Result run(String name, List<String> arguments, Path program) throws GuestException {
         try {
             Path output = Files.createTempFile(work, name, ".log");
@@ -215,6 +325,14 @@ final class Apt {
     private Process start(
             String name, List<String> arguments, Path program, Path directory, Path output)
             throws IOException {
+        return builder(name, arguments, program, directory)
+                .redirectErrorStream(true)
+                .redirectOutput(output.toFile())
+                .start();
+    }
+
+    private ProcessBuilder builder(
+            String name, List<String> arguments, Path program, Path directory) {
         List<String> command = new ArrayList<>();
         command.add(program.toString());
         if (name.startsWith("apt")) {
@@ -233,12 +351,10 @@ final class Apt {
         ProcessBuilder builder =
                 new ProcessBuilder(command)
                         .directory(directory.toFile())
-                        .redirectInput(new File("/dev/null"))
-                        .redirectErrorStream(true)
-                        .redirectOutput(output.toFile());
+                        .redirectInput(new File("/dev/null"));
         builder.environment().put("LC_ALL", "C");
         builder.environment().put("DEBIAN_FRONTEND", "noninteractive");
-        return builder.start();
+        return builder;
     }
 
     private static void option(List<String> command, String option) {

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * A Debian package as apt's metadata describes it (deb-control(5)).
@@ -65,6 +66,13 @@ record AptPackage(String name, String version, List<String> depends, long size, 
                         dependencies(fields.getOrDefault("Depends", "")),
                         Long.parseLong(size),
                         sha256));
+    }
+
+    /**
+     * All records of what {@code apt-cache show} prints, without those that {@link #parse} drops.
+     */
+    static List<AptPackage> parseAll(String text) {
+        return Stream.of(text.split("\n\n", -1)).flatMap(each -> parse(each).stream()).toList();
     }
 
     private static List<String> dependencies(String field) {

@@ -4,6 +4,7 @@
 package dev.frond.vmm.guest;
 
 import java.nio.file.Path;
+import java.util.Optional;
 
 /**
  * A guest that is there, ready to run.
@@ -14,6 +15,7 @@ import java.nio.file.Path;
  *     bzImage, so that the guest need not decompress it; else the bzImage
  * @param bzImage the same kernel as it was packaged
  * @param initrd its initramfs, a cpio archive
+ * @param disk its root disk, never to be written
  * @param commandLine what the kernel is told when the user says nothing else
  * @param size what it takes in the cache, in bytes
  */
@@ -23,5 +25,6 @@ public record Guest(
         Path kernel,
         Path bzImage,
         Path initrd,
+        Optional<Path> disk,
         String commandLine,
         long size) {}

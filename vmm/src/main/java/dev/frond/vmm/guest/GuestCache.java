@@ -26,17 +26,18 @@ import java.util.stream.Stream;
 
 /**
  * The guests on disk: {@code NAME/VERSION/} holds {@code vmlinuz}, {@code initrd.cpio}, mostly
- * {@code vmlinux}, and {@code manifest.properties} with their sizes, CRC-32C and SHA-256 digests. A
- * version appears by one rename of a finished directory; whatever is unfinished has a name that
- * begins with a dot.
+ * {@code vmlinux}, sometimes {@code root.img}, and {@code manifest.properties} with their sizes,
+ * CRC-32C and SHA-256 digests. A version appears by one rename of a finished directory; whatever is
+ * unfinished has a name that begins with a dot.
  */
 final class GuestCache {
     static final String KERNEL = "vmlinuz";
     static final String INITRD = "initrd.cpio";
     static final String VMLINUX = "vmlinux";
+    static final String DISK = "root.img";
     static final String MANIFEST = "manifest.properties";
     private static final String WORK = ".work-";
-    private static final List<String> FILES = List.of(KERNEL, INITRD, VMLINUX);
+    private static final List<String> FILES = List.of(KERNEL, INITRD, VMLINUX, DISK);
 
     /** File locks are held by the whole process; these order its threads. */
     private static final Map<Path, ReentrantLock> THREADS = new ConcurrentHashMap<>();
@@ -70,10 +71,21 @@ final class GuestCache {
                     : Optional.empty();
         }
 
+        Optional<Path> disk() {
+            return sha256.containsKey(DISK)
+                    ? Optional.of(directory.resolve(DISK))
+                    : Optional.empty();
+        }
+
         /** Whether all files are still what was put here. */
         boolean isIntact() throws IOException {
             for (Map.Entry<String, String> file : sha256.entrySet()) {
-                if (!Digests.sha256(directory.resolve(file.getKey())).equals(file.getValue())) {
+                Path path = directory.resolve(file.getKey());
+                String now =
+                        file.getKey().equals(DISK)
+                                ? SparseFile.contents(path).sha256()
+                                : Digests.sha256(path);
+                if (!now.equals(file.getValue())) {
                     return false;
                 }
             }
@@ -162,8 +174,15 @@ final class GuestCache {
                     continue;
                 }
                 manifest.setProperty(file + ".size", Long.toString(Files.size(path)));
-                manifest.setProperty(file + ".sha256", Digests.sha256(path));
-                manifest.setProperty(file + ".crc32c", Digests.crc32c(path));
+                if (file.equals(DISK)) {
+                    // Too large to be read for each run; its file system guards itself.
+                    SparseFile.Contents contents = SparseFile.contents(path);
+                    manifest.setProperty(file + ".used", Long.toString(contents.used()));
+                    manifest.setProperty(file + ".sha256", contents.sha256());
+                } else {
+                    manifest.setProperty(file + ".sha256", Digests.sha256(path));
+                    manifest.setProperty(file + ".crc32c", Digests.crc32c(path));
+                }
                 force(path);
             }
             StringBuilder text = new StringBuilder();
@@ -257,16 +276,21 @@ final class GuestCache {
             Map<String, String> crc32c = new HashMap<>();
             long total = Files.size(directory.resolve(MANIFEST));
             for (String file : FILES) {
-                if (file.equals(VMLINUX) && manifest.getProperty(file + ".size") == null) {
+                if ((file.equals(VMLINUX) || file.equals(DISK))
+                        && manifest.getProperty(file + ".size") == null) {
                     continue;
                 }
                 long size = Files.size(directory.resolve(file));
                 if (!Long.toString(size).equals(manifest.getProperty(file + ".size"))) {
                     return Optional.empty();
                 }
-                total += size;
                 sha256.put(file, manifest.getProperty(file + ".sha256", ""));
-                crc32c.put(file, manifest.getProperty(file + ".crc32c", ""));
+                if (file.equals(DISK)) {
+                    total += Long.parseLong(manifest.getProperty(file + ".used", ""));
+                } else {
+                    total += size;
+                    crc32c.put(file, manifest.getProperty(file + ".crc32c", ""));
+                }
             }
             return Optional.of(
                     new Entry(

@@ -35,10 +35,14 @@ public final class GuestCatalog {
 
     /** The catalog of a user with this environment: XDG_CACHE_HOME or HOME, and PATH are read. */
     public static GuestCatalog of(Map<String, String> environment) {
+        String path = environment.getOrDefault("PATH", "/usr/bin:/bin");
+        Installer installer = new MachineInstaller();
         return new GuestCatalog(
                 directory(environment),
                 List.of(
-                        new DebianTiny(environment.getOrDefault("PATH", "/usr/bin:/bin")),
+                        new DebianTiny(path),
+                        DebianSystem.base(path, installer),
+                        DebianSystem.programs(path, installer),
                         new HostKernel(Path.of("/"))));
     }
 
@@ -58,6 +62,15 @@ public final class GuestCatalog {
     /** The names of all guests of the catalog, in the order to show. */
     public List<String> names() {
         return sources.stream().map(GuestSource::name).toList();
+    }
+
+    /**
+     * Whether the guest of that name comes with a root disk.
+     *
+     * @throws GuestException if there is no guest of that name
+     */
+    public boolean hasDisk(String name) throws GuestException {
+        return source(name).hasDisk();
     }
 
     /** Every guest of the catalog, in the order to show. */
@@ -94,7 +107,7 @@ public final class GuestCatalog {
             for (GuestCache.Entry entry : entries) {
                 if (!entry.looksIntact()) {
                     progress.step(name + " in the cache is damaged and is made anew");
-                } else if (entry.recipe().equals(TinyInitramfs.recipe())) {
+                } else if (entry.recipe().equals(source.recipe())) {
                     return guest(source, entry);
                 } else {
                     older = List.of(entry);
@@ -138,7 +151,7 @@ public final class GuestCatalog {
             GuestSource source, GuestCache.Lock lock, Path work, GuestProgress progress)
             throws GuestException, IOException {
         GuestSource.Plan plan = source.plan(work, progress);
-        String recipe = TinyInitramfs.recipe();
+        String recipe = source.recipe();
         String version = plan.version() + "_" + recipe;
         for (GuestCache.Entry entry : cache.find(source.name())) {
             if (entry.version().equals(version) && entry.isIntact()) {
@@ -147,7 +160,10 @@ public final class GuestCatalog {
         }
         Path made = Files.createDirectory(work.resolve("made"));
         Path kernel = made.resolve(GuestCache.KERNEL);
-        plan.make(kernel, made.resolve(GuestCache.INITRD), progress);
+        plan.make(
+                new GuestSource.Made(
+                        kernel, made.resolve(GuestCache.INITRD), made.resolve(GuestCache.DISK)),
+                progress);
         Optional<byte[]> vmlinux = LinuxPayload.vmlinux(Files.readAllBytes(kernel));
         if (vmlinux.isPresent()) {
             Files.write(made.resolve(GuestCache.VMLINUX), vmlinux.get());
@@ -187,6 +203,7 @@ public final class GuestCatalog {
                 entry.vmlinux().orElse(entry.kernel()),
                 entry.kernel(),
                 entry.initrd(),
+                entry.disk(),
                 source.commandLine(),
                 entry.size());
     }

@@ -21,6 +21,14 @@ public interface GuestProgress {
      */
     void transferred(String what, long bytes, long total);
 
+    /**
+     * Work other than a transfer goes on: told at its start with 0, a few times a second, and at
+     * its end with {@code total}.
+     *
+     * @param what what is done, a few words that begin with a capital letter
+     */
+    void worked(String what, int done, int total);
+
     /** Tells nobody. */
     GuestProgress SILENT =
             new GuestProgress() {
@@ -29,5 +37,8 @@ public interface GuestProgress {
 
                 @Override
                 public void transferred(String what, long bytes, long total) {}
+
+                @Override
+                public void worked(String what, int done, int total) {}
             };
 }

@@ -17,8 +17,14 @@ interface GuestSource {
     /** The kernel command line that suits it. */
     String commandLine();
 
+    /** Changes when this Frond would make another guest of the same parts; fit for a file name. */
+    String recipe() throws IOException;
+
     /** Whether asking for its version takes no network and next to no time. */
     boolean isAtHand();
+
+    /** Whether it comes with a root disk. */
+    boolean hasDisk();
 
     /**
      * Finds out what would be made now.
@@ -32,8 +38,14 @@ interface GuestSource {
         /** The version, fit for a file name. */
         String version();
 
-        /** Makes the kernel and the initramfs; both files do not exist yet. */
-        void make(Path kernel, Path initrd, GuestProgress progress)
-                throws GuestException, IOException;
+        /** Makes the files, none of which exists yet. */
+        void make(Made made, GuestProgress progress) throws GuestException, IOException;
     }
+
+    /**
+     * Where the files of a guest go.
+     *
+     * @param disk the root disk, of guests that have one
+     */
+    record Made(Path kernel, Path initrd, Path disk) {}
 }

@@ -44,8 +44,18 @@ final class HostKernel implements GuestSource {
     }
 
     @Override
+    public String recipe() throws IOException {
+        return TinyInitramfs.recipe();
+    }
+
+    @Override
     public boolean isAtHand() {
         return true;
+    }
+
+    @Override
+    public boolean hasDisk() {
+        return false;
     }
 
     @Override
@@ -122,12 +132,15 @@ final class HostKernel implements GuestSource {
     private record HostPlan(Path kernel, Path modules, Path busybox, String release, String version)
             implements Plan {
         @Override
-        public void make(Path kernelTarget, Path initrd, GuestProgress progress)
-                throws IOException {
+        public void make(Made made, GuestProgress progress) throws IOException {
             progress.step("Building the guest's initramfs");
             TinyInitramfs.write(
-                    initrd, NAME, release, KernelModules.in(modules), Files.readAllBytes(busybox));
-            Files.copy(kernel, kernelTarget, StandardCopyOption.REPLACE_EXISTING);
+                    made.initrd(),
+                    NAME,
+                    release,
+                    KernelModules.in(modules),
+                    Files.readAllBytes(busybox));
+            Files.copy(kernel, made.kernel(), StandardCopyOption.REPLACE_EXISTING);
         }
     }
 }

@@ -21,13 +21,22 @@ final class FakeApt {
     private static final String APT_CACHE =
             """
             #!/bin/sh
-            # apt-cache [-o OPTION]... show --no-all-versions NAME
+            # apt-cache [-o OPTION]... show --no-all-versions NAME, or show NAME=VERSION...
             root=ROOT
             lists=$root/lists
             while [ "$1" = -o ]; do
                 case $2 in Dir::State::Lists=*) lists=$root/newer;; esac
                 shift 2
             done
+            case $2 in
+                *=*)
+                    shift
+                    for each; do
+                        cat "$lists/${each%%=*}"
+                    done
+                    exit
+                    ;;
+            esac
             [ -e "$lists/$3" ] || { echo "N: Unable to locate package $3"; echo "E: No packages found"; exit 100; }
             cat "$lists/$3"
             """;
@@ -35,14 +44,30 @@ final class FakeApt {
     private static final String APT_GET =
             """
             #!/bin/sh
-            # apt-get [-o OPTION]... -q download NAME=VERSION... | update
+            # apt-get [-o OPTION]... -q download NAME=VERSION... | update | -s -y install NAME...
             root=ROOT
             lists=
+            status=/var/lib/dpkg/status
             while [ "$1" = -o ]; do
-                case $2 in Dir::State::Lists=*) lists=${2#*=};; esac
+                case $2 in
+                    Dir::State::Lists=*) lists=${2#*=} ;;
+                    Dir::State::status=*) status=${2#*=} ;;
+                esac
                 shift 2
             done
             shift
+            if [ "$1" = -s ]; then
+                shift 3
+                [ ! -s "$status" ] || { echo 'E: not on an empty system'; exit 100; }
+                from=$root/lists
+                [ -z "$lists" ] || from=$root/newer
+                for each in libtest "$@"; do
+                    [ -e "$from/$each" ] || { echo "E: Unable to locate package $each"; exit 100; }
+                    version=$(sed -n '/^Version: /{s///p;q}' "$from/$each")
+                    echo "Inst $each ($version Test:1/stable [amd64])"
+                done
+                exit
+            fi
             command=$1
             shift
             echo "$command" >>"$root/calls"
@@ -100,6 +125,18 @@ final class FakeApt {
                 "kmod, initramfs-tools | linux-initramfs-tool",
                 kernel);
         list("busybox-static", "1:1.35", "", busybox);
+    }
+
+    /** Makes the packages of a whole system, which all depend on libtest. */
+    void serveSystem(List<String> names) throws Exception {
+        Path tree = Files.createDirectories(root.resolve("tree-system"));
+        file(tree, "etc/test", "a file".getBytes(StandardCharsets.UTF_8));
+        list("libtest", "1:2.0", "", tree);
+        for (String name : names) {
+            if (!Files.exists(root.resolve("lists").resolve(name))) {
+                list(name, "1.0", "libtest", tree);
+            }
+        }
     }
 
     /** The shell commands that the next {@code apt-get} of this kind runs first. */

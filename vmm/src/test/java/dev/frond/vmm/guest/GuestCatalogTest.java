@@ -83,6 +83,11 @@ class GuestCatalogTest {
                             told.add(what + (bytes == 0 ? " begins" : " ends"));
                         }
                     }
+
+                    @Override
+                    public void worked(String what, int done, int total) {
+                        told.add(what);
+                    }
                 });
         assertThat(told.stream().distinct())
                 .containsExactly(
