@@ -13,13 +13,19 @@ import java.util.TreeMap;
 /**
  * What a machine has done.
  *
+ * @param engine what executed the guest, and if it was chosen, why
  * @param instructions executed by all CPUs; 0 where the engine cannot tell
  * @param elapsed since the start, as the user's clock goes
  * @param busy how long all CPUs together executed guest code, the time in HLT left out; zero if
  *     unknown
  * @param exits how often a CPU left guest code, by reason
  */
-record RunStats(long instructions, Duration elapsed, Duration busy, Map<String, Long> exits) {
+record RunStats(
+        String engine,
+        long instructions,
+        Duration elapsed,
+        Duration busy,
+        Map<String, Long> exits) {
     RunStats {
         exits = Map.copyOf(exits);
     }
@@ -27,6 +33,7 @@ record RunStats(long instructions, Duration elapsed, Duration busy, Map<String, 
     /** Lines to show, without line ends. */
     List<String> lines() {
         List<String> lines = new ArrayList<>();
+        lines.add("engine        " + engine);
         if (instructions > 0) {
             double seconds = (busy.isZero() ? elapsed : busy).toNanos() / 1e9;
             String mips =

@@ -32,7 +32,11 @@ final class VmRunner implements MachineRunner {
         try {
             Vm vm = Vm.start(machine, serial);
             vm.end().thenAccept(end -> outcome(end).ifPresent(ended));
-            return new RunningVm(vm, System.nanoTime());
+            String engine =
+                    machine.engine().equals(Engines.AUTO)
+                            ? vm.engine() + ": " + Engines.automatic().why()
+                            : vm.engine();
+            return new RunningVm(vm, engine, System.nanoTime());
         } catch (VmException e) {
             throw cliException(e);
         }
@@ -83,7 +87,7 @@ final class VmRunner implements MachineRunner {
         return new CliException(status, String.valueOf(e.getMessage()), e);
     }
 
-    private record RunningVm(Vm vm, long startedAt) implements Running {
+    private record RunningVm(Vm vm, String engine, long startedAt) implements Running {
         @Override
         public void stop() throws CliException {
             try {
@@ -103,6 +107,7 @@ final class VmRunner implements MachineRunner {
                 stats.exits().forEach((reason, count) -> exits.merge(reason, count, Long::sum));
             }
             return new RunStats(
+                    engine,
                     instructions,
                     Duration.ofNanos(System.nanoTime() - startedAt),
                     Duration.ZERO,

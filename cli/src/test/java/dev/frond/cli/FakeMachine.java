@@ -145,6 +145,7 @@ final class FakeMachine implements MachineRunner {
         @Override
         public RunStats stats() {
             return new RunStats(
+                    "fake",
                     3_000_000,
                     Duration.ofMillis(1500),
                     Duration.ofSeconds(1),

@@ -133,6 +133,7 @@ class SessionTest {
         assertThat(errors())
                 .isEqualTo(
                         """
+                        engine        fake
                         instructions  3,000,000
                         MIPS          3.0
                         time          1.5 s, CPUs busy 1.0 s

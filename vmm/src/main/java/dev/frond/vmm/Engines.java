@@ -28,6 +28,9 @@ public final class Engines {
             Optional<String> unavailable,
             Optional<String> limited) {}
 
+    /** The name that stands for {@link #automatic}. */
+    public static final String AUTO = "auto";
+
     private static final String NO_TRANSLATOR =
             "this host is no x86-64 Linux that permits executable memory";
 
@@ -58,6 +61,19 @@ public final class Engines {
         return name.equals("kvm") ? KvmSupport.whyLimited() : Optional.empty();
     }
 
+    /** What {@code auto} means on this host, and why. */
+    public record Choice(String name, String why) {}
+
+    /**
+     * The fastest engine that runs every guest here. KVM is not among them yet: it has not proven
+     * itself on enough hosts.
+     */
+    public static Choice automatic() {
+        return Translator.isSupported()
+                ? new Choice("translator", "the fastest here that needs no KVM")
+                : new Choice("interpreter", NO_TRANSLATOR);
+    }
+
     /**
      * A new engine.
      *
@@ -66,8 +82,8 @@ public final class Engines {
      */
     static Accelerator open(String name) {
         return switch (name) {
-            // The translator is not the default yet: see docs/translator.md.
-            case "auto", "interpreter" -> new Interpreter();
+            case AUTO -> open(automatic().name());
+            case "interpreter" -> new Interpreter();
             case "translator" -> {
                 if (!Translator.isSupported()) {
                     throw new IllegalArgumentException(

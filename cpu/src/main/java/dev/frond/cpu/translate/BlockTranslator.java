@@ -804,9 +804,7 @@ final class BlockTranslator {
             return 0;
         }
         int end = index;
-        while (end < count
-                && shapes[end].path() == path
-                && insns[end].opcodeRegister != Cpu.RSP) {
+        while (end < count && shapes[end].path() == path && insns[end].opcodeRegister != Cpu.RSP) {
             end++;
         }
         return end - index;

@@ -3,9 +3,9 @@
 
 package dev.frond.vmm.guest;
 
-import dev.frond.cpu.translate.Translator;
 import dev.frond.machine.MachineEnd;
 import dev.frond.machine.vcpu.CpuModel;
+import dev.frond.vmm.Engines;
 import dev.frond.vmm.Vm;
 import dev.frond.vmm.VmException;
 import dev.frond.vmm.VmSpec;
@@ -69,7 +69,7 @@ final class MachineInstaller implements Installer {
                 (memory + MIB - 1) / MIB * MIB,
                 1,
                 CpuModel.X86_64_V2,
-                Translator.isSupported() ? "translator" : "auto",
+                Engines.AUTO,
                 List.of(new VmSpec.Disk(disk, false)),
                 false,
                 false);
