@@ -46,6 +46,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private final boolean twoMappings;
 
     /** An instruction for the interpreter. */
+    @SuppressWarnings("ArrayRecordComponent") // Never compared.
     private record Left(Node node, boolean vectors, long[] times) {}
 
     /** By site. */
