@@ -145,7 +145,7 @@ public final class Compare {
             throws IOException, InterruptedException {
         String output = output(pinned ? pinned(command) : command, "\nend");
         for (String line : output.lines().toList()) {
-            String[] words = line.strip().split(" ");
+            String[] words = line.strip().split(" ", -1);
             if (words.length != 4 || !words[3].matches("[0-9a-f]{16}")) {
                 continue;
             }
@@ -166,7 +166,7 @@ public final class Compare {
         double one = 0;
         double two = 0;
         for (String line : output(command, "\nend").lines().toList()) {
-            String[] words = line.strip().split(" ");
+            String[] words = line.strip().split(" ", -1);
             if (words.length == 4 && words[1].equals("one-thread")) {
                 one = Double.parseDouble(words[2]);
             } else if (words.length == 4 && words[1].equals("two-threads")) {

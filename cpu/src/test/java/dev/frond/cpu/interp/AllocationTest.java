@@ -37,7 +37,8 @@ final class AllocationTest {
         for (int cpl : new int[] {0, 3}) {
             for (boolean code64 : new boolean[] {true, false}) {
                 CpuHarness harness = harness(cpl, code64);
-                CpuState state = CpuStates.save(harness.cpu, CpuState.Activity.ACTIVE, false);
+                CpuState state =
+                        CpuStates.save(harness.cpu, CpuState.Activity.ACTIVE, false, CpuState.NONE);
                 for (Form form : Table.forms()) {
                     if (form.is(code64 ? Form.NOT_64 : Form.ONLY_64) || values(form)) {
                         continue;
