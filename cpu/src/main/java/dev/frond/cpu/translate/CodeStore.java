@@ -64,6 +64,11 @@ final class CodeStore implements GuestMemory.Watcher {
 
     private static final int MAX_TRIAL = 8192;
 
+    /** The bytes of a call that leaves and of the site's number behind it. */
+    static final int LEAVE = 9;
+
+    private static final byte CALL = (byte) 0xE8;
+
     private static final Kind[] KINDS = Kind.values();
 
     private final Cpu cpu;
@@ -218,6 +223,15 @@ final class CodeStore implements GuestMemory.Watcher {
     /** The site's number that stands at a return address. */
     int siteAt(int place) {
         return code.get(JAVA_INT_UNALIGNED, place);
+    }
+
+    /** The site of the instruction at {@code place} if it is left to the interpreter, else 0. */
+    int leftAt(int place) {
+        if (code.get(JAVA_BYTE, place) != CALL) {
+            return 0;
+        }
+        int site = siteAt(place + LEAVE - 4);
+        return site > 0 && kind(site) == Kind.INTERPRET ? site : 0;
     }
 
     /** Emitted bytes around {@code place}, for reports. */

@@ -54,6 +54,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     private int leftFlushes;
 
+    /** Whether the CPU has the vector registers, besides the others. */
+    private boolean vectorsHere;
+
     /** So many mnemonics are told of. */
     private static final int MOST_LEFT = 12;
 
@@ -187,8 +190,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             throw fault;
         }
         if (block == null) {
-            context.storeRegisters(cpu);
+            takeContext();
             interpretAlone(rip, 1);
+            giveContext();
             return cpu.rip;
         }
         context.set(Context.CODE_BASE, rip - block.offset());
@@ -278,13 +282,21 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 }
                 case INTERPRET -> {
                     Block block = store.block(site);
-                    long next = interpret(site);
-                    if (cpu.rip != next
-                            || tagsChanged()
-                            || cpu.hasEvents()
-                            || cpu.halted
-                            || block.key() != Modes.of(cpu)
-                            || block.page().dropped) {
+                    takeContext();
+                    boolean goesOn;
+                    int following;
+                    while (true) {
+                        goesOn = executeLeft(site) == cpu.rip && goesOn(block);
+                        following = goesOn ? store.leftAt(at + 4) : 0;
+                        if (following == 0) {
+                            break;
+                        }
+                        // The next instruction is left, too: emitted code would come right back.
+                        site = following;
+                        at += CodeStore.LEAVE;
+                    }
+                    giveContext();
+                    if (!goesOn) {
                         cpu.instructions += store.count(site);
                         return cpu.rip;
                     }
@@ -311,6 +323,15 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 }
             }
         }
+    }
+
+    /** Whether emitted code of the block may go on after the interpreter executed something. */
+    private boolean goesOn(Block block) {
+        return !tagsChanged()
+                && !cpu.hasEvents()
+                && !cpu.halted
+                && block.key() == Modes.of(cpu)
+                && !block.page().dropped;
     }
 
     /** Links the jump at {@code place} to its target and returns that; -1 if it must be found. */
@@ -370,11 +391,39 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     // --- what is left to the interpreter
     // ----------------------------------------------------------
 
+    /** Executes the instruction of a site. */
+    private void interpret(int site) {
+        takeContext();
+        executeLeft(site);
+        giveContext();
+    }
+
+    /** Brings the guest's registers from emitted code to the CPU; vectors when they are asked for. */
+    private void takeContext() {
+        context.storeRegisters(cpu);
+        vectorsHere = false;
+    }
+
+    private void takeVectors() {
+        if (!vectorsHere) {
+            context.storeVectors(cpu);
+            vectorsHere = true;
+        }
+    }
+
+    /** The other way. */
+    private void giveContext() {
+        context.loadRegisters(cpu);
+        if (vectorsHere) {
+            context.loadVectors(cpu);
+        }
+        context.loadSegments(cpu);
+    }
+
     /** Executes the instruction of a site; returns the instruction pointer of the next one. */
-    private long interpret(int site) {
+    private long executeLeft(int site) {
         long base = context.get(Context.CODE_BASE);
         int offset = store.offset(site);
-        context.storeRegisters(cpu);
         if (leftFlushes != store.flushes()) {
             Arrays.fill(left, null);
             leftFlushes = store.flushes();
@@ -397,12 +446,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         it.times[0]++;
         if (it.vectors) {
-            context.storeVectors(cpu);
+            takeVectors();
         }
         cpu.rip = base + offset;
         cpu.r[Cpu.CODE_BASE] = base;
         cpu.alone = true;
-        execute(it.node, it.vectors, store.count(site));
+        execute(it.node, store.count(site));
         return base + it.node.end();
     }
 
@@ -431,7 +480,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     /** Executes the instruction at {@code rip}, decoded anew; registers are in the CPU already. */
     private long interpretAlone(long rip, int count) {
-        context.storeVectors(cpu);
+        takeVectors();
         cpu.rip = rip;
         cpu.alone = true;
         Node node;
@@ -442,12 +491,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             takeCount();
             throw fault;
         }
-        execute(node, true, count);
+        execute(node, count);
         return node.nextRip(cpu);
     }
 
     @SuppressWarnings("ReferenceEquality") // A node is its identity.
-    private void execute(Node node, boolean vectors, int count) {
+    private void execute(Node node, int count) {
         interpreted++;
         try {
             Node next = node.execute(cpu);
@@ -462,9 +511,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             }
             cpu.instructions += count - 1;
             takeCount();
-            if (!vectors) {
-                context.storeVectors(cpu);
-            }
+            takeVectors();
             if (fault.isNonCanonical() && node.accessesStack()) {
                 throw cpu.fault(CpuFault.SS);
             }
@@ -472,11 +519,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         } finally {
             cpu.alone = false;
         }
-        context.loadRegisters(cpu);
-        if (vectors) {
-            context.loadVectors(cpu);
-        }
-        context.loadSegments(cpu);
     }
 
     /** The host raised an exception in emitted code. */
