@@ -398,7 +398,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         giveContext();
     }
 
-    /** Brings the guest's registers from emitted code to the CPU; vectors when they are asked for. */
+    /**
+     * Brings the guest's registers from emitted code to the CPU; vectors when they are asked for.
+     */
     private void takeContext() {
         context.storeRegisters(cpu);
         vectorsHere = false;
