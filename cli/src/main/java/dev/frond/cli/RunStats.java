@@ -59,7 +59,7 @@ record RunStats(
                                 lines.add(
                                         String.format(
                                                 Locale.ROOT,
-                                                "  %-12s%,d",
+                                                "  %-25s %,d",
                                                 exit.getKey(),
                                                 exit.getValue())));
         return lines;

@@ -138,8 +138,8 @@ class SessionTest {
                         MIPS          3.0
                         time          1.5 s, CPUs busy 1.0 s
                         exits         9
-                          io          7
-                          halt        2
+                          io                        7
+                          halt                      2
                         """);
     }
 
