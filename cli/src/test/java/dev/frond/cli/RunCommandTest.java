@@ -161,9 +161,9 @@ class RunCommandTest {
     @ParameterizedTest
     @CsvSource({
         "--cpu, pentium, 'accepted: x86-64-v1, x86-64-v2, x86-64-v3, Haswell, Skylake-Client, EPYC,"
-            + " EPYC-Milan'",
+                + " EPYC-Milan'",
         "--cpu, '', 'accepted: x86-64-v1, x86-64-v2, x86-64-v3, Haswell, Skylake-Client, EPYC,"
-            + " EPYC-Milan'",
+                + " EPYC-Milan'",
         "--engine, xen, 'accepted: auto, interpreter, translator, kvm'",
         "--engine, AUTO, 'accepted: auto, interpreter, translator, kvm'",
         "--board, q35, 'accepted: microvm'",
