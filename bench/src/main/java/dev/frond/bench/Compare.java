@@ -105,6 +105,15 @@ public final class Compare {
             }
         }
         if (options.names.isEmpty()) {
+            note("  native with two CPUs");
+            twoCpus(
+                    Figures.NATIVE,
+                    List.of(
+                            executable.toString(),
+                            "-t",
+                            String.valueOf(options.milliseconds),
+                            "one-thread",
+                            "two-threads"));
             for (Contender contender : options.contenders) {
                 note("  " + contender.title() + " with two CPUs");
                 twoCpus(contender.title(), guestCommand(contender, guest, initrd, 2));
@@ -149,7 +158,7 @@ public final class Compare {
             if (words.length != 4 || !words[3].matches("[0-9a-f]{16}")) {
                 continue;
             }
-            if (words[0].equals(PARALLEL)) {
+            if (words[0].equals(PARALLEL) && options.names.isEmpty()) {
                 continue;
             }
             figures.add(contender, words[0], words[1], Double.parseDouble(words[2]));
