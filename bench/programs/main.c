@@ -68,6 +68,15 @@ static int chosen(const char *name, char *const *names)
     return 0;
 }
 
+static int is_known(const char *name)
+{
+    for (size_t f = 0; f < COUNT(FAMILIES); f++)
+        for (size_t p = 0; p < FAMILIES[f]->count; p++)
+            if (!strcmp(FAMILIES[f]->programs[p].name, name))
+                return 1;
+    return 0;
+}
+
 static void run(uint64_t milliseconds, char *const *names)
 {
     for (size_t f = 0; f < COUNT(FAMILIES); f++)
@@ -101,6 +110,12 @@ int main(int count, char **arguments)
         milliseconds = strtoull(arguments[2], NULL, 10);
         names += 2;
     }
+    for (char **name = names; *name; name++)
+        if (!is_known(*name)) {
+            fprintf(stderr, "programs: there is no program '%s'\n", *name);
+            if (!first)
+                return 2;
+        }
     run(milliseconds, names);
     puts("end");
     fflush(stdout);

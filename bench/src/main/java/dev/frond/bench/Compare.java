@@ -5,6 +5,7 @@ package dev.frond.bench;
 
 import dev.frond.vmm.guest.Guest;
 import dev.frond.vmm.guest.GuestCatalog;
+import dev.frond.vmm.guest.GuestException;
 import dev.frond.vmm.guest.GuestProgress;
 
 import tools.jackson.databind.json.JsonMapper;
@@ -21,7 +22,9 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 
 /**
  * Runs the programs of {@code bench/programs} natively, under QEMU and under Frond in turn, each
@@ -65,9 +68,9 @@ public final class Compare {
             List<String> names = new ArrayList<>();
             for (int i = 0; i < arguments.length; i++) {
                 switch (arguments[i]) {
-                    case "--runs" -> runs = Integer.parseInt(arguments[++i]);
-                    case "--time" -> milliseconds = Integer.parseInt(arguments[++i]);
-                    case "--core" -> core = Integer.parseInt(arguments[++i]);
+                    case "--runs" -> runs = number(arguments, ++i);
+                    case "--time" -> milliseconds = number(arguments, ++i);
+                    case "--core" -> core = number(arguments, ++i);
                     case "--interpreter" ->
                             contenders = List.of(Contender.QEMU, Contender.INTERPRETER);
                     case "--frond" -> contenders = List.of(Contender.TRANSLATOR);
@@ -75,6 +78,18 @@ public final class Compare {
                 }
             }
             return new Options(runs, milliseconds, core, contenders, List.copyOf(names));
+        }
+
+        private static int number(String[] arguments, int at) {
+            String value = at < arguments.length ? arguments[at] : "";
+            if (!value.matches("[0-9]{1,6}")) {
+                throw new IllegalArgumentException(
+                        arguments[at - 1]
+                                + ": '"
+                                + value
+                                + "' is not accepted; accepted: a number up to 999999");
+            }
+            return Integer.parseInt(value);
         }
     }
 
@@ -84,7 +99,14 @@ public final class Compare {
      * programs.
      */
     public static void main(String[] arguments) throws Exception {
-        System.exit(new Compare(Options.of(arguments)).run() ? 0 : 1);
+        int status;
+        try {
+            status = new Compare(Options.of(arguments)).run() ? 0 : 1;
+        } catch (IOException | GuestException | IllegalArgumentException e) {
+            System.err.println("bench/compare: " + e.getMessage());
+            status = 1;
+        }
+        System.exit(status);
     }
 
     private boolean run() throws Exception {
@@ -95,10 +117,10 @@ public final class Compare {
         for (int run = 1; run <= options.runs; run++) {
             note("run " + run + " of " + options.runs);
             note("  native");
-            programs(Figures.NATIVE, nativeCommand(executable), true);
+            programs(Figures.NATIVE, nativeCommand(executable));
             for (Contender contender : options.contenders) {
                 note("  " + contender.title());
-                programs(contender.title(), guestCommand(contender, guest, initrd, 1), true);
+                programs(contender.title(), guestCommand(contender, guest, initrd, 1));
                 if (options.names.isEmpty()) {
                     boot(contender == Contender.QEMU ? Contender.QEMU_MICROVM : contender, guest);
                 }
@@ -150,9 +172,9 @@ public final class Compare {
     }
 
     /** Runs the programs and takes their lines: family, name, nanoseconds, result. */
-    private void programs(String contender, List<String> command, boolean pinned)
+    private void programs(String contender, List<String> command)
             throws IOException, InterruptedException {
-        String output = output(pinned ? pinned(command) : command, "\nend");
+        String output = output(pinned(command), "\nend");
         for (String line : output.lines().toList()) {
             String[] words = line.strip().split(" ", -1);
             if (words.length != 4 || !words[3].matches("[0-9a-f]{16}")) {
@@ -216,16 +238,9 @@ public final class Compare {
     /** All that the process writes up to this text. */
     private static String read(Process process, String until, Duration patience)
             throws IOException {
-        Thread watchdog =
-                Thread.ofVirtual()
-                        .start(() -> {
-                            try {
-                                Thread.sleep(patience);
-                                process.destroyForcibly();
-                            } catch (InterruptedException e) {
-                                // The process has said what it was to say.
-                            }
-                        });
+        // Whoever has ended by then does not notice.
+        CompletableFuture.delayedExecutor(patience.toSeconds(), TimeUnit.SECONDS)
+                .execute(process::destroyForcibly);
         StringBuilder text = new StringBuilder();
         InputStream in = process.getInputStream();
         byte[] buffer = new byte[4096];
@@ -242,7 +257,6 @@ public final class Compare {
             }
             text.append(new String(buffer, 0, n, StandardCharsets.ISO_8859_1));
         }
-        watchdog.interrupt();
         return text.toString().replace("\r", "");
     }
 
@@ -266,8 +280,8 @@ public final class Compare {
                 out.printf(
                         "boot to the shell, %-12s %6.2f s wall, %6.2f s CPU%n",
                         contender,
-                        median(each.stream().mapToDouble(Boot::wallSeconds).toArray()),
-                        median(each.stream().mapToDouble(Boot::cpuSeconds).toArray())));
+                        Figures.median(each.stream().mapToDouble(Boot::wallSeconds).toArray()),
+                        Figures.median(each.stream().mapToDouble(Boot::cpuSeconds).toArray())));
         twoCpus.forEach((contender, times) ->
                 out.printf("two CPUs, %-12s %.2f times the work of one%n", contender, times));
     }
@@ -287,7 +301,7 @@ public final class Compare {
         out.println();
     }
 
-    private void means(String title, java.util.function.Predicate<String> family) {
+    private void means(String title, Predicate<String> family) {
         out.printf("%-10s %-12s %14s", title, "(mean)", "");
         for (Contender contender : options.contenders) {
             out.printf(" %12.2f", figures.mean(contender.title(), Figures.NATIVE, family));
@@ -302,12 +316,6 @@ public final class Compare {
         }
         out.println();
         out.println();
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        java.util.Arrays.sort(sorted);
-        return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
     }
 
     private void write() throws IOException {

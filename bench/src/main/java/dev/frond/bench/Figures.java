@@ -26,9 +26,7 @@ record Figures(Map<String, Line> programs) {
             if (runs.length == 0) {
                 return Double.NaN;
             }
-            double[] sorted = runs.clone();
-            Arrays.sort(sorted);
-            return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
+            return Figures.median(runs);
         }
 
         /** How many times slower than another contender, by medians. */
@@ -52,6 +50,13 @@ record Figures(Map<String, Line> programs) {
                     all[before.length] = now[0];
                     return all;
                 });
+    }
+
+    /** The median of at least one value. */
+    static double median(double[] values) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
     }
 
     List<String> families() {

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 
 /**
@@ -59,62 +60,62 @@ final class TransferProgress implements GuestProgress, AutoCloseable {
 
     @Override
     public void transferred(String what, long bytes, long total) {
-        long now = nanoTime.getAsLong();
-        if (!begun) {
-            begun = true;
-            start = now;
-            drawn = now;
-            if (columns.isEmpty()) {
-                out.println("Downloading " + what + ", " + Quantities.bytes(total));
-            } else {
-                draw("Downloading " + what, bytes, total, numbers(bytes, total, Duration.ZERO));
-            }
-        } else if (bytes >= total) {
-            begun = false;
-            Duration taken = Duration.ofNanos(now - start);
-            if (columns.isPresent()) {
-                draw("Downloading " + what, total, total, numbers(total, total, taken));
-                endLine();
-            } else {
-                out.println(
-                        "Downloaded " + Quantities.bytes(total) + " in " + Quantities.time(taken));
-            }
-        } else if (columns.isPresent()
-                && now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
-            drawn = now;
-            draw(
-                    "Downloading " + what,
-                    bytes,
-                    total,
-                    numbers(bytes, total, Duration.ofNanos(now - start)));
-        }
+        String title = "Downloading " + what;
+        long done = Math.min(bytes, total);
+        advance(
+                title,
+                done,
+                total,
+                title + ", " + Quantities.bytes(total),
+                "Downloaded " + Quantities.bytes(total),
+                taken -> numbers(done, total, taken));
     }
 
     @Override
     public void worked(String what, int done, int total) {
+        advance(
+                what,
+                done,
+                total,
+                what,
+                "Finished",
+                taken ->
+                        percent(done, total)
+                                + (done >= total ? " in " + Quantities.time(taken) : ""));
+    }
+
+    /**
+     * Shows a step of something: on a terminal a bar with {@code numbers} of the time taken, else
+     * one line when it begins and one when it ends.
+     */
+    private void advance(
+            String title,
+            long done,
+            long total,
+            String opening,
+            String closing,
+            Function<Duration, String> numbers) {
         long now = nanoTime.getAsLong();
-        if (!begun) {
-            begun = true;
+        boolean first = !begun;
+        boolean last = begun && done >= total;
+        if (first) {
             start = now;
             drawn = now;
-            if (columns.isEmpty()) {
-                out.println(what);
-            } else {
-                draw(what, done, total, percent(done, total));
+        }
+        begun = !last;
+        Duration taken = Duration.ofNanos(now - start);
+        if (columns.isEmpty()) {
+            if (first) {
+                out.println(opening);
+            } else if (last) {
+                out.println(closing + " in " + Quantities.time(taken));
             }
-        } else if (done >= total) {
-            begun = false;
-            String taken = " in " + Quantities.time(Duration.ofNanos(now - start));
-            if (columns.isPresent()) {
-                draw(what, total, total, percent(total, total) + taken);
-                endLine();
-            } else {
-                out.println("Finished" + taken);
-            }
-        } else if (columns.isPresent()
-                && now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
+        } else if (first || last || now - drawn >= Duration.ofMillis(REDRAW_MILLIS).toNanos()) {
             drawn = now;
-            draw(what, done, total, percent(done, total));
+            draw(title, done, total, numbers.apply(taken));
+            if (last) {
+                endLine();
+            }
         }
     }
 

@@ -164,11 +164,15 @@ final class CodeStore implements GuestMemory.Watcher {
      * often it was changed, the longer this lasts.
      */
     boolean onTrial(long ramOffset) {
-        if (changing.isEmpty()) {
+        if (changing.isEmpty() || pages.containsKey(ramOffset)) {
             return false;
         }
         Changing page = changing.get(ramOffset);
-        return page != null && page.left > 0 && page.left-- > 0 && !pages.containsKey(ramOffset);
+        if (page == null || page.left == 0) {
+            return false;
+        }
+        page.left--;
+        return true;
     }
 
     /** Makes room for a block, if need be by dropping all others. */

@@ -162,43 +162,15 @@ public record CpuState(
 
     /** This state with another activity. */
     public CpuState withActivity(Activity other) {
-        return new CpuState(
-                gprs,
-                rip,
-                rflags,
-                es,
-                cs,
-                ss,
-                ds,
-                fs,
-                gs,
-                ldtr,
-                tr,
-                gdtr,
-                idtr,
-                cr0,
-                cr2,
-                cr3,
-                cr4,
-                efer,
-                xcr0,
-                dr,
-                fxsave,
-                ymmHigh,
-                msrs,
-                tsc,
-                other,
-                interruptShadow,
-                nmiPending,
-                nmiBlocked,
-                pkru,
-                debugTraps,
-                smm,
-                acknowledged);
+        return with(other, acknowledged);
     }
 
     /** This state with an interrupt to deliver first, or {@link #NONE}. */
     public CpuState withAcknowledged(int vector) {
+        return with(activity, vector);
+    }
+
+    private CpuState with(Activity activity, int acknowledged) {
         return new CpuState(
                 gprs,
                 rip,
@@ -231,7 +203,7 @@ public record CpuState(
                 pkru,
                 debugTraps,
                 smm,
-                vector);
+                acknowledged);
     }
 
     /**
