@@ -3,9 +3,6 @@
 
 package dev.frond.cpu.translate;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
-
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.interp.PageSet;
 import dev.frond.host.ExecutableMemory;
@@ -13,7 +10,8 @@ import dev.frond.machine.memory.GuestMemory;
 
 import org.jspecify.annotations.Nullable;
 
-import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -68,6 +66,7 @@ final class CodeStore implements GuestMemory.Watcher {
     static final int LEAVE = 9;
 
     private static final byte CALL = (byte) 0xE8;
+    private static final byte JUMP = (byte) 0xE9;
 
     private static final Kind[] KINDS = Kind.values();
 
@@ -75,7 +74,10 @@ final class CodeStore implements GuestMemory.Watcher {
     private final int stale;
     private final LongSupplier executed;
     private final ExecutableMemory memory;
-    private final MemorySegment code;
+
+    /** A buffer for the reason that {@link Context} has them. */
+    private final ByteBuffer code;
+
     private final int size;
     private final int start;
     private int position;
@@ -110,9 +112,9 @@ final class CodeStore implements GuestMemory.Watcher {
         this.stale = stale;
         this.executed = executed;
         this.memory = memory;
-        code = memory.code();
-        size = (int) code.byteSize();
-        MemorySegment.copy(stubs.bytes(), 0, code, JAVA_BYTE, 0, stubs.size());
+        code = memory.code().asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+        size = code.capacity();
+        code.put(0, stubs.bytes(), 0, stubs.size());
         start = stubs.size() + 15 & ~15;
         position = start;
         held = new PageSet(cpu.ram.size() >>> GuestMemory.PAGE_SHIFT);
@@ -208,7 +210,7 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** Copies emitted code to {@link #position}. */
     void append(Assembler a) {
-        MemorySegment.copy(a.bytes(), 0, code, JAVA_BYTE, position, a.size());
+        code.put(position, a.bytes(), 0, a.size());
         position += a.size() + 15 & ~15;
         changed = true;
     }
@@ -219,19 +221,19 @@ final class CodeStore implements GuestMemory.Watcher {
     }
 
     private void jump(int place, int target) {
-        code.set(JAVA_INT_UNALIGNED, place + 1, target - place - 5);
-        code.set(JAVA_BYTE, place, (byte) 0xE9);
+        code.putInt(place + 1, target - place - 5);
+        code.put(place, JUMP);
         changed = true;
     }
 
     /** The site's number that stands at a return address. */
     int siteAt(int place) {
-        return code.get(JAVA_INT_UNALIGNED, place);
+        return code.getInt(place);
     }
 
     /** The site of the instruction at {@code place} if it is left to the interpreter, else 0. */
     int leftAt(int place) {
-        if (code.get(JAVA_BYTE, place) != CALL) {
+        if (code.get(place) != CALL) {
             return 0;
         }
         int site = siteAt(place + LEAVE - 4);
@@ -242,7 +244,9 @@ final class CodeStore implements GuestMemory.Watcher {
     byte[] bytes(int place) {
         int from = Math.clamp(place - 64L, 0, size);
         int to = Math.clamp(place + 32L, from, size);
-        return code.asSlice(from, to - from).toArray(JAVA_BYTE);
+        byte[] bytes = new byte[to - from];
+        code.get(from, bytes);
+        return bytes;
     }
 
     // --- sites

@@ -3,13 +3,13 @@
 
 package dev.frond.cpu.translate;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.Seg;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import java.nio.IntBuffer;
+import java.nio.LongBuffer;
 
 /**
  * The memory that emitted code reaches through RSP: guest registers while they are in no host
@@ -103,8 +103,15 @@ final class Context {
 
     private final MemorySegment memory;
 
+    // Buffers, because HotSpot's first compiler, which the machine runs on, makes calls of what a
+    // memory segment does for a load.
+    private final LongBuffer longs;
+    private final IntBuffer ints;
+
     Context(MemorySegment memory) {
         this.memory = memory.asSlice(STACK);
+        longs = this.memory.asByteBuffer().order(ByteOrder.nativeOrder()).asLongBuffer();
+        ints = this.memory.asByteBuffer().order(ByteOrder.nativeOrder()).asIntBuffer();
         forgetJumps();
     }
 
@@ -128,11 +135,19 @@ final class Context {
     }
 
     long get(int offset) {
-        return memory.get(JAVA_LONG, offset);
+        return longs.get(offset >> 3);
     }
 
     void set(int offset, long value) {
-        memory.set(JAVA_LONG, offset, value);
+        longs.put(offset >> 3, value);
+    }
+
+    private int int4(int offset) {
+        return ints.get(offset >> 2);
+    }
+
+    private void int4(int offset, int value) {
+        ints.put(offset >> 2, value);
     }
 
     /** The word that is not 0 when somebody wants the CPU to leave emitted code. */
@@ -145,51 +160,61 @@ final class Context {
 
     void loadRegisters(Cpu cpu) {
         long[] r = cpu.r;
-        MemorySegment.copy(r, 0, memory, JAVA_LONG, GPR, FIRST_SPILLED);
-        MemorySegment.copy(r, FIRST_SPILLED, memory, JAVA_LONG, SPILLED, 16 - FIRST_SPILLED);
+        for (int i = 0; i < FIRST_SPILLED; i++) {
+            longs.put((GPR >> 3) + i, r[i]);
+        }
+        for (int i = FIRST_SPILLED; i < 16; i++) {
+            longs.put((SPILLED >> 3) + i - FIRST_SPILLED, r[i]);
+        }
         int flags = cpu.statusFlags();
-        memory.set(JAVA_INT, FLAGS, (flags & 0xFF) << 8 | flags >>> 11 & 1);
+        int4(FLAGS, (flags & 0xFF) << 8 | flags >>> 11 & 1);
         int system = cpu.systemFlags;
-        memory.set(JAVA_INT, SYSTEM_FLAGS, system & ~(Cpu.IF | Cpu.VM | Cpu.RF));
-        memory.set(JAVA_INT, INTERRUPTS, system >>> 9 & 1);
-        memory.set(JAVA_INT, HELD, cpu.interruptHeld ? 1 : 0);
+        int4(SYSTEM_FLAGS, system & ~(Cpu.IF | Cpu.VM | Cpu.RF));
+        int4(INTERRUPTS, system >>> 9 & 1);
+        int4(HELD, cpu.interruptHeld ? 1 : 0);
     }
 
     void storeRegisters(Cpu cpu) {
         long[] r = cpu.r;
-        MemorySegment.copy(memory, JAVA_LONG, GPR, r, 0, FIRST_SPILLED);
-        MemorySegment.copy(memory, JAVA_LONG, SPILLED, r, FIRST_SPILLED, 16 - FIRST_SPILLED);
-        int flags = memory.get(JAVA_INT, FLAGS);
+        for (int i = 0; i < FIRST_SPILLED; i++) {
+            r[i] = longs.get((GPR >> 3) + i);
+        }
+        for (int i = FIRST_SPILLED; i < 16; i++) {
+            r[i] = longs.get((SPILLED >> 3) + i - FIRST_SPILLED);
+        }
+        int flags = int4(FLAGS);
         cpu.setStatusFlags(flags >>> 8 & 0xFF & Cpu.STATUS | (flags & 1) << 11);
-        cpu.systemFlags = cpu.systemFlags & ~Cpu.IF | memory.get(JAVA_INT, INTERRUPTS) << 9;
-        long base = memory.get(JAVA_LONG, GS_BASE);
+        cpu.systemFlags = cpu.systemFlags & ~Cpu.IF | int4(INTERRUPTS) << 9;
+        long base = get(GS_BASE);
         if (base != cpu.segBase[Seg.GS64]) {
             cpu.msrs.setBase(Seg.GS, base);
-            cpu.msrs.kernelGsBase = memory.get(JAVA_LONG, KERNEL_GS_BASE);
+            cpu.msrs.kernelGsBase = get(KERNEL_GS_BASE);
         }
     }
 
     /** What segments say. */
     void loadSegments(Cpu cpu) {
-        memory.set(JAVA_LONG, FS_BASE, cpu.segBase[Seg.FS64]);
-        memory.set(JAVA_LONG, GS_BASE, cpu.segBase[Seg.GS64]);
-        memory.set(JAVA_LONG, KERNEL_GS_BASE, cpu.msrs.kernelGsBase);
-        MemorySegment.copy(cpu.selector, 0, memory, JAVA_INT, SELECTORS, 6);
+        set(FS_BASE, cpu.segBase[Seg.FS64]);
+        set(GS_BASE, cpu.segBase[Seg.GS64]);
+        set(KERNEL_GS_BASE, cpu.msrs.kernelGsBase);
+        for (int i = 0; i < 6; i++) {
+            int4(SELECTORS + 4 * i, cpu.selector[i]);
+        }
     }
 
     void loadVectors(Cpu cpu) {
-        MemorySegment.copy(cpu.v, 0, memory, JAVA_LONG, VECTORS, 64);
+        longs.put(VECTORS >> 3, cpu.v, 0, 64);
         long upper = 0;
         for (int i = 0; i < 64; i += 4) {
             upper |= cpu.v[i + 2] | cpu.v[i + 3];
         }
-        memory.set(JAVA_INT, UPPER, upper == 0 ? 0 : 1);
-        memory.set(JAVA_INT, MXCSR, cpu.sse.mxcsr());
+        int4(UPPER, upper == 0 ? 0 : 1);
+        int4(MXCSR, cpu.sse.mxcsr());
     }
 
     void storeVectors(Cpu cpu) {
-        MemorySegment.copy(memory, JAVA_LONG, VECTORS, cpu.v, 0, 64);
-        cpu.sse.mxcsr(memory.get(JAVA_INT, MXCSR));
+        longs.get(VECTORS >> 3, cpu.v, 0, 64);
+        cpu.sse.mxcsr(int4(MXCSR));
     }
 
     // --- the jump cache
@@ -203,8 +228,8 @@ final class Context {
     void putJump(long rip, boolean user, boolean global, long address) {
         int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
         int at = JUMP_CACHE + (user ? JUMP_TABLE_SIZE : 0) + 16 * entry;
-        memory.set(JAVA_LONG, at, rip);
-        memory.set(JAVA_LONG, at + 8, address);
+        set(at, rip);
+        set(at + 8, address);
         localJump[at - JUMP_CACHE >> 4] = !global;
         if (global) {
             globals = true;
@@ -251,6 +276,6 @@ final class Context {
     }
 
     private void clearJump(int at) {
-        memory.set(JAVA_LONG, at, at == JUMP_CACHE || at == JUMP_CACHE + JUMP_TABLE_SIZE ? 1 : 0);
+        set(at, at == JUMP_CACHE || at == JUMP_CACHE + JUMP_TABLE_SIZE ? 1 : 0);
     }
 }

@@ -3,9 +3,8 @@
 
 package dev.frond.cpu.translate;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import dev.frond.cpu.Mmu;
+import dev.frond.machine.memory.GuestMemory;
 
 import java.lang.foreign.MemorySegment;
 
@@ -33,16 +32,26 @@ final class NativeTlb implements Mmu.Shadow {
 
     private static final int TABLE_SIZE = ENTRIES * ENTRY_SIZE;
 
-    private final MemorySegment memory;
+    private final Context context;
     private final long ram;
+
+    /**
+     * Which entry lets a page of RAM be stored to: 0 none, n entry n - 1, {@link #SEVERAL}. By page
+     * number, in chunks that are there when needed.
+     */
+    private final short[][] storable;
+
+    private static final int CHUNK_SHIFT = 10;
+    private static final short SEVERAL = -1;
     private final int[] filled = new int[1024];
     private int filledCount;
     private boolean globals = true;
 
-    /** The tables of {@code context}; RAM begins at {@code ram} in the host. */
-    NativeTlb(Context context, long ram) {
-        memory = context.memory();
-        this.ram = ram;
+    /** The tables of {@code context} for a guest with this RAM. */
+    NativeTlb(Context context, MemorySegment ram) {
+        this.context = context;
+        this.ram = ram.address();
+        storable = new short[(int) (ram.byteSize() - 1 >>> GuestMemory.PAGE_SHIFT + CHUNK_SHIFT) + 1][];
         flush();
     }
 
@@ -70,12 +79,15 @@ final class NativeTlb implements Mmu.Shadow {
         int at = table(how) + index;
         long host = ram + (offset & -4096L);
         int other = at + (write ? READ : WRITE);
-        if (memory.get(JAVA_LONG, at + HOST) != host || memory.get(JAVA_LONG, other) != page) {
-            memory.set(JAVA_LONG, other, empty(index));
+        if (context.get(at + HOST) != host || context.get(other) != page) {
+            context.set(other, empty(index));
         }
-        memory.set(JAVA_LONG, at + HOST, host);
-        memory.set(JAVA_LONG, at + GLOBAL, global ? 1 : 0);
-        memory.set(JAVA_LONG, at + (write ? WRITE : READ), page);
+        context.set(at + HOST, host);
+        context.set(at + GLOBAL, global ? 1 : 0);
+        context.set(at + (write ? WRITE : READ), page);
+        if (write) {
+            noteStorable(offset >>> GuestMemory.PAGE_SHIFT, at);
+        }
         if (global) {
             globals = true;
             return;
@@ -89,7 +101,7 @@ final class NativeTlb implements Mmu.Shadow {
     @Override
     public void flush() {
         if (globals) {
-            memory.asSlice(Context.TLB, (long) CONTEXTS * TABLE_SIZE).fill((byte) 0);
+            context.memory().asSlice(Context.TLB, (long) CONTEXTS * TABLE_SIZE).fill((byte) 0);
             for (int how = 0; how < CONTEXTS; how++) {
                 clear(table(how));
             }
@@ -104,13 +116,13 @@ final class NativeTlb implements Mmu.Shadow {
     public void flushNonGlobal() {
         if (filledCount > filled.length) {
             for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
-                if (memory.get(JAVA_LONG, at + GLOBAL) == 0) {
+                if (context.get(at + GLOBAL) == 0) {
                     clear(at);
                 }
             }
         } else {
             for (int i = 0; i < filledCount; i++) {
-                if (memory.get(JAVA_LONG, filled[i] + GLOBAL) == 0) {
+                if (context.get(filled[i] + GLOBAL) == 0) {
                     clear(filled[i]);
                 }
             }
@@ -120,8 +132,8 @@ final class NativeTlb implements Mmu.Shadow {
 
     private void clear(int at) {
         long empty = empty(at - Context.TLB);
-        memory.set(JAVA_LONG, at + READ, empty);
-        memory.set(JAVA_LONG, at + WRITE, empty);
+        context.set(at + READ, empty);
+        context.set(at + WRITE, empty);
     }
 
     @Override
@@ -135,22 +147,60 @@ final class NativeTlb implements Mmu.Shadow {
     @Override
     public void flushWrites() {
         for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
-            memory.set(JAVA_LONG, at + WRITE, empty(at - Context.TLB));
+            context.set(at + WRITE, empty(at - Context.TLB));
         }
     }
 
     @Override
     public boolean flushWritesTo(long offset) {
+        int number = (int) (offset >>> GuestMemory.PAGE_SHIFT);
+        short[] chunk = storable[number >>> CHUNK_SHIFT];
+        int inChunk = number & (1 << CHUNK_SHIFT) - 1;
+        if (chunk == null || chunk[inChunk] == 0) {
+            return false;
+        }
+        int one = chunk[inChunk];
+        chunk[inChunk] = 0;
         long host = ram + (offset & -4096L);
+        if (one != SEVERAL) {
+            return forgetStorable(Context.TLB + (one - 1) * ENTRY_SIZE, host);
+        }
         boolean found = false;
         for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
-            long empty = empty(at - Context.TLB);
-            if (memory.get(JAVA_LONG, at + HOST) == host
-                    && memory.get(JAVA_LONG, at + WRITE) != empty) {
-                memory.set(JAVA_LONG, at + WRITE, empty);
-                found = true;
-            }
+            found |= forgetStorable(at, host);
         }
         return found;
+    }
+
+    private boolean isStorable(int at, long host) {
+        return context.get(at + HOST) == host && context.get(at + WRITE) != empty(at - Context.TLB);
+    }
+
+    private boolean forgetStorable(int at, long host) {
+        if (!isStorable(at, host)) {
+            return false;
+        }
+        context.set(at + WRITE, empty(at - Context.TLB));
+        return true;
+    }
+
+    private void noteStorable(long page, int at) {
+        int number = (int) page;
+        short[] chunk = storable[number >>> CHUNK_SHIFT];
+        if (chunk == null) {
+            chunk = new short[1 << CHUNK_SHIFT];
+            storable[number >>> CHUNK_SHIFT] = chunk;
+        }
+        int inChunk = number & (1 << CHUNK_SHIFT) - 1;
+        int before = chunk[inChunk];
+        short entry = (short) ((at - Context.TLB) / ENTRY_SIZE + 1);
+        boolean still =
+                before != 0
+                        && before != entry
+                        && (before == SEVERAL
+                                || isStorable(
+                                        Context.TLB + (before - 1) * ENTRY_SIZE,
+                                        ram + (page << GuestMemory.PAGE_SHIFT)));
+        chunk[inChunk] = still ? SEVERAL : entry;
     }
 }

@@ -3,8 +3,6 @@
 
 package dev.frond.cpu.translate;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.decode.Form;
@@ -89,7 +87,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         codeSize, Context.SIZE, ExecutableMemory.Placement.ANYWHERE);
         twoMappings = memory.code().address() != memory.address();
         context = new Context(memory.data());
-        tlb = new NativeTlb(context, cpu.ram.segment().address());
+        tlb = new NativeTlb(context, cpu.ram.segment());
         Assembler assembler = new Assembler();
         boolean wide =
                 cpu.cpuid.model().features().contains(CpuFeature.AVX)
@@ -359,12 +357,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         boolean write = store.writes(site);
         int entry = (int) context.get(Context.SCRATCH2);
         long tag =
-                context.memory()
-                        .get(
-                                JAVA_LONG,
-                                NativeTlb.table(how)
-                                        + entry
-                                        + (write ? NativeTlb.WRITE : NativeTlb.READ));
+                context.get(
+                        NativeTlb.table(how) + entry + (write ? NativeTlb.WRITE : NativeTlb.READ));
         long linear = context.get(Context.SCRATCH) + tag;
         if (tag == (linear & -4096L)) {
             // It is there: the access crosses the page's end.
