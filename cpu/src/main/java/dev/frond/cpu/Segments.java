@@ -100,6 +100,26 @@ public final class Segments {
         }
     }
 
+    private static final int FLAT = GRANULAR | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
+
+    /**
+     * Loads CS and SS as SYSCALL, SYSENTER and their partners do: no descriptor is read, base 0, no
+     * limit.
+     */
+    public void setFlat(int code, int stack, boolean wide, int cpl) {
+        int level = cpl << DPL_SHIFT;
+        setFlat(CS, code | cpl, FLAT | CODE | (wide ? LONG : BIG) | level);
+        setFlat(SS, stack | cpl, FLAT | BIG | level);
+        setCpl(cpl);
+    }
+
+    private void setFlat(int seg, int selector, int attributes) {
+        cpu.selector[seg] = selector;
+        cpu.segBase[seg] = 0;
+        cpu.segLimit[seg] = -1;
+        cpu.segAttributes[seg] = attributes;
+    }
+
     /** Makes a segment register null. */
     public void setNull(int seg, int selector) {
         cpu.selector[seg] = selector;

@@ -149,21 +149,6 @@ public final class Flow {
     // ----------------------------------------------------------------------------------------
 
     /** A flat segment with fixed attributes, as the fast system calls load it. */
-    private static void setFlat(Cpu cpu, int seg, int selector, int attributes) {
-        cpu.selector[seg] = selector;
-        cpu.segBase[seg] = 0;
-        cpu.segLimit[seg] = -1;
-        cpu.segAttributes[seg] = attributes;
-    }
-
-    private static final int CODE_64_ATTRIBUTES =
-            GRANULAR | LONG | PRESENT | CODE_OR_DATA | CODE | WRITABLE | ACCESSED;
-    private static final int CODE_32_ATTRIBUTES =
-            GRANULAR | BIG | PRESENT | CODE_OR_DATA | CODE | WRITABLE | ACCESSED;
-    private static final int STACK_ATTRIBUTES =
-            GRANULAR | BIG | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
-    private static final int DPL_3 = 3 << DPL_SHIFT;
-
     /**
      * #UD unless SYSCALL and SYSRET exist: with EFER.SCE, on processors of Intel in 64-bit mode
      * only, on those of AMD in all of protected mode (APM Vol. 3, SYSCALL).
@@ -190,12 +175,9 @@ public final class Flow {
             flags &= ~(Cpu.IF | Cpu.VM);
         }
         int selector = (int) (msrs.star >>> 32) & 0xFFFC;
-        setFlat(cpu, CS, selector, wide ? CODE_64_ATTRIBUTES : CODE_32_ATTRIBUTES);
-        setFlat(cpu, SS, selector + 8, STACK_ATTRIBUTES);
-        cpu.cpl = 0;
+        cpu.segments.setFlat(selector, selector + 8, wide, 0);
         cpu.setStatusFlags(flags);
         cpu.setSystemFlags((int) flags & ~Cpu.STATUS | 2);
-        cpu.segments.modeChanged();
         // The flag that was masked does not step.
         cpu.stepTrap &= (flags & Cpu.TF) != 0;
         cpu.rip = target;
@@ -206,21 +188,16 @@ public final class Flow {
         requireSyscall(cpu);
         long target = cpu.r[Cpu.RCX];
         int selectors = (int) (cpu.msrs.star >>> 48);
-        if (insn.size == 8) {
-            if (!cpu.isCanonical(target)) {
-                throw cpu.gp();
-            }
-            setFlat(cpu, CS, selectors + 16 | 3, CODE_64_ATTRIBUTES | DPL_3);
-        } else {
-            setFlat(cpu, CS, selectors | 3, CODE_32_ATTRIBUTES | DPL_3);
+        boolean wide = insn.size == 8;
+        if (!wide) {
             target &= 0xFFFF_FFFFL;
+        } else if (!cpu.isCanonical(target)) {
+            throw cpu.gp();
         }
-        setFlat(cpu, SS, selectors + 8 | 3, STACK_ATTRIBUTES | DPL_3);
-        cpu.cpl = 3;
+        cpu.segments.setFlat(selectors + (wide ? 16 : 0), selectors + 8, wide, 3);
         long flags = cpu.longMode() ? cpu.r[11] & 0x3C_7FD7 | 2 : cpu.rflags() & ~Cpu.RF | Cpu.IF;
         cpu.setStatusFlags(flags);
         cpu.setSystemFlags((int) flags & ~Cpu.STATUS | 2);
-        cpu.segments.modeChanged();
         cpu.rip = target;
     }
 
@@ -240,11 +217,8 @@ public final class Flow {
             throw cpu.gp();
         }
         boolean wide = cpu.longMode();
-        cpu.cpl = 0;
         cpu.setSystemFlags(cpu.systemFlags & ~(Cpu.VM | Cpu.IF | Cpu.RF));
-        setFlat(cpu, CS, selector, wide ? CODE_64_ATTRIBUTES : CODE_32_ATTRIBUTES);
-        setFlat(cpu, SS, selector + 8, STACK_ATTRIBUTES);
-        cpu.segments.modeChanged();
+        cpu.segments.setFlat(selector, selector + 8, wide, 0);
         cpu.r[Cpu.RSP] = wide ? msrs.sysenterEsp : msrs.sysenterEsp & 0xFFFF_FFFFL;
         cpu.rip = wide ? msrs.sysenterEip : msrs.sysenterEip & 0xFFFF_FFFFL;
     }
@@ -262,13 +236,7 @@ public final class Flow {
         if (wide && !(cpu.isCanonical(target) && cpu.isCanonical(stack))) {
             throw cpu.gp();
         }
-        setFlat(
-                cpu,
-                CS,
-                selector + (wide ? 32 : 16) | 3,
-                (wide ? CODE_64_ATTRIBUTES : CODE_32_ATTRIBUTES) | DPL_3);
-        setFlat(cpu, SS, selector + (wide ? 40 : 24) | 3, STACK_ATTRIBUTES | DPL_3);
-        cpu.segments.setCpl(3);
+        cpu.segments.setFlat(selector + (wide ? 32 : 16), selector + (wide ? 40 : 24), wide, 3);
         cpu.r[Cpu.RSP] = wide ? stack : stack & 0xFFFF_FFFFL;
         cpu.rip = wide ? target : target & 0xFFFF_FFFFL;
     }

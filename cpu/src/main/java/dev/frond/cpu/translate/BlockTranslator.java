@@ -69,7 +69,7 @@ final class BlockTranslator {
     private record Slow(int jump, int site, boolean saved) {}
 
     /** Code that is put behind the block: where a conditional jump leads. */
-    private record Taken(int jump, int from, int target, int count, State state) {}
+    private record Taken(int jump, int from, int target, int count, State state, int key) {}
 
     private final Cpu cpu;
     private final CodeStore store;
@@ -91,7 +91,10 @@ final class BlockTranslator {
 
     private CodePage page;
     private int blockOffset;
+
+    /** The mode that the code is for which is being emitted: the block's, but for RFLAGS.AC. */
     private int key;
+
     private int origin;
     private State state = State.HOST;
     private int index;
@@ -153,7 +156,7 @@ final class BlockTranslator {
             }
             shapes[count] = taken(insn, shape) ? shape : Shape.LEFT;
             flags[count] = shapes[count].flags().of(insn);
-            open = !insn.form.is(Form.END) || isTakenString(shapes[count]);
+            open = !insn.form.is(Form.END) || goesOnBehind(shapes[count]);
             count++;
             at += insn.length;
         }
@@ -162,9 +165,12 @@ final class BlockTranslator {
         return emit(count, at, open, interpretNext, liveIn);
     }
 
-    /** String instructions end the interpreter's blocks, but not the translator's. */
-    private static boolean isTakenString(Shape shape) {
-        return shape.path() == Shape.Path.MOVE_STRING || shape.path() == Shape.Path.STORE_STRING;
+    /** String instructions and STAC end the interpreter's blocks, but not the translator's. */
+    private static boolean goesOnBehind(Shape shape) {
+        return switch (shape.path()) {
+            case MOVE_STRING, STORE_STRING, CLEAR_FLAG, SET_ACCESS -> true;
+            default -> false;
+        };
     }
 
     private boolean liveness(int count) {
@@ -213,6 +219,7 @@ final class BlockTranslator {
             Taken t = taken.get(i);
             a.land4(t.jump);
             state = t.state;
+            key = t.key;
             go(t.target, t.from, t.count, block);
         }
         for (Slow s : slow) {
@@ -238,7 +245,11 @@ final class BlockTranslator {
             case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
             case PUSH_FLAGS -> insn.size == 8;
             case INTERRUPT_FLAG, SWAP_GS -> (key & Modes.USER) == 0;
-            case CLEAR_FLAG -> insn.form.map() == 0 || (key & (Modes.USER | Modes.ACCESS)) == 0;
+            case CLEAR_FLAG -> insn.form.map() == 0 || (key & Modes.USER) == 0;
+            case SET_ACCESS -> (key & Modes.USER) == 0;
+            case SYSTEM_CALL -> (key & Modes.USER) != 0;
+            case SYSTEM_RETURN ->
+                    insn.size == 8 && (key & (Modes.USER | Modes.ACCESS)) == 0;
             case MOVE_SELECTOR -> !insn.memory && insn.reg <= Seg.GS && insn.size > 2;
             case MOVE_STRING, STORE_STRING ->
                     insn.addressSize == 8
@@ -329,9 +340,10 @@ final class BlockTranslator {
             case LEA -> loadEffectiveAddress(insn);
             case PUSH_FLAGS -> pushFlags();
             case INTERRUPT_FLAG -> interruptFlag(insn);
-            case CLEAR_FLAG ->
-                    // DF with TF, IOPL and NT, or AC with VIF, VIP and ID.
-                    unlessZero(insn, Context.SYSTEM_FLAGS + (insn.form.map() == 0 ? 1 : 2));
+            case CLEAR_FLAG -> clearFlag(insn);
+            case SET_ACCESS -> setAccess(insn);
+            case SYSTEM_CALL -> systemCall(insn);
+            case SYSTEM_RETURN -> systemReturn(insn);
             case SWAP_GS -> swapGs();
             case MOVE_SELECTOR -> moveSelector(insn);
             case MOVE_STRING, STORE_STRING -> string(insn, shape);
@@ -344,7 +356,7 @@ final class BlockTranslator {
             case CONDITIONAL_JUMP -> {
                 needFlags();
                 int jump = a.jump(insn.opcode & 15);
-                taken.add(new Taken(jump, insn.offset, target(insn), index + 1, state));
+                taken.add(new Taken(jump, insn.offset, target(insn), index + 1, state, key));
             }
             case CALL -> call(insn, block);
             case JUMP_INDIRECT -> jumpIndirect(insn);
@@ -540,13 +552,7 @@ final class BlockTranslator {
         if (name.equals("DIV") || name.equals("IDIV")) {
             store.addFaultSite(
                     origin + a.size(),
-                    store.addSite(
-                            Kind.ALONE,
-                            false,
-                            state == State.SAVED,
-                            index + 1,
-                            insn.offset,
-                            hostStart));
+                    site(Kind.ALONE, false, state == State.SAVED, index + 1, insn.offset));
         }
     }
 
@@ -654,8 +660,130 @@ final class BlockTranslator {
         a.memory(0, 1, 0xB6, RCX, RSP, place);
         int free = a.jrcxz();
         boolean saved = state == State.SAVED;
-        leave(saved, store.addSite(Kind.ALONE, false, saved, index + 1, insn.offset, hostStart));
+        leave(saved, site(Kind.ALONE, false, saved, index + 1, insn.offset));
         a.land1(free);
+    }
+
+    /** CLD, or CLAC: most often their flag is clear. */
+    private void clearFlag(Insn insn) {
+        if (insn.form.map() == 0) {
+            // DF with TF, IOPL and NT.
+            unlessZero(insn, Context.SYSTEM_FLAGS + 1);
+        } else if ((key & Modes.ACCESS) == 0) {
+            // AC with VIF, VIP and ID.
+            unlessZero(insn, Context.SYSTEM_FLAGS + 2);
+        } else {
+            a.load4(RCX, RSP, Context.SYSTEM_FLAGS);
+            saveLiveFlags();
+            // AND ecx,~AC
+            a.registers(0, 0, 0x81, 4, RCX);
+            a.int4(~Cpu.AC);
+            accessChanged(key & ~Modes.ACCESS);
+        }
+    }
+
+    /** STAC: from here on memory is accessed in another way. */
+    private void setAccess(Insn insn) {
+        // Without CR4.SMAP it would not be.
+        unlessEqual(insn, Context.SMAP, 1);
+        a.load4(RCX, RSP, Context.SYSTEM_FLAGS);
+        // OR ecx,AC
+        a.registers(0, 0, 0x81, 1, RCX);
+        a.int4(Cpu.AC);
+        accessChanged(key | Modes.ACCESS);
+    }
+
+    private void accessChanged(int mode) {
+        a.store4(RSP, Context.SYSTEM_FLAGS, RCX);
+        // OR dword [CHANGED],bit
+        a.memory(0, 0, 0x83, 1, RSP, Context.CHANGED);
+        a.byte1(Context.ACCESS_CHANGED);
+        key = mode;
+    }
+
+    /** Lets the interpreter execute the instruction unless a word of the context is {@code value}. */
+    private void unlessEqual(Insn insn, int place, int value) {
+        saveLiveFlags();
+        a.memory(0, 0, 0x81, 7, RSP, place);
+        a.int4(value);
+        alone(insn, JNZ);
+    }
+
+    /** Lets the interpreter execute the instruction on a condition. */
+    private void alone(Insn insn, int condition) {
+        boolean saved = state == State.SAVED;
+        int site = site(Kind.ALONE, false, saved, index + 1, insn.offset);
+        slow.add(new Slow(a.jump(condition), site, saved));
+    }
+
+    private void systemCall(Insn insn) {
+        saveFlags();
+        unlessEqual(insn, Context.SYSCALL_MODE, key & ~Modes.USER);
+        joinFlags();
+        a.move(Context.host(11), R15);
+        a.load(RCX, RSP, Context.CODE_BASE);
+        a.lea(Context.host(Cpu.RCX), RCX, insn.offset + insn.length);
+        keepFlags(Context.FLAGS, Context.KEPT_FLAGS);
+        keepFlags(Context.SYSTEM_FLAGS, Context.KEPT_SYSTEM_FLAGS);
+        keepFlags(Context.INTERRUPTS, Context.KEPT_INTERRUPTS);
+        changePrivilege(Context.SYSCALL_SELECTORS, Context.ENTERED, 0);
+        a.load(RCX, RSP, Context.LSTAR);
+        toStub(a.jump(), stubs.jumpFar);
+    }
+
+    private void keepFlags(int flags, int mask) {
+        a.load4(RCX, RSP, mask);
+        // AND [flags],ecx
+        a.memory(0, 0, 0x21, RCX, RSP, flags);
+    }
+
+    private void changePrivilege(int selectors, int changed, int table) {
+        a.load(RCX, RSP, selectors);
+        a.store(RSP, Context.SELECTORS + 4 * Seg.CS, RCX);
+        a.storeImmediate4(RSP, Context.CHANGED, changed);
+        a.storeImmediate4(RSP, Context.JUMP_TABLE, table);
+        countBlock(RCX);
+    }
+
+    /** What R11 has when nothing is done here but status flags and IF. */
+    private static final int RETURNED_FLAGS = Cpu.STATUS | Cpu.IF | 2;
+
+    private void systemReturn(Insn insn) {
+        saveFlags();
+        unlessEqual(insn, Context.SYSRET_MODE, key | Modes.USER);
+        // If an interrupt waits for IF, the interpreter sets the flag.
+        unlessEqual(insn, Context.HELD, 0);
+        int r11 = Context.host(11);
+        // TEST r11d,~flags
+        a.registers(0, 0, 0xF7, 0, r11);
+        a.int4(~RETURNED_FLAGS);
+        alone(insn, JNZ);
+        // The lower half only: MOV r15,rcx; SHR r15,47
+        int target = Context.host(Cpu.RCX);
+        a.move(R15, target);
+        a.registers(W, 0, 0xC1, 5, R15);
+        a.byte1(47);
+        alone(insn, JNZ);
+        // OF to AL's place, the other status flags to AH's.
+        a.move4(R15, r11);
+        a.registers(0, 0, 0xC1, 5, R15);
+        a.byte1(11);
+        // MOVZX ecx,r11b
+        a.registers(0, 1, 0xB6, RCX, r11);
+        a.registers(0, 0, 0x83, 4, R15);
+        a.byte1(1);
+        shiftAndOr(8);
+        a.store4(RSP, Context.FLAGS, R15);
+        a.move4(R15, r11);
+        a.registers(0, 0, 0xC1, 5, R15);
+        a.byte1(9);
+        a.registers(0, 0, 0x83, 4, R15);
+        a.byte1(1);
+        a.store4(RSP, Context.INTERRUPTS, R15);
+        a.storeImmediate4(RSP, Context.SYSTEM_FLAGS, 2);
+        changePrivilege(Context.SYSRET_SELECTORS, Context.RETURNED, Context.JUMP_TABLE_SIZE);
+        a.move(RCX, target);
+        toStub(a.jump(), stubs.jumpFar);
     }
 
     private void swapGs() {
@@ -684,7 +812,7 @@ final class BlockTranslator {
         // TEST dword [system flags],DF
         a.memory(0, 0, 0xF7, 0, RSP, Context.SYSTEM_FLAGS);
         a.int4(Cpu.DF);
-        int site = store.addSite(Kind.ALONE, false, true, index + 1, insn.offset, hostStart);
+        int site = site(Kind.ALONE, false, true, index + 1, insn.offset);
         slow.add(new Slow(a.jump(JNZ), site, true));
         int loop = a.size();
         int done = -1;
@@ -734,7 +862,7 @@ final class BlockTranslator {
             a.byte1(0);
             int again = a.jump(JZ);
             a.patch4(again, loop - again - 4);
-            leave(true, store.addSite(Kind.POLL, false, true, 0, insn.offset, hostStart));
+            leave(true, site(Kind.POLL, false, true, 0, insn.offset));
             a.land4(done);
             a.land4(complete);
         }
@@ -838,6 +966,17 @@ final class BlockTranslator {
     }
 
     private void pushFlags() {
+        joinFlags();
+        a.store(RSP, Context.TARGET, R15);
+        a.lea(RCX, R14, -8);
+        check(8, true);
+        a.load(R15, RSP, Context.TARGET);
+        a.store(RCX, 0, R15);
+        a.lea(R14, R14, -8);
+    }
+
+    /** Lets R15 be RFLAGS. */
+    private void joinFlags() {
         saveFlags();
         // AH and AL of the saved flags to their places, then IF and the rest.
         a.memory(0, 1, 0xB6, R15, RSP, Context.FLAGS + 1);
@@ -846,12 +985,6 @@ final class BlockTranslator {
         a.load4(RCX, RSP, Context.INTERRUPTS);
         shiftAndOr(9);
         a.memory(0, 0, 0x0B, R15, RSP, Context.SYSTEM_FLAGS);
-        a.store(RSP, Context.TARGET, R15);
-        a.lea(RCX, R14, -8);
-        check(8, true);
-        a.load(R15, RSP, Context.TARGET);
-        a.store(RCX, 0, R15);
-        a.lea(R14, R14, -8);
     }
 
     /** SHL ecx,bits; OR r15d,ecx. */
@@ -917,7 +1050,7 @@ final class BlockTranslator {
 
     private void jumpIndirect(Insn insn) {
         indirectTarget(insn);
-        dynamic(insn.offset, stubs.jump);
+        dynamic(insn.offset, Kind.JUMP, stubs.jump);
     }
 
     private void callIndirect(Insn insn) {
@@ -933,7 +1066,7 @@ final class BlockTranslator {
         a.lea(R15, R15, insn.offset + insn.length);
         a.store(RSP, Context.PUSHED, R15);
         a.load(RCX, RSP, Context.TARGET);
-        dynamic(insn.offset, stubs.call);
+        dynamic(insn.offset, Kind.CALL, stubs.call);
     }
 
     private void ret() {
@@ -942,17 +1075,21 @@ final class BlockTranslator {
         a.move(RCX, R14);
         check(8, false);
         a.load(RCX, RCX, 0);
-        dynamic(offset, stubs.ret);
+        dynamic(offset, Kind.RETURN, stubs.ret);
     }
 
-    private void dynamic(int offset, int stub) {
+    private void dynamic(int offset, Kind kind, int stub) {
         saveFlags();
-        a.load(R15, RSP, Context.COUNT);
-        a.lea(R15, R15, index + 1);
-        a.store(RSP, Context.COUNT, R15);
-        int site = store.addSite(Kind.DYNAMIC, false, true, index + 1, offset, hostStart);
+        countBlock(R15);
+        int site = site(kind, false, true, index + 1, offset);
         a.storeImmediate4(RSP, Context.SITE, site);
         toStub(a.jump(), stub);
+    }
+
+    private void countBlock(int scratch) {
+        a.load(scratch, RSP, Context.COUNT);
+        a.lea(scratch, scratch, index + 1);
+        a.store(RSP, Context.COUNT, scratch);
     }
 
     private void toStub(int displacement, int stub) {
@@ -978,22 +1115,28 @@ final class BlockTranslator {
         if (target <= from) {
             a.load4(RCX, RSP, Context.POLL);
             int quiet = a.jrcxz();
-            leave(saved, store.addSite(Kind.POLL, false, saved, count, target, hostStart));
+            leave(saved, site(Kind.POLL, false, saved, count, target));
             a.land1(quiet);
         }
-        Block known = target == blockOffset ? block : page.find(target, key);
+        Block known =
+                target == blockOffset && key == block.key() ? block : page.find(target, key);
         if (known != null) {
             toStub(a.jump(), saved ? known.flagsSaved() : known.flagsLive());
         } else {
-            leave(saved, store.addSite(Kind.LINK, false, saved, count, target, hostStart));
+            leave(saved, site(Kind.LINK, false, saved, count, target));
         }
     }
 
     private void interpret(Kind kind, int offset) {
         boolean saved = state == State.SAVED;
-        leave(saved, store.addSite(kind, false, saved, index + 1, offset, hostStart));
+        leave(saved, site(kind, false, saved, index + 1, offset));
         // Whoever comes back has them in both.
         state = State.BOTH;
+    }
+
+    private int site(Kind kind, boolean write, boolean saved, int count, int offset) {
+        boolean access = (key & Modes.ACCESS) != 0;
+        return store.addSite(kind, write, saved, access, count, offset, hostStart);
     }
 
     private void leave(boolean saved, int site) {
@@ -1118,7 +1261,7 @@ final class BlockTranslator {
         a.registers(W, 0, 0x81, 7, RCX);
         a.int4(PAGE - size);
         boolean saved = state == State.SAVED;
-        int site = store.addSite(Kind.MEMORY, write, saved, index + 1, insnOffset(), hostStart);
+        int site = site(Kind.MEMORY, write, saved, index + 1, insnOffset());
         slow.add(new Slow(a.jump(JA), site, saved));
         // ADD rcx,[page]
         a.memory(W, 0, 0x03, RCX, RSP, R15, 0, table + NativeTlb.HOST);
@@ -1134,13 +1277,7 @@ final class BlockTranslator {
         a.registers(0, 0, 0xF6, 0, RCX);
         a.byte1(size - 1);
         int site =
-                store.addSite(
-                        Kind.ALONE,
-                        false,
-                        state == State.SAVED,
-                        index + 1,
-                        insnOffset(),
-                        hostStart);
+                site(Kind.ALONE, false, state == State.SAVED, index + 1, insnOffset());
         slow.add(new Slow(a.jump(JNZ), site, state == State.SAVED));
     }
 }

@@ -38,8 +38,11 @@ final class CodeStore implements GuestMemory.Watcher {
         LINK,
         /** A jump within the page, left because somebody wants the CPU. */
         POLL,
-        /** An indirect jump whose target is not known. */
-        DYNAMIC
+        /** A call whose target is not known; it is executed anew. */
+        CALL,
+        /** A jump or return whose target is not known, and what it adds to the guest's RSP. */
+        JUMP,
+        RETURN
     }
 
     /** A page whose code changes. */
@@ -65,8 +68,8 @@ final class CodeStore implements GuestMemory.Watcher {
     /** The bytes of a call that leaves and of the site's number behind it. */
     static final int LEAVE = 9;
 
-    private static final byte CALL = (byte) 0xE8;
-    private static final byte JUMP = (byte) 0xE9;
+    private static final byte CALL_OPCODE = (byte) 0xE8;
+    private static final byte JUMP_OPCODE = (byte) 0xE9;
 
     private static final Kind[] KINDS = Kind.values();
 
@@ -91,7 +94,7 @@ final class CodeStore implements GuestMemory.Watcher {
     private final ConcurrentLinkedQueue<Long> requests = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Thread owner;
 
-    // Sites: kind 0..2, write 3, flags saved 4, instructions 8..15, offset or target 16..27,
+    // Sites: kind 0..3, write 4, flags saved 5, access 6, instructions 8..15, offset or target 16..27,
     // host's start of the instruction 32..63.
     private long[] sites = new long[1 << 16];
     private Block[] siteBlocks = new Block[1 << 16];
@@ -222,7 +225,7 @@ final class CodeStore implements GuestMemory.Watcher {
 
     private void jump(int place, int target) {
         code.putInt(place + 1, target - place - 5);
-        code.put(place, JUMP);
+        code.put(place, JUMP_OPCODE);
         changed = true;
     }
 
@@ -233,7 +236,7 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** The site of the instruction at {@code place} if it is left to the interpreter, else 0. */
     int leftAt(int place) {
-        if (code.get(place) != CALL) {
+        if (code.get(place) != CALL_OPCODE) {
             return 0;
         }
         int site = siteAt(place + LEAVE - 4);
@@ -253,15 +256,23 @@ final class CodeStore implements GuestMemory.Watcher {
     // ------------------------------------------------------------------------------------
 
     /** Notes a site of the block that is being translated; returns its number. */
-    int addSite(Kind kind, boolean write, boolean saved, int count, int offset, int hostStart) {
+    int addSite(
+            Kind kind,
+            boolean write,
+            boolean saved,
+            boolean access,
+            int count,
+            int offset,
+            int hostStart) {
         if (siteCount == sites.length) {
             sites = Arrays.copyOf(sites, 2 * siteCount);
             siteBlocks = Arrays.copyOf(siteBlocks, 2 * siteCount);
         }
         sites[siteCount] =
                 kind.ordinal()
-                        | (write ? 8 : 0)
-                        | (saved ? 16 : 0)
+                        | (write ? 16 : 0)
+                        | (saved ? 32 : 0)
+                        | (access ? 64 : 0)
                         | count << 8
                         | (long) (offset & 0xFFF) << 16
                         | (long) hostStart << 32;
@@ -289,15 +300,21 @@ final class CodeStore implements GuestMemory.Watcher {
     }
 
     Kind kind(int site) {
-        return KINDS[(int) sites[site] & 7];
+        return KINDS[(int) sites[site] & 15];
     }
 
     boolean writes(int site) {
-        return (sites[site] & 8) != 0;
+        return (sites[site] & 16) != 0;
     }
 
     boolean flagsSaved(int site) {
-        return (sites[site] & 16) != 0;
+        return (sites[site] & 32) != 0;
+    }
+
+    /** The mode at a site: that of its block, but for what STAC and CLAC changed. */
+    int mode(int site) {
+        int access = (sites[site] & 64) != 0 ? Modes.ACCESS : 0;
+        return siteBlocks[site].key() & ~Modes.ACCESS | access;
     }
 
     /** Instructions of the block up to the site's, that one included. */

@@ -3,7 +3,9 @@
 
 package dev.frond.cpu.translate;
 
+import dev.frond.cpu.ControlRegisters;
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Msrs;
 import dev.frond.cpu.Seg;
 
 import java.lang.foreign.MemorySegment;
@@ -71,9 +73,43 @@ final class Context {
     static final int STRING = 0x140;
 
     /** Of an indirect call: the host's address of what it pushes to, and what it pushes. */
-    static final int PUSHED_TO = 0x160;
+    static final int PUSHED_TO = 0x240;
 
-    static final int PUSHED = 0x168;
+    static final int PUSHED = 0x248;
+
+    /** What emitted code did that the Cpu does not know yet: {@link #ENTERED} and so on. */
+    static final int CHANGED = 0x250;
+
+    /** SYSCALL was executed: CS and SS are those of the kernel. */
+    static final int ENTERED = 1;
+
+    /** SYSRET was executed. */
+    static final int RETURNED = 2;
+
+    /** RFLAGS.AC was changed under CR4.SMAP. */
+    static final int ACCESS_CHANGED = 4;
+
+    /** The mode (see {@link Modes}) that SYSCALL goes to, -1 to leave it to the interpreter. */
+    static final int SYSCALL_MODE = 0x254;
+
+    /** The same of SYSRET. */
+    static final int SYSRET_MODE = 0x258;
+
+    /** CR4.SMAP, 0 or 1. */
+    static final int SMAP = 0x25C;
+
+    static final int LSTAR = 0x260;
+
+    /** CS and SS after SYSCALL, 32 bits each. */
+    static final int SYSCALL_SELECTORS = 0x268;
+
+    static final int SYSRET_SELECTORS = 0x270;
+
+    /** What SYSCALL leaves of {@link #FLAGS}, {@link #SYSTEM_FLAGS} and {@link #INTERRUPTS}. */
+    static final int KEPT_FLAGS = 0x278;
+
+    static final int KEPT_SYSTEM_FLAGS = 0x27C;
+    static final int KEPT_INTERRUPTS = 0x280;
 
     static final int FAULT_RECORD = 0x180;
 
@@ -184,12 +220,91 @@ final class Context {
         }
         int flags = int4(FLAGS);
         cpu.setStatusFlags(flags >>> 8 & 0xFF & Cpu.STATUS | (flags & 1) << 11);
-        cpu.systemFlags = cpu.systemFlags & ~Cpu.IF | int4(INTERRUPTS) << 9;
+        cpu.systemFlags =
+                cpu.systemFlags & (Cpu.VM | Cpu.RF)
+                        | int4(SYSTEM_FLAGS)
+                        | int4(INTERRUPTS) << 9;
         long base = get(GS_BASE);
         if (base != cpu.segBase[Seg.GS64]) {
             cpu.msrs.setBase(Seg.GS, base);
             cpu.msrs.kernelGsBase = get(KERNEL_GS_BASE);
         }
+    }
+
+    /** Lets the Cpu know of what changed besides registers; before anything looks at its mode. */
+    void follow(Cpu cpu) {
+        int changed = int4(CHANGED);
+        if (changed == 0) {
+            return;
+        }
+        int4(CHANGED, 0);
+        if ((changed & (ENTERED | RETURNED)) != 0) {
+            cpu.systemFlags = cpu.systemFlags & ~Cpu.AC | int4(SYSTEM_FLAGS) & Cpu.AC;
+            boolean entered = (changed & ENTERED) != 0;
+            long selectors = get(entered ? SYSCALL_SELECTORS : SYSRET_SELECTORS);
+            cpu.segments.setFlat(
+                    (int) selectors & 0xFFFC,
+                    (int) (selectors >>> 32) & 0x1_FFFC,
+                    true,
+                    entered ? 0 : 3);
+        } else {
+            cpu.setSystemFlags(cpu.systemFlags & ~Cpu.AC | int4(SYSTEM_FLAGS) & Cpu.AC);
+        }
+    }
+
+    /** The modes that the two halves of the jump cache are for, user mode last. */
+    private final int[] jumpMode = {Modes.NOT_TAKEN, Modes.NOT_TAKEN};
+
+    /** Lets jumps of emitted code go by the half of the jump cache for this mode. */
+    void selectJumps(int mode) {
+        boolean user = (mode & Modes.USER) != 0;
+        int table = user ? 1 : 0;
+        int4(JUMP_TABLE, user ? JUMP_TABLE_SIZE : 0);
+        if (jumpMode[table] != mode) {
+            forgetJumps();
+            jumpMode[table] = mode;
+            selectSyscalls();
+        }
+    }
+
+    private void selectSyscalls() {
+        int4(SYSCALL_MODE, syscalls ? jumpMode[0] : Modes.NOT_TAKEN);
+        int4(SYSRET_MODE, syscalls ? jumpMode[1] : Modes.NOT_TAKEN);
+    }
+
+    private boolean syscalls;
+    private long star;
+    private long syscallMask;
+    private long cr4;
+    private long efer;
+
+    /** What SYSCALL and SYSRET do, if that has changed. */
+    private void loadSyscalls(Cpu cpu) {
+        Msrs msrs = cpu.msrs;
+        set(LSTAR, msrs.lstar);
+        if (star == msrs.star
+                && syscallMask == msrs.fmask
+                && cr4 == cpu.cr4
+                && efer == cpu.efer) {
+            return;
+        }
+        star = msrs.star;
+        syscallMask = msrs.fmask;
+        cr4 = cpu.cr4;
+        efer = cpu.efer;
+        boolean smap = (cr4 & ControlRegisters.SMAP) != 0;
+        int4(SMAP, smap ? 1 : 0);
+        int kept = ~(int) syscallMask;
+        int4(KEPT_FLAGS, (kept & 0xFF) << 8 | kept >>> 11 & 1);
+        int4(KEPT_SYSTEM_FLAGS, kept | 2);
+        int4(KEPT_INTERRUPTS, kept >>> 9 & 1);
+        long entered = star >>> 32 & 0xFFFC;
+        long returned = star >>> 48 & 0xFFFC;
+        set(SYSCALL_SELECTORS, entered | entered + 8 << 32);
+        set(SYSRET_SELECTORS, returned + 16 | 3 | (returned + 8 | 3) << 32);
+        // Emitted code does not look at RFLAGS.AC when it enters the kernel.
+        syscalls = (efer & Msrs.EFER_SCE) != 0 && (!smap || (kept & Cpu.AC) == 0);
+        selectSyscalls();
     }
 
     /** What segments say. */
@@ -200,6 +315,7 @@ final class Context {
         for (int i = 0; i < 6; i++) {
             int4(SELECTORS + 4 * i, cpu.selector[i]);
         }
+        loadSyscalls(cpu);
     }
 
     void loadVectors(Cpu cpu) {

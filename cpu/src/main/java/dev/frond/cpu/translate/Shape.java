@@ -83,6 +83,10 @@ record Shape(
         INTERRUPT_FLAG,
         /** CLD and CLAC, which most often find their flag clear. */
         CLEAR_FLAG,
+        /** STAC. */
+        SET_ACCESS,
+        SYSTEM_CALL,
+        SYSTEM_RETURN,
         SWAP_GS,
         MOVE_SELECTOR,
         MOVE_STRING,
@@ -190,6 +194,9 @@ record Shape(
             case "RET" -> form.opcode() == 0xC3 ? path(Path.RETURN, FlagUse.READS) : LEFT;
             case "PUSHF" -> path(Path.PUSH_FLAGS, FlagUse.READS);
             case "CLD", "CLAC" -> path(Path.CLEAR_FLAG, FlagUse.NONE);
+            case "STAC" -> path(Path.SET_ACCESS, FlagUse.NONE);
+            case "SYSCALL" -> path(Path.SYSTEM_CALL, FlagUse.READS);
+            case "SYSRET" -> path(Path.SYSTEM_RETURN, FlagUse.READS);
             case "SWAPGS" -> path(Path.SWAP_GS, FlagUse.NONE);
             case "CLI", "STI" -> path(Path.INTERRUPT_FLAG, FlagUse.NONE);
             case "MOVSB", "MOVS" -> path(Path.MOVE_STRING, FlagUse.NONE);

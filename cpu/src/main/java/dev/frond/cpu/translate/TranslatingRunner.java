@@ -11,6 +11,7 @@ import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.interp.Node;
 import dev.frond.cpu.interp.Runner;
+import dev.frond.cpu.translate.CodeStore.Kind;
 import dev.frond.host.ExecutableMemory;
 import dev.frond.host.FaultHandler;
 import dev.frond.host.HostCpu;
@@ -55,6 +56,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     /** Whether the CPU has the vector registers, besides the others. */
     private boolean vectorsHere;
 
+    /** Where the guest's stack pointer is. */
+    private static final int RSP = Context.slot(Cpu.RSP);
+
     /** So many mnemonics are told of. */
     private static final int MOST_LEFT = 12;
 
@@ -64,7 +68,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private long globalTag;
     private long localTag;
     private int flushes;
-    private final int[] jumpOwner = {Modes.NOT_TAKEN, Modes.NOT_TAKEN};
 
     /** The latest instruction that missed in the TLB, and its latest two pages. */
     private int refillStart;
@@ -208,17 +211,11 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             return null;
         }
         Block block = block(store.page(ramOffset & -4096L), (int) ramOffset & 4095, key);
+        followTags();
+        context.selectJumps(key & ~Modes.ACCESS);
         if ((key & Modes.ACCESS) == 0) {
-            boolean user = (key & Modes.USER) != 0;
-            int table = user ? 1 : 0;
             boolean global = cpu.mmu.codeTag(rip) == cpu.globalCodeTag;
-            followTags();
-            if (jumpOwner[table] != key) {
-                context.forgetJumps();
-                jumpOwner[table] = key;
-            }
-            context.set(Context.JUMP_TABLE, user ? Context.JUMP_TABLE_SIZE : 0);
-            context.putJump(rip, user, global, store.address(block.fromJump()));
+            context.putJump(rip, (key & Modes.USER) != 0, global, store.address(block.fromJump()));
         }
         return block;
     }
@@ -257,6 +254,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         while (true) {
             boolean serialize = store.takeChanged() && twoMappings;
             (serialize ? enterSerialized : enter).call(context.address(), store.address(place));
+            context.follow(cpu);
             long exit = context.get(Context.EXIT);
             if (exit == 0) {
                 return faulted();
@@ -284,7 +282,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                     boolean goesOn;
                     int following;
                     while (true) {
-                        goesOn = executeLeft(site) == cpu.rip && goesOn(block);
+                        goesOn = executeLeft(site) == cpu.rip && goesOn(block, store.mode(site));
                         following = goesOn ? store.leftAt(at + 4) : 0;
                         if (following == 0) {
                             break;
@@ -315,20 +313,28 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 case POLL -> {
                     return context.get(Context.CODE_BASE) + store.offset(site);
                 }
-                case DYNAMIC -> {
-                    interpret(site);
-                    return cpu.rip;
+                case CALL, JUMP, RETURN -> {
+                    Kind kind = store.kind(site);
+                    long target = context.get(Context.SCRATCH);
+                    if (kind == Kind.CALL || !cpu.isCanonical(target)) {
+                        interpret(site);
+                        return cpu.rip;
+                    }
+                    if (kind == Kind.RETURN) {
+                        context.set(RSP, context.get(RSP) + 8);
+                    }
+                    return target;
                 }
             }
         }
     }
 
     /** Whether emitted code of the block may go on after the interpreter executed something. */
-    private boolean goesOn(Block block) {
+    private boolean goesOn(Block block, int mode) {
         return !tagsChanged()
                 && !cpu.hasEvents()
                 && !cpu.halted
-                && block.key() == Modes.of(cpu)
+                && mode == Modes.of(cpu)
                 && !block.page().dropped;
     }
 
@@ -341,7 +347,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         int flushes = store.flushes();
         boolean saved = store.flagsSaved(site);
-        Block to = block(from.page(), store.offset(site), from.key());
+        Block to = block(from.page(), store.offset(site), store.mode(site));
         int target = saved ? to.flagsSaved() : to.flagsLive();
         if (flushes != store.flushes()) {
             return -1;
@@ -353,7 +359,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     /** Puts the page of a missed access into the TLB; false if that does not help. */
     private boolean refill(int site) {
         refills++;
-        int how = Modes.tlb(store.block(site).key());
+        int how = Modes.tlb(store.mode(site));
         boolean write = store.writes(site);
         int entry = (int) context.get(Context.SCRATCH2);
         long tag =
