@@ -46,6 +46,9 @@ final class BlockTranslator {
 
     private static final int PAGE = 4096;
 
+    /** The bytes of the longest instruction but for its first. */
+    private static final int REACH = 14;
+
     private static final IdentityHashMap<Form, Shape> SHAPES = new IdentityHashMap<>();
     private static final List<Form> FORMS = Table.forms();
 
@@ -76,7 +79,10 @@ final class BlockTranslator {
     private final Stubs stubs;
     private final Decoder decoder;
     private final Assembler a = new Assembler();
-    private final byte[] buffer = new byte[PAGE];
+
+    /** The page that is being translated, and what an instruction may reach into behind it. */
+    private final byte[] buffer = new byte[PAGE + REACH];
+
 
     private final Insn[] insns = new Insn[MAX_BLOCK];
     private final Shape[] shapes = new Shape[MAX_BLOCK];
@@ -129,10 +135,19 @@ final class BlockTranslator {
         return decoder.decode(buffer, offset, limit, offset, Cpu.CODE_64);
     }
 
+    private static boolean mayCross(int offset) {
+        return offset + REACH >= PAGE;
+    }
+
+    /** Whether the instruction at {@code offset} of a page may reach into the next page. */
+    boolean crosses(CodePage page, int offset) {
+        return mayCross(offset) && decode(page, offset) == null;
+    }
+
     /** Translates the block at {@code offset} of a page for the mode {@code key}. */
-    Block translate(CodePage page, int offset, int key) {
+    Block translate(CodePage from, int offset, int key) {
         store.makeRoom();
-        this.page = page.dropped ? store.page(page.ramOffset) : page;
+        page = from.dropped ? store.page(from.ramOffset) : from;
         this.key = key;
         blockOffset = offset;
         int limit = fetch(offset);
@@ -143,26 +158,57 @@ final class BlockTranslator {
         while (open && count < MAX_BLOCK && at < limit) {
             Insn insn = decoder.decode(buffer, at, limit, at, Cpu.CODE_64);
             if (insn == null) {
-                interpretNext = true;
+                // If it is one that reaches into the next page, it gets a block of its own.
+                interpretNext = count == 0 || !mayCross(at);
                 break;
             }
-            Shape shape = SHAPES.get(insn.form);
-            if (shape == null) {
-                throw new IllegalStateException("form " + insn.form + " has no shape");
-            }
-            insns[count] = insn;
-            if (insn.memory && isBitTest(insn.form) && shape.reg() == Shape.Kind.GENERAL) {
-                shape = Shape.FAR_BIT;
-            }
-            shapes[count] = taken(insn, shape) ? shape : Shape.LEFT;
-            flags[count] = shapes[count].flags().of(insn);
+            take(count, insn);
             open = !insn.form.is(Form.END) || goesOnBehind(shapes[count]);
             count++;
             at += insn.length;
         }
-        this.page.cover(offset, Math.max(at, offset + 1));
+        page.cover(offset, Math.max(at, offset + 1));
         boolean liveIn = liveness(count);
-        return emit(count, at, open, interpretNext, liveIn);
+        return emit(page, count, at, open, interpretNext, liveIn);
+    }
+
+    /**
+     * Translates the instruction at {@code offset} of a page that reaches into the one at {@code
+     * secondPage} of RAM; null if there is none.
+     */
+    @Nullable Block translateCrossing(CodePage from, long secondPage, int offset, int key) {
+        store.makeRoom();
+        page = from.dropped ? store.page(from.ramOffset) : from;
+        this.key = key;
+        blockOffset = offset;
+        fetch(offset);
+        CodePage second = store.page(secondPage);
+        MemorySegment.copy(
+                cpu.ram.segment(), ValueLayout.JAVA_BYTE, secondPage, buffer, PAGE, REACH);
+        Insn insn = decoder.decode(buffer, offset, PAGE + REACH, offset, Cpu.CODE_64);
+        if (insn == null || offset + insn.length <= PAGE) {
+            return null;
+        }
+        take(0, insn);
+        int end = offset + insn.length;
+        page.cover(offset, PAGE);
+        second.coverEndOf(page, end - PAGE);
+        boolean open = !insn.form.is(Form.END) || goesOnBehind(shapes[0]);
+        return emit(second, 1, end, open, false, liveness(1));
+    }
+
+    /** Notes how instruction number {@code at} of the block is taken. */
+    private void take(int at, Insn insn) {
+        Shape shape = SHAPES.get(insn.form);
+        if (shape == null) {
+            throw new IllegalStateException("form " + insn.form + " has no shape");
+        }
+        insns[at] = insn;
+        if (insn.memory && isBitTest(insn.form) && shape.reg() == Shape.Kind.GENERAL) {
+            shape = Shape.FAR_BIT;
+        }
+        shapes[at] = taken(insn, shape) ? shape : Shape.LEFT;
+        flags[at] = shapes[at].flags().of(insn);
     }
 
     /** String instructions and STAC end the interpreter's blocks, but not the translator's. */
@@ -182,20 +228,19 @@ final class BlockTranslator {
         return after != 0;
     }
 
-    private Block emit(int count, int end, boolean open, boolean interpretNext, boolean liveIn) {
+    private Block emit(
+            CodePage second,
+            int count,
+            int end,
+            boolean open,
+            boolean interpretNext,
+            boolean liveIn) {
         a.clear();
         slow.clear();
         taken.clear();
         origin = store.position();
         int firstSite = store.siteCount();
-        a.lea(RCX, RCX, -blockOffset);
-        a.store(RSP, Context.CODE_BASE, RCX);
-        int flagsSaved = origin + a.size();
-        if (liveIn) {
-            restoreFlags();
-        }
-        int flagsLive = origin + a.size();
-        Block block = new Block(page, blockOffset, key, origin, flagsSaved, flagsLive);
+        Block block = enter(second, liveIn);
         state = State.HOST;
         for (index = 0; index < count; index++) {
             hostStart = origin + a.size();
@@ -230,6 +275,34 @@ final class BlockTranslator {
         store.append(a);
         page.put(block);
         return block;
+    }
+
+    /** Emits how the block is entered. */
+    @SuppressWarnings("ReferenceEquality") // A page is its identity.
+    private Block enter(CodePage second, boolean liveIn) {
+        boolean crosses = second != page;
+        int flagsLive = origin;
+        int flagsSaved = origin;
+        if (crosses) {
+            state = State.HOST;
+            saveFlags();
+            flagsSaved += a.size();
+            goFar(blockOffset);
+        }
+        int fromJump = origin + a.size();
+        a.lea(RCX, RCX, -blockOffset);
+        a.store(RSP, Context.CODE_BASE, RCX);
+        if (!crosses) {
+            flagsSaved = origin + a.size();
+        }
+        if (liveIn) {
+            restoreFlags();
+        }
+        int start = origin + a.size();
+        if (!crosses) {
+            flagsLive = start;
+        }
+        return new Block(page, second, blockOffset, key, fromJump, flagsSaved, flagsLive, start);
     }
 
     // --- what is taken
@@ -1106,9 +1179,7 @@ final class BlockTranslator {
         a.store(RSP, Context.COUNT, RCX);
         if (target < 0 || target >= PAGE) {
             saveFlags();
-            a.load(RCX, RSP, Context.CODE_BASE);
-            a.lea(RCX, RCX, target);
-            toStub(a.jump(), (key & Modes.ACCESS) != 0 ? stubs.leaveFar : stubs.jumpFar);
+            goFar(target);
             return;
         }
         boolean saved = state == State.SAVED;
@@ -1119,12 +1190,21 @@ final class BlockTranslator {
             a.land1(quiet);
         }
         Block known =
-                target == blockOffset && key == block.key() ? block : page.find(target, key);
+                target == blockOffset && key == block.key() && !block.crosses()
+                        ? block
+                        : page.find(target, key);
         if (known != null) {
             toStub(a.jump(), saved ? known.flagsSaved() : known.flagsLive());
         } else {
             leave(saved, site(Kind.LINK, false, saved, count, target));
         }
+    }
+
+    /** Goes to {@code target} from the start of the page, through the jump cache. */
+    private void goFar(int target) {
+        a.load(RCX, RSP, Context.CODE_BASE);
+        a.lea(RCX, RCX, target);
+        toStub(a.jump(), (key & Modes.ACCESS) != 0 ? stubs.leaveFar : stubs.jumpFar);
     }
 
     private void interpret(Kind kind, int offset) {

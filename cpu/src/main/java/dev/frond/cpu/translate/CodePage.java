@@ -5,6 +5,8 @@ package dev.frond.cpu.translate;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.Consumer;
 
 /** The translated blocks of one page of main memory, for all modes that it was executed in. */
@@ -18,6 +20,9 @@ final class CodePage {
     private int[] keys = new int[8];
     private @Nullable Block[] blocks = new @Nullable Block[8];
     private int size;
+
+    /** The pages before, as far as instructions reach from there into this one. */
+    private final List<CodePage> before = new ArrayList<>(0);
 
     /** One bit for each 16 bytes that some block was translated from. */
     private final long[] covered = new long[4];
@@ -46,8 +51,9 @@ final class CodePage {
         }
     }
 
+    /** Puts a block in, in the place of one for the same. */
     void put(Block block) {
-        if (2 * ++size > keys.length) {
+        if (find(block.offset(), block.key()) == null && 2 * ++size > keys.length) {
             @Nullable Block[] old = blocks;
             keys = new int[2 * old.length];
             blocks = new @Nullable Block[2 * old.length];
@@ -64,7 +70,7 @@ final class CodePage {
         int key = block.offset() << 6 | block.key();
         int mask = keys.length - 1;
         int i = hash(key) & mask;
-        while (blocks[i] != null) {
+        while (blocks[i] != null && keys[i] != key) {
             i = i + 1 & mask;
         }
         keys[i] = key;
@@ -76,6 +82,19 @@ final class CodePage {
         for (int unit = from >> 4; unit <= to - 1 >> 4; unit++) {
             covered[unit >> 6] |= 1L << unit;
         }
+    }
+
+    /** Notes that an instruction in {@code page} has its last {@code length} bytes here. */
+    void coverEndOf(CodePage page, int length) {
+        cover(0, length);
+        if (!before.contains(page)) {
+            before.add(page);
+        }
+    }
+
+    /** The pages that instructions reach into this one from. */
+    List<CodePage> before() {
+        return before;
     }
 
     /** Whether a byte of {@code from .. to - 1} may have been translated. */

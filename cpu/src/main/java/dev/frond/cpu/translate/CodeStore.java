@@ -392,5 +392,10 @@ final class CodeStore implements GuestMemory.Watcher {
         page.drop(block -> jump(block.fromJump(), stale));
         pages.remove(page.ramOffset);
         held.remove(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
+        for (CodePage before : page.before()) {
+            if (!before.dropped) {
+                drop(before);
+            }
+        }
     }
 }

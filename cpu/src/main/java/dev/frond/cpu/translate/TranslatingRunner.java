@@ -197,7 +197,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             return cpu.rip;
         }
         context.set(Context.CODE_BASE, rip - block.offset());
-        return execute(block.flagsLive());
+        return execute(block.start());
     }
 
     private @Nullable Block find(long rip, int key) {
@@ -210,11 +210,23 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (store.onTrial(ramOffset & -4096L)) {
             return null;
         }
-        Block block = block(store.page(ramOffset & -4096L), (int) ramOffset & 4095, key);
+        boolean global = cpu.mmu.codeTag(rip) == cpu.globalCodeTag;
+        CodePage page = store.page(ramOffset & -4096L);
+        int offset = (int) rip & 4095;
+        Block block = page.find(offset, key);
+        if (block == null ? translator.crosses(page, offset) : block.crosses()) {
+            long next = (rip & -4096L) + 4096;
+            block = crossing(page, block, next, offset, key);
+            if (block == null) {
+                return null;
+            }
+            global &= cpu.mmu.codeTag(next) == cpu.globalCodeTag;
+        } else if (block == null) {
+            block = translate(page, offset, key);
+        }
         followTags();
         context.selectJumps(key & ~Modes.ACCESS);
         if ((key & Modes.ACCESS) == 0) {
-            boolean global = cpu.mmu.codeTag(rip) == cpu.globalCodeTag;
             context.putJump(rip, (key & Modes.USER) != 0, global, store.address(block.fromJump()));
         }
         return block;
@@ -240,13 +252,36 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 || flushes != store.flushes();
     }
 
-    private Block block(CodePage page, int offset, int key) {
-        Block block = page.find(offset, key);
-        if (block == null) {
-            blocks++;
-            block = translator.translate(page, offset, key);
+    /**
+     * The block of the instruction that reaches from {@code page} into the page at {@code next};
+     * null if it is none. {@code known} is what was translated before.
+     */
+    private @Nullable Block crossing(
+            CodePage page, @Nullable Block known, long next, int offset, int key) {
+        long physical;
+        try {
+            physical = cpu.mmu.translateCode(next);
+        } catch (CpuFault fault) {
+            // The interpreter finds the same if the instruction does reach so far.
+            return null;
         }
-        return block;
+        if (!cpu.mmu.isRam(physical)) {
+            return null;
+        }
+        long second = cpu.mmu.ramOffset(physical);
+        if (known != null && known.second().ramOffset == second) {
+            return known;
+        }
+        if (second == page.ramOffset || store.onTrial(second)) {
+            return null;
+        }
+        blocks++;
+        return translator.translateCrossing(page, second, offset, key);
+    }
+
+    private Block translate(CodePage page, int offset, int key) {
+        blocks++;
+        return translator.translate(page, offset, key);
     }
 
     private long execute(int start) {
@@ -347,7 +382,15 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         int flushes = store.flushes();
         boolean saved = store.flagsSaved(site);
-        Block to = block(from.page(), store.offset(site), store.mode(site));
+        int offset = store.offset(site);
+        int mode = store.mode(site);
+        Block to = from.page().find(offset, mode);
+        if (to == null) {
+            if (translator.crosses(from.page(), offset)) {
+                return -1;
+            }
+            to = translate(from.page(), offset, mode);
+        }
         int target = saved ? to.flagsSaved() : to.flagsLive();
         if (flushes != store.flushes()) {
             return -1;
