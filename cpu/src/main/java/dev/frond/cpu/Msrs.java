@@ -73,6 +73,11 @@ public final class Msrs {
         held = new HeldMsrs(cpu.cpuid.model().isAmd());
     }
 
+    /** Whether CR4.TSD permits reading the time-stamp counter. */
+    public boolean mayReadTsc() {
+        return (cpu.cr4 & ControlRegisters.TSD) == 0 || cpu.cpl == 0;
+    }
+
     /** The time-stamp counter. */
     public long tsc() {
         return cpu.clock.now() + cpu.tscOffset;

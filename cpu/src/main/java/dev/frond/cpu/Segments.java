@@ -113,6 +113,13 @@ public final class Segments {
         setCpl(cpl);
     }
 
+    /** Whether CS is flat, of 64 bits and of level {@code cpl}, and SS flat or null. */
+    public boolean isFlat(int cpl) {
+        int level = cpl << DPL_SHIFT;
+        return cpu.segAttributes[CS] == (FLAT | CODE | LONG | level)
+                && (cpu.selector[SS] == 0 || cpu.segAttributes[SS] == (FLAT | BIG | level));
+    }
+
     private void setFlat(int seg, int selector, int attributes) {
         cpu.selector[seg] = selector;
         cpu.segBase[seg] = 0;
@@ -195,13 +202,26 @@ public final class Segments {
     /** After IRET and RETF to an outer level: segments that are too privileged become null. */
     public void dropPrivilegedData() {
         for (int seg : DATA) {
-            int attributes = cpu.segAttributes[seg];
-            boolean conforming = (attributes & (CODE | CONFORMING)) == (CODE | CONFORMING);
-            if ((attributes & UNUSABLE) == 0 && !conforming && dpl(attributes) < cpu.cpl) {
+            if (isDropped(cpu.segAttributes[seg], cpu.cpl)) {
                 setNull(seg, 0);
                 followSegment(seg);
             }
         }
+    }
+
+    /** Whether {@link #dropPrivilegedData} at level {@code cpl} would leave all as they are. */
+    public boolean keepsData(int cpl) {
+        for (int seg : DATA) {
+            if (isDropped(cpu.segAttributes[seg], cpl)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static boolean isDropped(int attributes, int cpl) {
+        boolean conforming = (attributes & (CODE | CONFORMING)) == (CODE | CONFORMING);
+        return (attributes & UNUSABLE) == 0 && !conforming && dpl(attributes) < cpl;
     }
 
     /** CS's base and limit when code was last executed outside of 64-bit mode. */

@@ -338,7 +338,7 @@ public final class SystemInsns {
     }
 
     private static void requireTsc(Cpu cpu) {
-        if ((cpu.cr4 & ControlRegisters.TSD) != 0 && cpu.cpl != 0) {
+        if (!cpu.msrs.mayReadTsc()) {
             throw cpu.gp();
         }
     }

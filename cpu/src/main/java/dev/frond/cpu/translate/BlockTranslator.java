@@ -105,6 +105,7 @@ final class BlockTranslator {
     private State state = State.HOST;
     private int index;
     private int hostStart;
+    private final SystemEmitter system;
 
     BlockTranslator(Cpu cpu, CodeStore store, Stubs stubs) {
         this.cpu = cpu;
@@ -112,6 +113,17 @@ final class BlockTranslator {
         this.stubs = stubs;
         decoder = new Decoder(FORMS, cpu.cpuid.model().features());
         page = new CodePage(-1, 0);
+        system = new SystemEmitter(this, a, stubs);
+    }
+
+    /** The mode that code is being emitted for. */
+    int mode() {
+        return key;
+    }
+
+    /** Lets what is emitted from here on be for another mode. */
+    void mode(int mode) {
+        key = mode;
     }
 
     private int fetch(int offset) {
@@ -255,7 +267,7 @@ final class BlockTranslator {
         if (interpretNext) {
             index = count;
             hostStart = origin + a.size();
-            interpret(Kind.ALONE, end);
+            leaveFor(Kind.ALONE, end);
         } else if (open) {
             index = count - 1;
             go(end, PAGE, count, block);
@@ -321,18 +333,18 @@ final class BlockTranslator {
             case CLEAR_FLAG -> insn.form.map() == 0 || (key & Modes.USER) == 0;
             case SET_ACCESS -> (key & Modes.USER) == 0;
             case SYSTEM_CALL -> (key & Modes.USER) != 0;
-            case SYSTEM_RETURN ->
+            case SYSTEM_RETURN, INTERRUPT_RETURN ->
                     insn.size == 8 && (key & (Modes.USER | Modes.ACCESS)) == 0;
-            case MOVE_SELECTOR -> !insn.memory && insn.reg <= Seg.GS && insn.size > 2;
+            case MOVE_SELECTOR -> !insn.memory && insn.reg <= Seg.GS;
             case MOVE_STRING, STORE_STRING ->
                     insn.addressSize == 8
                             && insn.stringSegment != Seg.FS64
                             && insn.stringSegment != Seg.GS64;
             case EXCHANGE_8_OR_16 -> true;
             case NOP_OR_EXCHANGE -> insn.opcodeRegister == 0;
-            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY, POP_REGISTER, LEAVE -> insn.size == 8;
-            case CALL, CALL_INDIRECT, JUMP_INDIRECT, RETURN ->
-                    insn.size == 8 && (key & Modes.ACCESS) == 0;
+            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY, POP_REGISTER, LEAVE,
+                    CALL, CALL_INDIRECT, JUMP_INDIRECT, RETURN ->
+                    insn.size == 8;
             case NOT_TAKEN -> false;
             default -> true;
         };
@@ -345,7 +357,7 @@ final class BlockTranslator {
         };
     }
 
-    private static boolean isSpilled(int guest) {
+    static boolean isSpilled(int guest) {
         return guest >= Context.FIRST_SPILLED;
     }
 
@@ -411,14 +423,17 @@ final class BlockTranslator {
             case EXCHANGE_ACCUMULATOR -> exchangeAccumulator(insn);
             case NOP, NOP_OR_EXCHANGE -> {}
             case LEA -> loadEffectiveAddress(insn);
-            case PUSH_FLAGS -> pushFlags();
-            case INTERRUPT_FLAG -> interruptFlag(insn);
-            case CLEAR_FLAG -> clearFlag(insn);
-            case SET_ACCESS -> setAccess(insn);
-            case SYSTEM_CALL -> systemCall(insn);
-            case SYSTEM_RETURN -> systemReturn(insn);
-            case SWAP_GS -> swapGs();
-            case MOVE_SELECTOR -> moveSelector(insn);
+            case PUSH_FLAGS -> system.pushFlags();
+            case INTERRUPT_FLAG -> system.interruptFlag(insn);
+            case CLEAR_FLAG -> system.clearFlag(insn);
+            case SET_ACCESS -> system.setAccess(insn);
+            case SYSTEM_CALL -> system.systemCall(insn);
+            case SYSTEM_RETURN -> system.systemReturn(insn);
+            case INTERRUPT_RETURN -> system.interruptReturn(insn);
+            case SWAP_GS -> system.swapGs();
+            case MOVE_SELECTOR -> system.moveSelector(insn);
+            case SEGMENT_BASE -> system.segmentBase(insn);
+            case TIME -> system.readTime(insn);
             case MOVE_STRING, STORE_STRING -> string(insn, shape);
             case FAR_BIT -> farBit(insn);
             case EXCHANGE_8_OR_16 -> exchangeTwo(insn);
@@ -436,7 +451,7 @@ final class BlockTranslator {
             case CALL_INDIRECT -> callIndirect(insn);
             case RETURN -> ret();
             case NOT_TAKEN -> {
-                interpret(Kind.INTERPRET, insn.offset);
+                leaveFor(Kind.INTERPRET, insn.offset);
                 if (insn.form.is(Form.END)) {
                     // Many of those that end a block most often go on with the next instruction.
                     go(insn.offset + insn.length, insn.offset, index + 1, block);
@@ -516,7 +531,7 @@ final class BlockTranslator {
         };
     }
 
-    private int general(int guest, int scratch) {
+    int general(int guest, int scratch) {
         if (isSpilled(guest)) {
             a.load(scratch, RSP, Context.slot(guest));
             return scratch;
@@ -528,7 +543,7 @@ final class BlockTranslator {
         return kind == Shape.Kind.GENERAL || kind == Shape.Kind.BYTE;
     }
 
-    private void writeBack(Shape.Kind kind, int guest, int scratch) {
+    void writeBack(Shape.Kind kind, int guest, int scratch) {
         if (isGeneral(kind) && isSpilled(guest)) {
             a.store(RSP, Context.slot(guest), scratch);
         }
@@ -719,16 +734,11 @@ final class BlockTranslator {
         flagsAfter();
     }
 
-    private void interruptFlag(Insn insn) {
-        if (insn.opcode == 0xFB) {
-            // If an interrupt waits for it, the interpreter sets the flag.
-            unlessZero(insn, Context.HELD);
-        }
-        a.storeImmediate4(RSP, Context.INTERRUPTS, insn.opcode & 1);
-    }
+    // --- leaving the instruction to the interpreter
+    // ----------------------------------------------------------------------------------
 
     /** Lets the interpreter execute the instruction unless a byte of the context is 0. */
-    private void unlessZero(Insn insn, int place) {
+    void unlessZero(Insn insn, int place) {
         // MOVZX ecx,byte [place]
         a.memory(0, 1, 0xB6, RCX, RSP, place);
         int free = a.jrcxz();
@@ -737,45 +747,8 @@ final class BlockTranslator {
         a.land1(free);
     }
 
-    /** CLD, or CLAC: most often their flag is clear. */
-    private void clearFlag(Insn insn) {
-        if (insn.form.map() == 0) {
-            // DF with TF, IOPL and NT.
-            unlessZero(insn, Context.SYSTEM_FLAGS + 1);
-        } else if ((key & Modes.ACCESS) == 0) {
-            // AC with VIF, VIP and ID.
-            unlessZero(insn, Context.SYSTEM_FLAGS + 2);
-        } else {
-            a.load4(RCX, RSP, Context.SYSTEM_FLAGS);
-            saveLiveFlags();
-            // AND ecx,~AC
-            a.registers(0, 0, 0x81, 4, RCX);
-            a.int4(~Cpu.AC);
-            accessChanged(key & ~Modes.ACCESS);
-        }
-    }
-
-    /** STAC: from here on memory is accessed in another way. */
-    private void setAccess(Insn insn) {
-        // Without CR4.SMAP it would not be.
-        unlessEqual(insn, Context.SMAP, 1);
-        a.load4(RCX, RSP, Context.SYSTEM_FLAGS);
-        // OR ecx,AC
-        a.registers(0, 0, 0x81, 1, RCX);
-        a.int4(Cpu.AC);
-        accessChanged(key | Modes.ACCESS);
-    }
-
-    private void accessChanged(int mode) {
-        a.store4(RSP, Context.SYSTEM_FLAGS, RCX);
-        // OR dword [CHANGED],bit
-        a.memory(0, 0, 0x83, 1, RSP, Context.CHANGED);
-        a.byte1(Context.ACCESS_CHANGED);
-        key = mode;
-    }
-
     /** Lets the interpreter execute the instruction unless a word of the context is {@code value}. */
-    private void unlessEqual(Insn insn, int place, int value) {
+    void unlessEqual(Insn insn, int place, int value) {
         saveLiveFlags();
         a.memory(0, 0, 0x81, 7, RSP, place);
         a.int4(value);
@@ -783,93 +756,10 @@ final class BlockTranslator {
     }
 
     /** Lets the interpreter execute the instruction on a condition. */
-    private void alone(Insn insn, int condition) {
+    void alone(Insn insn, int condition) {
         boolean saved = state == State.SAVED;
         int site = site(Kind.ALONE, false, saved, index + 1, insn.offset);
         slow.add(new Slow(a.jump(condition), site, saved));
-    }
-
-    private void systemCall(Insn insn) {
-        saveFlags();
-        unlessEqual(insn, Context.SYSCALL_MODE, key & ~Modes.USER);
-        joinFlags();
-        a.move(Context.host(11), R15);
-        a.load(RCX, RSP, Context.CODE_BASE);
-        a.lea(Context.host(Cpu.RCX), RCX, insn.offset + insn.length);
-        keepFlags(Context.FLAGS, Context.KEPT_FLAGS);
-        keepFlags(Context.SYSTEM_FLAGS, Context.KEPT_SYSTEM_FLAGS);
-        keepFlags(Context.INTERRUPTS, Context.KEPT_INTERRUPTS);
-        changePrivilege(Context.SYSCALL_SELECTORS, Context.ENTERED, 0);
-        a.load(RCX, RSP, Context.LSTAR);
-        toStub(a.jump(), stubs.jumpFar);
-    }
-
-    private void keepFlags(int flags, int mask) {
-        a.load4(RCX, RSP, mask);
-        // AND [flags],ecx
-        a.memory(0, 0, 0x21, RCX, RSP, flags);
-    }
-
-    private void changePrivilege(int selectors, int changed, int table) {
-        a.load(RCX, RSP, selectors);
-        a.store(RSP, Context.SELECTORS + 4 * Seg.CS, RCX);
-        a.storeImmediate4(RSP, Context.CHANGED, changed);
-        a.storeImmediate4(RSP, Context.JUMP_TABLE, table);
-        countBlock(RCX);
-    }
-
-    /** What R11 has when nothing is done here but status flags and IF. */
-    private static final int RETURNED_FLAGS = Cpu.STATUS | Cpu.IF | 2;
-
-    private void systemReturn(Insn insn) {
-        saveFlags();
-        unlessEqual(insn, Context.SYSRET_MODE, key | Modes.USER);
-        // If an interrupt waits for IF, the interpreter sets the flag.
-        unlessEqual(insn, Context.HELD, 0);
-        int r11 = Context.host(11);
-        // TEST r11d,~flags
-        a.registers(0, 0, 0xF7, 0, r11);
-        a.int4(~RETURNED_FLAGS);
-        alone(insn, JNZ);
-        // The lower half only: MOV r15,rcx; SHR r15,47
-        int target = Context.host(Cpu.RCX);
-        a.move(R15, target);
-        a.registers(W, 0, 0xC1, 5, R15);
-        a.byte1(47);
-        alone(insn, JNZ);
-        // OF to AL's place, the other status flags to AH's.
-        a.move4(R15, r11);
-        a.registers(0, 0, 0xC1, 5, R15);
-        a.byte1(11);
-        // MOVZX ecx,r11b
-        a.registers(0, 1, 0xB6, RCX, r11);
-        a.registers(0, 0, 0x83, 4, R15);
-        a.byte1(1);
-        shiftAndOr(8);
-        a.store4(RSP, Context.FLAGS, R15);
-        a.move4(R15, r11);
-        a.registers(0, 0, 0xC1, 5, R15);
-        a.byte1(9);
-        a.registers(0, 0, 0x83, 4, R15);
-        a.byte1(1);
-        a.store4(RSP, Context.INTERRUPTS, R15);
-        a.storeImmediate4(RSP, Context.SYSTEM_FLAGS, 2);
-        changePrivilege(Context.SYSRET_SELECTORS, Context.RETURNED, Context.JUMP_TABLE_SIZE);
-        a.move(RCX, target);
-        toStub(a.jump(), stubs.jumpFar);
-    }
-
-    private void swapGs() {
-        a.load(RCX, RSP, Context.GS_BASE);
-        a.load(R15, RSP, Context.KERNEL_GS_BASE);
-        a.store(RSP, Context.GS_BASE, R15);
-        a.store(RSP, Context.KERNEL_GS_BASE, RCX);
-    }
-
-    private void moveSelector(Insn insn) {
-        int to = isSpilled(insn.rm) ? R15 : Context.host(insn.rm);
-        a.load4(to, RSP, Context.SELECTORS + 4 * insn.reg);
-        writeBack(Shape.Kind.GENERAL, insn.rm, R15);
     }
 
     // --- strings
@@ -1038,35 +928,6 @@ final class BlockTranslator {
         a.lea(R14, R14, pushes ? -bytes : bytes);
     }
 
-    private void pushFlags() {
-        joinFlags();
-        a.store(RSP, Context.TARGET, R15);
-        a.lea(RCX, R14, -8);
-        check(8, true);
-        a.load(R15, RSP, Context.TARGET);
-        a.store(RCX, 0, R15);
-        a.lea(R14, R14, -8);
-    }
-
-    /** Lets R15 be RFLAGS. */
-    private void joinFlags() {
-        saveFlags();
-        // AH and AL of the saved flags to their places, then IF and the rest.
-        a.memory(0, 1, 0xB6, R15, RSP, Context.FLAGS + 1);
-        a.memory(0, 1, 0xB6, RCX, RSP, Context.FLAGS);
-        shiftAndOr(11);
-        a.load4(RCX, RSP, Context.INTERRUPTS);
-        shiftAndOr(9);
-        a.memory(0, 0, 0x0B, R15, RSP, Context.SYSTEM_FLAGS);
-    }
-
-    /** SHL ecx,bits; OR r15d,ecx. */
-    private void shiftAndOr(int bits) {
-        a.registers(0, 0, 0xC1, 4, RCX);
-        a.byte1(bits);
-        a.registers(0, 0, 0x0B, R15, RCX);
-    }
-
     private void pop(Insn insn) {
         saveLiveFlags();
         a.move(RCX, R14);
@@ -1159,13 +1020,13 @@ final class BlockTranslator {
         toStub(a.jump(), stub);
     }
 
-    private void countBlock(int scratch) {
+    void countBlock(int scratch) {
         a.load(scratch, RSP, Context.COUNT);
         a.lea(scratch, scratch, index + 1);
         a.store(RSP, Context.COUNT, scratch);
     }
 
-    private void toStub(int displacement, int stub) {
+    void toStub(int displacement, int stub) {
         a.patch4(displacement, stub - (origin + displacement + 4));
     }
 
@@ -1204,22 +1065,23 @@ final class BlockTranslator {
     private void goFar(int target) {
         a.load(RCX, RSP, Context.CODE_BASE);
         a.lea(RCX, RCX, target);
-        toStub(a.jump(), (key & Modes.ACCESS) != 0 ? stubs.leaveFar : stubs.jumpFar);
+        toStub(a.jump(), stubs.jumpFar);
     }
 
-    private void interpret(Kind kind, int offset) {
+    /** Leaves the instruction to be done in Java and come back behind it. */
+    void leaveFor(Kind kind, int offset) {
         boolean saved = state == State.SAVED;
         leave(saved, site(kind, false, saved, index + 1, offset));
         // Whoever comes back has them in both.
         state = State.BOTH;
     }
 
-    private int site(Kind kind, boolean write, boolean saved, int count, int offset) {
+    int site(Kind kind, boolean write, boolean saved, int count, int offset) {
         boolean access = (key & Modes.ACCESS) != 0;
         return store.addSite(kind, write, saved, access, count, offset, hostStart);
     }
 
-    private void leave(boolean saved, int site) {
+    void leave(boolean saved, int site) {
         a.byte1(0xE8);
         int stub = saved ? stubs.exitSaved : stubs.exit;
         a.int4(stub - (origin + a.size() + 4));
@@ -1230,7 +1092,7 @@ final class BlockTranslator {
     // ------------------------------------------------------------------------------------
 
     /** Lets the flags be in the context. */
-    private void saveFlags() {
+    void saveFlags() {
         if (state == State.HOST) {
             a.move(R15, RAX);
             a.saveFlagsToAx();
@@ -1242,7 +1104,7 @@ final class BlockTranslator {
     }
 
     /** Before a TLB look-up destroys the host's flags. */
-    private void saveLiveFlags() {
+    void saveLiveFlags() {
         if (state == State.BOTH || flags[index].needed(live[index]) != 0) {
             saveFlags();
         }
@@ -1327,7 +1189,7 @@ final class BlockTranslator {
     }
 
     /** From the linear address in RCX to the host's, or leaves. Destroys R15 and the flags. */
-    private void check(int size, boolean write) {
+    void check(int size, boolean write) {
         int table = NativeTlb.table(Modes.tlb(key));
         a.move4(R15, RCX);
         // SHR r15d,shift; AND r15d,mask

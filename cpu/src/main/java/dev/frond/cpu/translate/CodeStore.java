@@ -34,6 +34,9 @@ final class CodeStore implements GuestMemory.Watcher {
         INTERPRET,
         /** As {@link #INTERPRET}, but nothing is translated behind it. */
         ALONE,
+        /** RDTSC and RDTSCP. */
+        TIME,
+        TIME_AND_ID,
         /** A jump within the page that is not linked yet. */
         LINK,
         /** A jump within the page, left because somebody wants the CPU. */

@@ -89,6 +89,9 @@ final class Context {
     /** RFLAGS.AC was changed under CR4.SMAP. */
     static final int ACCESS_CHANGED = 4;
 
+    /** IRET was executed: {@link #FRAME_RFLAGS} tells of RFLAGS.RF. */
+    static final int RESUMED = 8;
+
     /** The mode (see {@link Modes}) that SYSCALL goes to, -1 to leave it to the interpreter. */
     static final int SYSCALL_MODE = 0x254;
 
@@ -111,6 +114,28 @@ final class Context {
     static final int KEPT_SYSTEM_FLAGS = 0x27C;
     static final int KEPT_INTERRUPTS = 0x280;
 
+    /** CR4.FSGSBASE, 0 or 1. */
+    static final int FSGSBASE = 0x284;
+
+    /** The mode that IRET goes to from the kernel, -1 to leave it to the interpreter. */
+    static final int IRET_MODE = 0x288;
+
+    /** Whether IRET may go to CS and SS as they are now, 0 or 1. */
+    static final int IRET_INNER = 0x28C;
+
+    /** The frame of an IRET under way. */
+    static final int FRAME_RIP = 0x290;
+
+    static final int FRAME_RFLAGS = 0x298;
+    static final int FRAME_RSP = 0x2A0;
+
+    // The linear address of a descriptor and what stands there if it is flat, for each of those
+    // that IRET loads.
+    static final int USER_CODE = 0x2B0;
+    static final int USER_STACK = 0x2C0;
+    static final int INNER_CODE = 0x2D0;
+    static final int INNER_STACK = 0x2E0;
+
     static final int FAULT_RECORD = 0x180;
 
     /** XMM0..15 in steps of 32 bytes, as {@link Cpu#v} has them. */
@@ -121,7 +146,10 @@ final class Context {
 
     static final int JUMP_CACHE = 0x40000;
 
-    /** Entries for each of the two privileges, user mode last. */
+    /**
+     * Entries for each way to execute: as supervisor, as user, as supervisor with RFLAGS.AC under
+     * CR4.SMAP.
+     */
     static final int JUMP_ENTRIES = 32768;
 
     static final int JUMP_TABLE_SIZE = 16 * JUMP_ENTRIES;
@@ -130,7 +158,7 @@ final class Context {
     private static final int STACK = 0x20000;
 
     /** The whole size in bytes. */
-    static final int SIZE = STACK + JUMP_CACHE + 2 * JUMP_TABLE_SIZE;
+    static final int SIZE = STACK + JUMP_CACHE + 3 * JUMP_TABLE_SIZE;
 
     /** Guest register numbers from here on are spilled. */
     static final int FIRST_SPILLED = 13;
@@ -224,10 +252,14 @@ final class Context {
                 cpu.systemFlags & (Cpu.VM | Cpu.RF)
                         | int4(SYSTEM_FLAGS)
                         | int4(INTERRUPTS) << 9;
-        long base = get(GS_BASE);
-        if (base != cpu.segBase[Seg.GS64]) {
-            cpu.msrs.setBase(Seg.GS, base);
-            cpu.msrs.kernelGsBase = get(KERNEL_GS_BASE);
+        cpu.msrs.kernelGsBase = get(KERNEL_GS_BASE);
+        storeBase(cpu, Seg.GS, get(GS_BASE));
+        storeBase(cpu, Seg.FS, get(FS_BASE));
+    }
+
+    private static void storeBase(Cpu cpu, int segment, long base) {
+        if (base != cpu.segBase[segment]) {
+            cpu.msrs.setBase(segment, base);
         }
     }
 
@@ -238,6 +270,9 @@ final class Context {
             return;
         }
         int4(CHANGED, 0);
+        if ((changed & RESUMED) != 0) {
+            cpu.resumeRip = (int4(FRAME_RFLAGS) & Cpu.RF) != 0 ? get(FRAME_RIP) : -1;
+        }
         if ((changed & (ENTERED | RETURNED)) != 0) {
             cpu.systemFlags = cpu.systemFlags & ~Cpu.AC | int4(SYSTEM_FLAGS) & Cpu.AC;
             boolean entered = (changed & ENTERED) != 0;
@@ -247,22 +282,29 @@ final class Context {
                     (int) (selectors >>> 32) & 0x1_FFFC,
                     true,
                     entered ? 0 : 3);
-        } else {
+        } else if ((changed & ACCESS_CHANGED) != 0) {
             cpu.setSystemFlags(cpu.systemFlags & ~Cpu.AC | int4(SYSTEM_FLAGS) & Cpu.AC);
         }
     }
 
-    /** The modes that the two halves of the jump cache are for, user mode last. */
+    /** Where the part of the jump cache for a mode begins, from {@link #JUMP_CACHE}. */
+    static int jumpTable(int mode) {
+        return (mode & Modes.USER) != 0
+                ? JUMP_TABLE_SIZE
+                : (mode & Modes.ACCESS) != 0 ? 2 * JUMP_TABLE_SIZE : 0;
+    }
+
+    /** The modes that the jump cache is for, but for {@link Modes#ACCESS}; user mode last. */
     private final int[] jumpMode = {Modes.NOT_TAKEN, Modes.NOT_TAKEN};
 
-    /** Lets jumps of emitted code go by the half of the jump cache for this mode. */
+    /** Lets jumps of emitted code go by the part of the jump cache for this mode. */
     void selectJumps(int mode) {
-        boolean user = (mode & Modes.USER) != 0;
-        int table = user ? 1 : 0;
-        int4(JUMP_TABLE, user ? JUMP_TABLE_SIZE : 0);
-        if (jumpMode[table] != mode) {
+        int4(JUMP_TABLE, jumpTable(mode));
+        int who = (mode & Modes.USER) != 0 ? 1 : 0;
+        int owner = mode & ~Modes.ACCESS;
+        if (jumpMode[who] != owner) {
             forgetJumps();
-            jumpMode[table] = mode;
+            jumpMode[who] = owner;
             selectSyscalls();
         }
     }
@@ -270,6 +312,71 @@ final class Context {
     private void selectSyscalls() {
         int4(SYSCALL_MODE, syscalls ? jumpMode[0] : Modes.NOT_TAKEN);
         int4(SYSRET_MODE, syscalls ? jumpMode[1] : Modes.NOT_TAKEN);
+        int4(IRET_MODE, syscalls && returns ? jumpMode[1] : Modes.NOT_TAKEN);
+    }
+
+    /** Descriptors of flat segments that were used: SDM Vol. 3A, 3.4.5. */
+    private static final long FLAT_CODE = 0x00AF_9B00_0000_FFFFL;
+
+    private static final long FLAT_STACK = 0x00CF_9300_0000_FFFFL;
+    private static final long USER_LEVEL = 3L << 45;
+
+    private boolean returns;
+    private long gdtBase;
+    private int gdtLimit;
+    private boolean nmiBlocked;
+    private final int[] returnSelectors = new int[6];
+    private final int[] returnAttributes = new int[6];
+
+    /** What IRET may do, if that has changed. */
+    private void loadReturns(Cpu cpu) {
+        boolean same =
+                gdtBase == cpu.gdtBase && gdtLimit == cpu.gdtLimit && nmiBlocked == cpu.nmiBlocked;
+        for (int i = 0; i < 6; i++) {
+            same &=
+                    returnSelectors[i] == cpu.selector[i]
+                            && returnAttributes[i] == cpu.segAttributes[i];
+            returnSelectors[i] = cpu.selector[i];
+            returnAttributes[i] = cpu.segAttributes[i];
+        }
+        if (!same) {
+            gdtBase = cpu.gdtBase;
+            gdtLimit = cpu.gdtLimit;
+            nmiBlocked = cpu.nmiBlocked;
+            selectReturns(cpu);
+        }
+        // Emitted code clears it.
+        int4(IRET_INNER, inner ? 1 : 0);
+    }
+
+    private boolean inner;
+
+    private void selectReturns(Cpu cpu) {
+        long user = get(SYSRET_SELECTORS);
+        // Segments that a return to user mode would make null.
+        returns =
+                !nmiBlocked
+                        && cpu.segments.keepsData(3)
+                        && descriptor(USER_CODE, (int) user, FLAT_CODE | USER_LEVEL)
+                        && descriptor(USER_STACK, (int) (user >>> 32), FLAT_STACK | USER_LEVEL);
+        int code = cpu.selector[Seg.CS];
+        int stack = cpu.selector[Seg.SS];
+        inner =
+                !nmiBlocked
+                        && cpu.segments.isFlat(0)
+                        && descriptor(INNER_CODE, code, FLAT_CODE)
+                        && (stack == 0
+                                ? descriptor(INNER_STACK, code, FLAT_CODE)
+                                : descriptor(INNER_STACK, stack, FLAT_STACK));
+        selectSyscalls();
+    }
+
+    /** Notes what the GDT should have for a selector; whether it is in the GDT. */
+    private boolean descriptor(int place, int selector, long flat) {
+        int offset = selector & 0xFFF8;
+        set(place, gdtBase + offset);
+        set(place + 8, flat);
+        return offset != 0 && (selector & 4) == 0 && offset + 7 <= gdtLimit;
     }
 
     private boolean syscalls;
@@ -304,7 +411,8 @@ final class Context {
         set(SYSRET_SELECTORS, returned + 16 | 3 | (returned + 8 | 3) << 32);
         // Emitted code does not look at RFLAGS.AC when it enters the kernel.
         syscalls = (efer & Msrs.EFER_SCE) != 0 && (!smap || (kept & Cpu.AC) == 0);
-        selectSyscalls();
+        int4(FSGSBASE, (cr4 & ControlRegisters.FSGSBASE) != 0 ? 1 : 0);
+        selectReturns(cpu);
     }
 
     /** What segments say. */
@@ -316,6 +424,7 @@ final class Context {
             int4(SELECTORS + 4 * i, cpu.selector[i]);
         }
         loadSyscalls(cpu);
+        loadReturns(cpu);
     }
 
     void loadVectors(Cpu cpu) {
@@ -341,9 +450,9 @@ final class Context {
     private boolean globals = true;
 
     /** Lets jumps to {@code rip} go to the host's address. */
-    void putJump(long rip, boolean user, boolean global, long address) {
+    void putJump(long rip, int mode, boolean global, long address) {
         int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
-        int at = JUMP_CACHE + (user ? JUMP_TABLE_SIZE : 0) + 16 * entry;
+        int at = JUMP_CACHE + jumpTable(mode) + 16 * entry;
         set(at, rip);
         set(at + 8, address);
         localJump[at - JUMP_CACHE >> 4] = !global;
@@ -357,15 +466,16 @@ final class Context {
         filledCount++;
     }
 
-    private final boolean[] localJump = new boolean[2 * JUMP_ENTRIES];
+    private final boolean[] localJump = new boolean[3 * JUMP_ENTRIES];
 
     /** Empties the jump cache. */
     void forgetJumps() {
         if (globals) {
             // 0 selects the first entry and 1 the second: neither is ever found where this puts it.
-            memory.asSlice(JUMP_CACHE, 2 * JUMP_TABLE_SIZE).fill((byte) 0);
-            clearJump(JUMP_CACHE);
-            clearJump(JUMP_CACHE + JUMP_TABLE_SIZE);
+            memory.asSlice(JUMP_CACHE, 3 * JUMP_TABLE_SIZE).fill((byte) 0);
+            for (int i = 0; i < 3; i++) {
+                clearJump(JUMP_CACHE + i * JUMP_TABLE_SIZE);
+            }
             globals = false;
             filledCount = 0;
         } else {
@@ -376,7 +486,7 @@ final class Context {
     /** Forgets the jumps to pages that are not global. */
     void forgetLocalJumps() {
         if (filledCount > filled.length) {
-            for (int i = 0; i < 2 * JUMP_ENTRIES; i++) {
+            for (int i = 0; i < 3 * JUMP_ENTRIES; i++) {
                 if (localJump[i]) {
                     clearJump(JUMP_CACHE + 16 * i);
                 }
@@ -392,6 +502,6 @@ final class Context {
     }
 
     private void clearJump(int at) {
-        set(at, at == JUMP_CACHE || at == JUMP_CACHE + JUMP_TABLE_SIZE ? 1 : 0);
+        set(at, (at - JUMP_CACHE) % JUMP_TABLE_SIZE == 0 ? 1 : 0);
     }
 }

@@ -87,6 +87,11 @@ record Shape(
         SET_ACCESS,
         SYSTEM_CALL,
         SYSTEM_RETURN,
+        INTERRUPT_RETURN,
+        /** RDFSBASE and its siblings. */
+        SEGMENT_BASE,
+        /** RDTSC and RDTSCP. */
+        TIME,
         SWAP_GS,
         MOVE_SELECTOR,
         MOVE_STRING,
@@ -197,6 +202,10 @@ record Shape(
             case "STAC" -> path(Path.SET_ACCESS, FlagUse.NONE);
             case "SYSCALL" -> path(Path.SYSTEM_CALL, FlagUse.READS);
             case "SYSRET" -> path(Path.SYSTEM_RETURN, FlagUse.READS);
+            case "IRET" -> path(Path.INTERRUPT_RETURN, FlagUse.READS);
+            case "RDTSC", "RDTSCP" -> path(Path.TIME, FlagUse.READS);
+            case "RDFSBASE", "RDGSBASE", "WRFSBASE", "WRGSBASE" ->
+                    path(Path.SEGMENT_BASE, FlagUse.NONE);
             case "SWAPGS" -> path(Path.SWAP_GS, FlagUse.NONE);
             case "CLI", "STI" -> path(Path.INTERRUPT_FLAG, FlagUse.NONE);
             case "MOVSB", "MOVS" -> path(Path.MOVE_STRING, FlagUse.NONE);

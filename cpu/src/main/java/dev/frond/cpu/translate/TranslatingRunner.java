@@ -225,10 +225,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             block = translate(page, offset, key);
         }
         followTags();
-        context.selectJumps(key & ~Modes.ACCESS);
-        if ((key & Modes.ACCESS) == 0) {
-            context.putJump(rip, (key & Modes.USER) != 0, global, store.address(block.fromJump()));
-        }
+        context.selectJumps(key);
+        context.putJump(rip, key, global, store.address(block.fromJump()));
         return block;
     }
 
@@ -338,6 +336,14 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                     cpu.instructions += store.count(site);
                     return cpu.rip;
                 }
+                case TIME, TIME_AND_ID -> {
+                    if (!readTime(store.kind(site) == Kind.TIME_AND_ID)) {
+                        interpret(site);
+                        cpu.instructions += store.count(site);
+                        return cpu.rip;
+                    }
+                    place = at + 4;
+                }
                 case LINK -> {
                     int linked = link(site, at);
                     if (linked < 0) {
@@ -397,6 +403,20 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         store.link(place, target);
         return target;
+    }
+
+    /** RDTSC or RDTSCP without moving all registers; false if it is not permitted. */
+    private boolean readTime(boolean withId) {
+        if (!cpu.msrs.mayReadTsc()) {
+            return false;
+        }
+        long tsc = cpu.msrs.tsc();
+        context.set(Context.slot(Cpu.RAX), tsc & 0xFFFF_FFFFL);
+        context.set(Context.slot(Cpu.RDX), tsc >>> 32);
+        if (withId) {
+            context.set(Context.slot(Cpu.RCX), cpu.msrs.tscAux);
+        }
+        return true;
     }
 
     /** Puts the page of a missed access into the TLB; false if that does not help. */
