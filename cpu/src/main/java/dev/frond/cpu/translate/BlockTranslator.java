@@ -749,7 +749,7 @@ final class BlockTranslator {
 
     /** Lets the interpreter execute the instruction unless a word of the context is {@code value}. */
     void unlessEqual(Insn insn, int place, int value) {
-        saveLiveFlags();
+        saveFlags();
         a.memory(0, 0, 0x81, 7, RSP, place);
         a.int4(value);
         alone(insn, JNZ);

@@ -36,6 +36,7 @@ final class CpuHarness {
     private static final long PML4 = 0x1000;
     private static final long FIRST_FREE = 0x2000;
     private static final long P_RW_US = 7;
+    private static final long P_US = 4;
 
     /** The CPU; registers may be read and written between steps. */
     final Cpu cpu;
@@ -121,16 +122,37 @@ final class CpuHarness {
     }
 
     private long physical(long linear) {
+        return ram.load(entry(linear), 8) & -4096 | linear & 4095;
+    }
+
+    /** Where the page table has the page of {@code linear}. */
+    private long entry(long linear) {
         long table = PML4;
-        for (int shift = 39; shift >= 12; shift -= 9) {
-            long entry = ram.load(table + (linear >>> shift & 511) * 8, 8);
+        for (int shift = 39; ; shift -= 9) {
+            long at = table + (linear >>> shift & 511) * 8;
+            long entry = ram.load(at, 8);
             if ((entry & 1) == 0) {
                 throw new IllegalArgumentException(
                         "nothing is mapped at 0x" + Long.toHexString(linear));
             }
+            if (shift == 12) {
+                return at;
+            }
             table = entry & -4096;
         }
-        return table | linear & 4095;
+    }
+
+    /** Lets the mapped page of {@code linear} be the supervisor's alone. */
+    void takeFromUser(long linear) {
+        long at = entry(linear);
+        ram.store(at, 8, ram.load(at, 8) & ~P_US);
+        cpu.mmu.flush();
+    }
+
+    /** Lets the mapped page of {@code linear} be the memory that is behind {@code other}. */
+    void remap(long linear, long other) {
+        ram.store(entry(linear), 8, physical(other) & -4096 | P_RW_US);
+        cpu.mmu.flushPage(linear);
     }
 
     /** The memory behind linear addresses within one mapped page; no code may be stored there. */

@@ -104,6 +104,27 @@ final class TranslatedCodeTest {
     }
 
     @Test
+    void anInstructionAcrossTwoPagesFollowsBothOfThem() {
+        harness.map(0x60_0000, 4096);
+        // mov eax,imm32 across two pages, in a loop that comes to it from before and from behind:
+        // xor ebx,ebx; mov ecx,1000; jmp page end; page end: mov eax,1; add ebx,eax; loop page end
+        load(CODE, "31 DB B9 E8 03 00 00 E9 F2 0F 00 00");
+        load(CODE + 4094, "B8 01 00 00 00 01 C3 FF C9 75 F5 F4");
+        run(CODE, CODE + 4105);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(1000);
+        assertThat(runner.counters().get("instructions interpreted")).isLessThan(10L);
+        // A store to its second part.
+        load(CODE + 4096, "02");
+        run(CODE, CODE + 4105);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(0x0201 * 1000);
+        // Another page behind the first.
+        load(0x60_0000, "00 00 00 01 C3 FF C9 75 F5 F4");
+        harness.remap(CODE + 4096, 0x60_0000);
+        run(CODE, CODE + 4105);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(1000);
+    }
+
+    @Test
     void anAccessAcrossTwoPagesIsExecuted() {
         // mov [rdi],rax; mov rbx,[rdi]; hlt
         load(CODE, "48 89 07 48 8B 1F F4");
