@@ -105,6 +105,10 @@ final class BlockTranslator {
     private State state = State.HOST;
     private int index;
     private int hostStart;
+
+    /** Whether the guest's RCX is in the host's for the moment. */
+    private boolean rcxCopied;
+
     private final SystemEmitter system;
 
     BlockTranslator(Cpu cpu, CodeStore store, Stubs stubs) {
@@ -385,21 +389,48 @@ final class BlockTranslator {
                 return false;
             }
         }
-        boolean regHigh =
-                shape.reg() == Shape.Kind.BYTE && (insn.byteRegister(insn.reg) & 0x100) != 0;
-        boolean rmHigh =
-                registerRm && shape.rm() == Shape.Kind.BYTE && (insn.byteRegister(rm) & 0x100) != 0;
+        boolean regHigh = isHigh(insn, shape.reg(), insn.reg);
+        boolean rmHigh = registerRm && isHigh(insn, shape.rm(), rm);
         if (!regHigh && !rmHigh) {
             return true;
         }
-        // AH, DH and BH can be named only without REX; CH is elsewhere.
-        if (regHigh && insn.byteRegister(insn.reg) == (0x100 | Cpu.RCX)
-                || rmHigh && insn.byteRegister(rm) == (0x100 | Cpu.RCX)) {
+        // AH to BH can be named only without REX. RCX is in a register that needs it; between
+        // registers it is copied to where it does not.
+        boolean copied = registerRm && !opcodeRegister;
+        if (!copied
+                && (regHigh && insn.byteRegister(insn.reg) == CH
+                        || rmHigh && insn.byteRegister(rm) == CH)) {
             return false;
         }
-        return (regHigh || namedWithoutRex(shape.reg(), insn.reg))
-                && (rmHigh || !registerRm || namedWithoutRex(shape.rm(), rm))
+        return (regHigh
+                        || copied && namesRcx(shape.reg(), insn.reg)
+                        || namedWithoutRex(shape.reg(), insn.reg))
+                && (rmHigh
+                        || !registerRm
+                        || copied && namesRcx(shape.rm(), rm)
+                        || namedWithoutRex(shape.rm(), rm))
                 && !(shape.usesCl() && !registerRm);
+    }
+
+    private static final int CH = 0x100 | Cpu.RCX;
+
+    private static boolean namesRcx(Shape.Kind kind, int guest) {
+        return isGeneral(kind) && guest == Cpu.RCX;
+    }
+
+    private static boolean isHigh(Insn insn, Shape.Kind kind, int guest) {
+        return kind == Shape.Kind.BYTE && (insn.byteRegister(guest) & 0x100) != 0;
+    }
+
+    /** Whether an instruction between registers needs RCX where no REX is needed. */
+    private static boolean copiesRcx(Insn insn, Shape shape) {
+        boolean regHigh = isHigh(insn, shape.reg(), insn.reg);
+        boolean rmHigh = isHigh(insn, shape.rm(), insn.rm);
+        return (regHigh || rmHigh)
+                && (namesRcx(shape.reg(), insn.reg)
+                        || namesRcx(shape.rm(), insn.rm)
+                        || regHigh && insn.byteRegister(insn.reg) == CH
+                        || rmHigh && insn.byteRegister(insn.rm) == CH);
     }
 
     private static boolean namedWithoutRex(Shape.Kind kind, int guest) {
@@ -536,7 +567,7 @@ final class BlockTranslator {
             a.load(scratch, RSP, Context.slot(guest));
             return scratch;
         }
-        return Context.host(guest);
+        return rcxCopied && guest == Cpu.RCX ? RCX : Context.host(guest);
     }
 
     private static boolean isGeneral(Shape.Kind kind) {
@@ -592,9 +623,13 @@ final class BlockTranslator {
                             && isSpilled(insn.rm)
                             && shape.vvvv() == Shape.Kind.NOTHING;
             int rmScratch = same || shape.usesCl() ? R15 : RCX;
+            rcxCopied = copiesRcx(insn, shape);
+            if (rcxCopied) {
+                a.move(RCX, R13);
+            }
             int reg = register(insn, shape.reg(), insn.reg, R15);
             int rm = same ? reg : register(insn, shape.rm(), insn.rm, rmScratch);
-            if (shape.usesCl()) {
+            if (shape.usesCl() && !rcxCopied) {
                 a.move4(RCX, R13);
             }
             mayFault(insn);
@@ -608,6 +643,10 @@ final class BlockTranslator {
                     reg,
                     rm);
             immediate(insn, shape);
+            if (rcxCopied) {
+                a.move(R13, RCX);
+                rcxCopied = false;
+            }
             if (shape.registers().rm()) {
                 writeBack(shape.rm(), insn.rm, rmScratch);
             }
