@@ -16,6 +16,9 @@ import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -393,13 +396,66 @@ public final class CodeCache implements GuestMemory.Watcher {
         return node;
     }
 
-    /** The one instruction at {@link Cpu#rip}, decoded anew and kept nowhere. */
+    /** An instruction that was executed alone, to be found again by its bytes wherever it stands. */
+    private static final class Alone {
+        int inPage = -1;
+        int mode;
+        int length;
+        long low;
+        long high;
+        @Nullable Node node;
+
+        boolean is(int where, int how, int limit, long first, long second) {
+            return inPage == where
+                    && mode == how
+                    && length <= limit
+                    && ((low ^ first) & mask(length)) == 0
+                    && ((high ^ second) & mask(length - 8)) == 0;
+        }
+
+        private static long mask(int bytes) {
+            return bytes <= 0 ? 0 : bytes >= 8 ? -1 : (1L << 8 * bytes) - 1;
+        }
+    }
+
+    private static final int ALONE_ENTRIES = 1024;
+    private static final VarHandle LONG =
+            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
+    private final @Nullable Alone[] alone = new @Nullable Alone[ALONE_ENTRIES];
+
+    /** What {@link #single} makes of the buffer, if need be. */
+    private Node aloneInBuffer(int limit, int inPage) {
+        long low = (long) LONG.get(buffer, 0);
+        long high = (long) LONG.get(buffer, 8);
+        int hash = ((int) low * 0x9E37_79B1 >>> 16) + inPage & ALONE_ENTRIES - 1;
+        Alone entry = alone[hash];
+        if (entry == null) {
+            entry = new Alone();
+            alone[hash] = entry;
+        }
+        Node node = entry.node;
+        if (node != null && entry.is(inPage, cpu.mode, limit, low, high)) {
+            return node;
+        }
+        node = single(limit, inPage);
+        entry.inPage = inPage;
+        entry.mode = cpu.mode;
+        entry.length = decoder.consumed();
+        entry.low = low;
+        entry.high = high;
+        entry.node = node;
+        return node;
+    }
+
+    /**
+     * The one instruction at {@link Cpu#rip}. Nothing is held of its page, so that stores to it are
+     * not told.
+     */
     public Node enterAlone() {
         long linear = linear(cpu.rip);
         int inPage = (int) linear & 4095;
-        long physical = cpu.mmu.translateCode(linear) & -4096L;
-        CodePage page = page(physical);
-        int limit = fetch(physical, page.ramOffset, inPage, 0, 4096);
+        int limit = fetch(cpu.mmu.translateCode(linear), 0, Decoder.MAX_LENGTH);
         if (!cpu.is64()) {
             long left = (cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) - cpu.rip + 1;
             if (left < limit) {
@@ -410,18 +466,25 @@ public final class CodeCache implements GuestMemory.Watcher {
                 }
             }
         }
-        Insn insn = decoder.decode(buffer, 0, limit, inPage, cpu.mode & ~Cpu.USER);
-        if (insn == null && decoder.failure() == Decoder.Failure.TRUNCATED) {
-            long nextLinear =
-                    cpu.is64() ? linear - inPage + 4096 : linear - inPage + 4096 & 0xFFFF_FFFFL;
-            long nextPhysical = cpu.mmu.translateCode(nextLinear) & -4096L;
-            CodePage nextPage = page(nextPhysical);
-            limit += fetch(nextPhysical, nextPage.ramOffset, 0, limit, Decoder.MAX_LENGTH);
+        if (limit < Decoder.MAX_LENGTH) {
+            Insn insn = decoder.decode(buffer, 0, limit, inPage, cpu.mode & ~Cpu.USER);
+            if (insn == null && decoder.failure() == Decoder.Failure.TRUNCATED) {
+                long next = linear - inPage + 4096;
+                if (!cpu.is64()) {
+                    next &= 0xFFFF_FFFFL;
+                }
+                limit += fetch(cpu.mmu.translateCode(next), limit, Decoder.MAX_LENGTH - limit);
+            }
         }
-        Node node = single(limit, inPage);
+        Node node = aloneInBuffer(limit, inPage);
         cpu.r[Cpu.CODE_BASE] = cpu.rip - inPage;
-        cpu.codePage = page;
+        cpu.codePage = CodePage.NONE;
         return node;
+    }
+
+    private int fetch(long physical, int to, int most) {
+        long ramOffset = cpu.mmu.isRam(physical) ? cpu.mmu.ramOffset(physical) & -4096L : -1;
+        return fetch(physical & -4096L, ramOffset, (int) physical & 4095, to, most);
     }
 
     // --- changing code
