@@ -396,7 +396,9 @@ public final class CodeCache implements GuestMemory.Watcher {
         return node;
     }
 
-    /** An instruction that was executed alone, to be found again by its bytes wherever it stands. */
+    /**
+     * An instruction that was executed alone, to be found again by its bytes wherever it stands.
+     */
     private static final class Alone {
         int inPage = -1;
         int mode;

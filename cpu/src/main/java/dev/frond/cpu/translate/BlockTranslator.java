@@ -83,7 +83,6 @@ final class BlockTranslator {
     /** The page that is being translated, and what an instruction may reach into behind it. */
     private final byte[] buffer = new byte[PAGE + REACH];
 
-
     private final Insn[] insns = new Insn[MAX_BLOCK];
     private final Shape[] shapes = new Shape[MAX_BLOCK];
 
@@ -346,8 +345,15 @@ final class BlockTranslator {
                             && insn.stringSegment != Seg.GS64;
             case EXCHANGE_8_OR_16 -> true;
             case NOP_OR_EXCHANGE -> insn.opcodeRegister == 0;
-            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY, POP_REGISTER, LEAVE,
-                    CALL, CALL_INDIRECT, JUMP_INDIRECT, RETURN ->
+            case PUSH_REGISTER,
+                    PUSH_IMMEDIATE,
+                    PUSH_MEMORY,
+                    POP_REGISTER,
+                    LEAVE,
+                    CALL,
+                    CALL_INDIRECT,
+                    JUMP_INDIRECT,
+                    RETURN ->
                     insn.size == 8;
             case NOT_TAKEN -> false;
             default -> true;
@@ -786,7 +792,9 @@ final class BlockTranslator {
         a.land1(free);
     }
 
-    /** Lets the interpreter execute the instruction unless a word of the context is {@code value}. */
+    /**
+     * Lets the interpreter execute the instruction unless a word of the context is {@code value}.
+     */
     void unlessEqual(Insn insn, int place, int value) {
         saveFlags();
         a.memory(0, 0, 0x81, 7, RSP, place);
@@ -1257,8 +1265,7 @@ final class BlockTranslator {
         // TEST cl,size - 1
         a.registers(0, 0, 0xF6, 0, RCX);
         a.byte1(size - 1);
-        int site =
-                site(Kind.ALONE, false, state == State.SAVED, index + 1, insnOffset());
+        int site = site(Kind.ALONE, false, state == State.SAVED, index + 1, insnOffset());
         slow.add(new Slow(a.jump(JNZ), site, state == State.SAVED));
     }
 }

@@ -97,7 +97,8 @@ final class CodeStore implements GuestMemory.Watcher {
     private final ConcurrentLinkedQueue<Long> requests = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Thread owner;
 
-    // Sites: kind 0..3, write 4, flags saved 5, access 6, instructions 8..15, offset or target 16..27,
+    // Sites: kind 0..3, write 4, flags saved 5, access 6, instructions 8..15, offset or target
+    // 16..27,
     // host's start of the instruction 32..63.
     private long[] sites = new long[1 << 16];
     private Block[] siteBlocks = new Block[1 << 16];

@@ -249,9 +249,7 @@ final class Context {
         int flags = int4(FLAGS);
         cpu.setStatusFlags(flags >>> 8 & 0xFF & Cpu.STATUS | (flags & 1) << 11);
         cpu.systemFlags =
-                cpu.systemFlags & (Cpu.VM | Cpu.RF)
-                        | int4(SYSTEM_FLAGS)
-                        | int4(INTERRUPTS) << 9;
+                cpu.systemFlags & (Cpu.VM | Cpu.RF) | int4(SYSTEM_FLAGS) | int4(INTERRUPTS) << 9;
         cpu.msrs.kernelGsBase = get(KERNEL_GS_BASE);
         storeBase(cpu, Seg.GS, get(GS_BASE));
         storeBase(cpu, Seg.FS, get(FS_BASE));
@@ -389,10 +387,7 @@ final class Context {
     private void loadSyscalls(Cpu cpu) {
         Msrs msrs = cpu.msrs;
         set(LSTAR, msrs.lstar);
-        if (star == msrs.star
-                && syscallMask == msrs.fmask
-                && cr4 == cpu.cr4
-                && efer == cpu.efer) {
+        if (star == msrs.star && syscallMask == msrs.fmask && cr4 == cpu.cr4 && efer == cpu.efer) {
             return;
         }
         star = msrs.star;

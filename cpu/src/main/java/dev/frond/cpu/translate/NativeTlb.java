@@ -51,7 +51,9 @@ final class NativeTlb implements Mmu.Shadow {
     NativeTlb(Context context, MemorySegment ram) {
         this.context = context;
         this.ram = ram.address();
-        storable = new short[(int) (ram.byteSize() - 1 >>> GuestMemory.PAGE_SHIFT + CHUNK_SHIFT) + 1][];
+        storable =
+                new short[(int) (ram.byteSize() - 1 >>> GuestMemory.PAGE_SHIFT + CHUNK_SHIFT) + 1]
+                        [];
         flush();
     }
 

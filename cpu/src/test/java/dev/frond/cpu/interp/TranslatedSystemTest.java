@@ -101,8 +101,7 @@ final class TranslatedSystemTest {
 
     private static void put(CpuHarness harness, long at, long value) {
         harness.write(
-                at,
-                ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array());
+                at, ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array());
     }
 
     /** What the two have come to. */
@@ -233,9 +232,7 @@ final class TranslatedSystemTest {
 
     @Test
     void aBaseThatIsNotCanonicalFaults() {
-        compare(
-                CpuFault.GP,
-                harness -> harness.cpu.msrs.setBase(Seg.FS, 0x0000_7FFF_FFFF_F000L));
+        compare(CpuFault.GP, harness -> harness.cpu.msrs.setBase(Seg.FS, 0x0000_7FFF_FFFF_F000L));
     }
 
     @Test
