@@ -148,7 +148,6 @@ public final class Flow {
     // --- system calls
     // ----------------------------------------------------------------------------------------
 
-    /** A flat segment with fixed attributes, as the fast system calls load it. */
     /**
      * #UD unless SYSCALL and SYSRET exist: with EFER.SCE, on processors of Intel in 64-bit mode
      * only, on those of AMD in all of protected mode (APM Vol. 3, SYSCALL).
