@@ -87,6 +87,7 @@ final class BlockTranslator {
     private final Shape[] shapes = new Shape[MAX_BLOCK];
 
     private final FlagUse[] flags = new FlagUse[MAX_BLOCK];
+    private final AccessGroups groups = new AccessGroups(insns, shapes);
 
     /** The flags that the guest may read of those that an instruction leaves. */
     private final int[] live = new int[MAX_BLOCK];
@@ -115,7 +116,7 @@ final class BlockTranslator {
         this.store = store;
         this.stubs = stubs;
         decoder = new Decoder(FORMS, cpu.cpuid.model().features());
-        page = new CodePage(-1, 0);
+        page = new CodePage(-1, 0, false);
         system = new SystemEmitter(this, a, stubs);
     }
 
@@ -183,6 +184,7 @@ final class BlockTranslator {
             at += insn.length;
         }
         page.cover(offset, Math.max(at, offset + 1));
+        groups.find(count, !page.separate);
         boolean liveIn = liveness(count);
         return emit(page, count, at, open, interpretNext, liveIn);
     }
@@ -209,6 +211,7 @@ final class BlockTranslator {
         page.cover(offset, PAGE);
         second.coverEndOf(page, end - PAGE);
         boolean open = !insn.form.is(Form.END) || goesOnBehind(shapes[0]);
+        groups.find(1, false);
         return emit(second, 1, end, open, false, liveness(1));
     }
 
@@ -600,9 +603,10 @@ final class BlockTranslator {
         int flags = prefixes(insn);
         int map = insn.form.map();
         if (insn.memory) {
-            access(insn, shape.access(insn), shape.writesMemory());
-            if (shape.access(insn) >= 16 && !insn.form.is(Form.UNALIGNED)) {
-                align(shape.access(insn));
+            int offset = operand(insn, shape);
+            if (alignment(insn, shape) > 1) {
+                saveLiveFlags();
+                align(alignment(insn, shape));
             }
             needFlags();
             int base = RCX;
@@ -619,7 +623,7 @@ final class BlockTranslator {
                     insn.opcode,
                     reg,
                     base,
-                    0);
+                    offset);
         } else {
             needFlags();
             boolean same =
@@ -670,6 +674,34 @@ final class BlockTranslator {
             a.move(R13, RCX);
         }
         flagsAfter();
+    }
+
+    /** Lets RCX be the host's address of something at or before the operand; returns how far. */
+    private int operand(Insn insn, Shape shape) {
+        if (!groups.isMember(index)) {
+            access(insn, shape.access(insn), shape.writesMemory());
+            return 0;
+        }
+        int offset = groups.offset(index);
+        if (groups.isFirst(index)) {
+            saveLiveFlags();
+            address(insn, true, insn.displacement - offset);
+            check(groups.span(index), groups.writes(index), true);
+        }
+        return offset;
+    }
+
+    /** What the address of the memory operand must be a multiple of. */
+    static int alignment(Insn insn, Shape shape) {
+        int size = shape.access(insn);
+        return size >= 16 && !insn.form.is(Form.UNALIGNED) ? size : 1;
+    }
+
+    /** Whether an instruction between registers needs RCX for one that is spilled, or as such. */
+    static boolean needsRcx(Insn insn, Shape shape) {
+        return isGeneral(shape.rm()) && isSpilled(insn.rm)
+                || writesEcx(insn.form)
+                || copiesRcx(insn, shape);
     }
 
     private static boolean writesEcx(Form form) {
@@ -723,13 +755,29 @@ final class BlockTranslator {
 
     private void loadEffectiveAddress(Insn insn) {
         int to = isSpilled(insn.reg) ? R15 : Context.host(insn.reg);
-        address(insn, false);
-        int flags = insn.size == 8 ? W : insn.size == 2 ? P66 : 0;
-        if (insn.size == 2 && to == R15) {
-            a.load(R15, RSP, Context.slot(insn.reg));
+        int flags = insn.size == 8 && insn.addressSize == 8 ? W : insn.size == 2 ? P66 : 0;
+        if (needsRcxForLea(insn)) {
+            address(insn, false);
+            if (insn.size == 2 && to == R15) {
+                // 16 bits of it are written.
+                a.load(R15, RSP, Context.slot(insn.reg));
+            }
+            a.registers(flags, 0, 0x8B, to, RCX);
+        } else {
+            int index = insn.index == Cpu.NO_REGISTER ? NONE : general(insn.index, R15);
+            int base = insn.base == Cpu.NO_REGISTER ? NONE : Context.host(insn.base);
+            a.memory(flags, 0, 0x8D, to, base, index, insn.scale, (int) insn.displacement);
         }
-        a.registers(flags, 0, 0x8B, to, RCX);
         writeBack(Shape.Kind.GENERAL, insn.reg, R15);
+    }
+
+    /** Whether LEA computes in RCX: for registers that are not in the host's, mostly. */
+    static boolean needsRcxForLea(Insn insn) {
+        boolean none = insn.base == Cpu.NO_REGISTER && insn.index == Cpu.NO_REGISTER;
+        return none
+                || insn.base == Cpu.CODE_BASE
+                || insn.base != Cpu.NO_REGISTER && isSpilled(insn.base)
+                || insn.size == 2 && isSpilled(insn.reg);
     }
 
     /** A bit of memory that a register names, which may be far from the operand. */
@@ -1190,10 +1238,13 @@ final class BlockTranslator {
 
     /** Lets RCX be the effective or linear address. */
     private void address(Insn insn, boolean linear) {
+        address(insn, linear, insn.displacement);
+    }
+
+    private void address(Insn insn, boolean linear, long displacement) {
         boolean cut = insn.addressSize == 4;
         int base = insn.base == Cpu.NO_REGISTER ? NONE : insn.base;
         int index = insn.index == Cpu.NO_REGISTER ? NONE : insn.index;
-        long displacement = insn.displacement;
         if (base == NONE && index == NONE) {
             a.moveImmediate(RCX, cut ? displacement & 0xFFFF_FFFFL : displacement);
         } else {
@@ -1237,6 +1288,10 @@ final class BlockTranslator {
 
     /** From the linear address in RCX to the host's, or leaves. Destroys R15 and the flags. */
     void check(int size, boolean write) {
+        check(size, write, false);
+    }
+
+    private void check(int size, boolean write, boolean group) {
         int table = NativeTlb.table(Modes.tlb(key));
         a.move4(R15, RCX);
         // SHR r15d,shift; AND r15d,mask
@@ -1250,7 +1305,8 @@ final class BlockTranslator {
         a.registers(W, 0, 0x81, 7, RCX);
         a.int4(PAGE - size);
         boolean saved = state == State.SAVED;
-        int site = site(Kind.MEMORY, write, saved, index + 1, insnOffset());
+        Kind kind = group ? Kind.MEMORY_GROUP : Kind.MEMORY;
+        int site = site(kind, write, saved, index + 1, insnOffset());
         slow.add(new Slow(a.jump(JA), site, saved));
         // ADD rcx,[page]
         a.memory(W, 0, 0x03, RCX, RSP, R15, 0, table + NativeTlb.HOST);

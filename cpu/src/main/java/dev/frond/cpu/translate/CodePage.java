@@ -30,9 +30,16 @@ final class CodePage {
     /** How many instructions the CPU had executed when the first block was translated. */
     final long since;
 
-    CodePage(long ramOffset, long since) {
+    /** Whether each memory operand is looked up on its own: some lie in two pages too often. */
+    final boolean separate;
+
+    /** How often the operands of a group lay in two pages. */
+    int crossings;
+
+    CodePage(long ramOffset, long since, boolean separate) {
         this.ramOffset = ramOffset;
         this.since = since;
+        this.separate = separate;
     }
 
     private static int hash(int key) {

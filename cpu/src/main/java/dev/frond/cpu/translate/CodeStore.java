@@ -14,7 +14,9 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.LongSupplier;
 
@@ -30,6 +32,8 @@ final class CodeStore implements GuestMemory.Watcher {
     enum Kind {
         /** A memory access that the TLB does not know, or that is none for emitted code. */
         MEMORY,
+        /** The same of an access that stands for several. */
+        MEMORY_GROUP,
         /** An instruction that is not taken. */
         INTERPRET,
         /** As {@link #INTERPRET}, but nothing is translated behind it. */
@@ -63,6 +67,8 @@ final class CodeStore implements GuestMemory.Watcher {
     /** More pages than these are not remembered at a time. */
     private static final int MAX_CHANGING = 4096;
 
+    private static final int MAX_CROSSINGS = 64;
+
     /** Instructions that are interpreted after a page was dropped once, and at most. */
     private static final int TRIAL = 32;
 
@@ -93,6 +99,9 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** Pages whose code was changed by a store, as long as they are few. */
     private final Map<Long, Changing> changing = new HashMap<>();
+
+    /** Pages that are translated without groups of accesses. */
+    private final Set<Long> separate = new HashSet<>();
 
     private final ConcurrentLinkedQueue<Long> requests = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Thread owner;
@@ -155,7 +164,7 @@ final class CodeStore implements GuestMemory.Watcher {
     CodePage page(long ramOffset) {
         CodePage page = pages.get(ramOffset);
         if (page == null) {
-            page = new CodePage(ramOffset, executed.getAsLong());
+            page = new CodePage(ramOffset, executed.getAsLong(), separate.contains(ramOffset));
             pages.put(ramOffset, page);
             long number = ramOffset >>> GuestMemory.PAGE_SHIFT;
             held.add(number);
@@ -375,6 +384,20 @@ final class CodeStore implements GuestMemory.Watcher {
         Long request;
         while ((request = requests.poll()) != null) {
             drop(request << GuestMemory.PAGE_SHIFT, 4096);
+        }
+    }
+
+    /**
+     * Tells that operands of one group (see {@link AccessGroups}) lay in two pages; after some
+     * times the page is translated without groups.
+     */
+    void crossed(CodePage page) {
+        if (++page.crossings == MAX_CROSSINGS && !page.dropped) {
+            if (separate.size() == MAX_CHANGING) {
+                separate.clear();
+            }
+            separate.add(page.ramOffset);
+            drop(page);
         }
     }
 

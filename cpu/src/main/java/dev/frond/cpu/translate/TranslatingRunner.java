@@ -301,7 +301,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 site = (int) context.get(Context.SITE);
             }
             switch (store.kind(site)) {
-                case MEMORY -> {
+                case MEMORY, MEMORY_GROUP -> {
                     if (!refill(site)) {
                         interpret(site);
                         cpu.instructions += store.count(site);
@@ -431,6 +431,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         long linear = context.get(Context.SCRATCH) + tag;
         if (tag == (linear & -4096L)) {
             // It is there: the access crosses the page's end.
+            if (store.kind(site) == Kind.MEMORY_GROUP) {
+                store.crossed(store.block(site).page());
+            }
             return false;
         }
         long page = linear & -4096L;
