@@ -175,7 +175,7 @@ final class AccessGroups {
     }
 
     /** Whether registers are written that no operand names. */
-    private static boolean writesUnsaid(Form form) {
+    static boolean writesUnsaid(Form form) {
         return switch (form.mnemonic()) {
             case "MUL", "IMUL", "DIV", "IDIV", "CMPXCHG" -> true;
             default -> form.mnemonic().contains("STRI");

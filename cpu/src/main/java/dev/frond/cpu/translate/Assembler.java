@@ -46,6 +46,8 @@ final class Assembler {
 
     private static final int VVVV_SHIFT = 8;
 
+    static final int JB = 2;
+    static final int JAE = 3;
     static final int JZ = 4;
     static final int JNZ = 5;
     static final int JA = 7;

@@ -106,6 +106,12 @@ final class BlockTranslator {
     private int index;
     private int hostStart;
 
+    /** The loop that the block is, as soon as it is known where it goes on. */
+    private @Nullable LoopEmitter loop;
+
+    /** The loop whose rounds are being emitted. */
+    private @Nullable LoopPlan loopPlan;
+
     /** Whether the guest's RCX is in the host's for the moment. */
     private boolean rcxCopied;
 
@@ -278,6 +284,10 @@ final class BlockTranslator {
             index = count - 1;
             go(end, PAGE, count, block);
         }
+        LoopPlan plan = liveIn || block.crosses() ? null : loop(count);
+        if (plan != null) {
+            emitLoop(plan, block);
+        }
         for (int i = 0; i < taken.size(); i++) {
             Taken t = taken.get(i);
             a.land4(t.jump);
@@ -289,10 +299,43 @@ final class BlockTranslator {
             a.land4(s.jump);
             leave(s.saved, s.site);
         }
+        loop = null;
         store.setSiteBlocks(firstSite, block);
         store.append(a);
         page.put(block);
         return block;
+    }
+
+    private @Nullable LoopPlan loop(int count) {
+        return LoopPlan.of(insns, shapes, count, blockOffset);
+    }
+
+    /** Emits the loop that the block begins with once more. */
+    private void emitLoop(LoopPlan plan, Block block) {
+        LoopEmitter emitter = new LoopEmitter(this, a, plan);
+        state = State.HOST;
+        key = block.key();
+        emitter.emitHead(block.start() - origin);
+        loop = emitter;
+        loopPlan = plan;
+        for (index = 0; index < plan.last; index++) {
+            hostStart = origin + a.size();
+            emit(insns[index], shapes[index], block);
+        }
+        loopPlan = null;
+        hostStart = origin + a.size();
+        Insn jump = insns[index];
+        if (shapes[index].path() == Shape.Path.CONDITIONAL_JUMP) {
+            needFlags();
+            int out = a.jump(jump.opcode & 15 ^ 1);
+            State after = state;
+            emitter.emitBack(jump);
+            a.land4(out);
+            state = after;
+            go(jump.offset + jump.length, PAGE, index + 1, block);
+        } else {
+            emitter.emitBack(jump);
+        }
     }
 
     /** Emits how the block is entered. */
@@ -500,7 +543,8 @@ final class BlockTranslator {
         }
     }
 
-    private static int target(Insn insn) {
+    /** Where a jump goes, from the start of its page. */
+    static int target(Insn insn) {
         return insn.offset + insn.length + (int) insn.immediate;
     }
 
@@ -603,11 +647,7 @@ final class BlockTranslator {
         int flags = prefixes(insn);
         int map = insn.form.map();
         if (insn.memory) {
-            int offset = operand(insn, shape);
-            if (alignment(insn, shape) > 1) {
-                saveLiveFlags();
-                align(alignment(insn, shape));
-            }
+            LoopEmitter.Operand operand = operand(insn, shape);
             needFlags();
             int base = RCX;
             if (shape.usesCl()) {
@@ -623,7 +663,9 @@ final class BlockTranslator {
                     insn.opcode,
                     reg,
                     base,
-                    offset);
+                    operand.index(),
+                    operand.scale(),
+                    operand.displacement());
         } else {
             needFlags();
             boolean same =
@@ -676,19 +718,28 @@ final class BlockTranslator {
         flagsAfter();
     }
 
-    /** Lets RCX be the host's address of something at or before the operand; returns how far. */
-    private int operand(Insn insn, Shape shape) {
-        if (!groups.isMember(index)) {
+    /** Lets the operand be in memory at RCX and what the result names. */
+    private LoopEmitter.Operand operand(Insn insn, Shape shape) {
+        LoopPlan.Group group = loopPlan == null ? null : loopPlan.group(index);
+        if (loop != null && group != null) {
+            return loop.operand(insn, group, isHigh(insn, shape.reg(), insn.reg));
+        }
+        int offset = 0;
+        if (loopPlan != null || !groups.isMember(index)) {
             access(insn, shape.access(insn), shape.writesMemory());
-            return 0;
+        } else {
+            offset = groups.offset(index);
+            if (groups.isFirst(index)) {
+                saveLiveFlags();
+                address(insn, true, insn.displacement - offset);
+                check(groups.span(index), groups.writes(index), true);
+            }
         }
-        int offset = groups.offset(index);
-        if (groups.isFirst(index)) {
+        if (alignment(insn, shape) > 1) {
             saveLiveFlags();
-            address(insn, true, insn.displacement - offset);
-            check(groups.span(index), groups.writes(index), true);
+            align(alignment(insn, shape));
         }
-        return offset;
+        return new LoopEmitter.Operand(NONE, 0, offset);
     }
 
     /** What the address of the memory operand must be a multiple of. */
@@ -1138,13 +1189,14 @@ final class BlockTranslator {
             goFar(target);
             return;
         }
-        boolean saved = state == State.SAVED;
         if (target <= from) {
-            a.load4(RCX, RSP, Context.POLL);
-            int quiet = a.jrcxz();
-            leave(saved, site(Kind.POLL, false, saved, count, target));
-            a.land1(quiet);
+            poll(target, count);
         }
+        if (loop != null && target == blockOffset && key == block.key()) {
+            toStub(a.jump(), origin + loop.head());
+            return;
+        }
+        boolean saved = state == State.SAVED;
         Block known =
                 target == blockOffset && key == block.key() && !block.crosses()
                         ? block
@@ -1154,6 +1206,15 @@ final class BlockTranslator {
         } else {
             leave(saved, site(Kind.LINK, false, saved, count, target));
         }
+    }
+
+    /** Leaves if somebody wants the CPU, to go on at {@code target}. */
+    void poll(int target, int count) {
+        boolean saved = state == State.SAVED;
+        a.load4(RCX, RSP, Context.POLL);
+        int quiet = a.jrcxz();
+        leave(saved, site(Kind.POLL, false, saved, count, target));
+        a.land1(quiet);
     }
 
     /** Goes to {@code target} from the start of the page, through the jump cache. */
@@ -1241,7 +1302,8 @@ final class BlockTranslator {
         address(insn, linear, insn.displacement);
     }
 
-    private void address(Insn insn, boolean linear, long displacement) {
+    /** As with the instruction's own displacement, but for another. */
+    void address(Insn insn, boolean linear, long displacement) {
         boolean cut = insn.addressSize == 4;
         int base = insn.base == Cpu.NO_REGISTER ? NONE : insn.base;
         int index = insn.index == Cpu.NO_REGISTER ? NONE : insn.index;
@@ -1293,6 +1355,20 @@ final class BlockTranslator {
 
     private void check(int size, boolean write, boolean group) {
         int table = NativeTlb.table(Modes.tlb(key));
+        look(table + (write ? NativeTlb.WRITE : NativeTlb.READ), size);
+        boolean saved = state == State.SAVED;
+        Kind kind = group ? Kind.MEMORY_GROUP : Kind.MEMORY;
+        int site = site(kind, write, saved, index + 1, insnOffset());
+        slow.add(new Slow(a.jump(JA), site, saved));
+        // ADD rcx,[page]
+        a.memory(W, 0, 0x03, RCX, RSP, R15, 0, table + NativeTlb.HOST);
+    }
+
+    /**
+     * Looks into the TLB for the linear address in RCX: R15 is the entry, RCX the offset in the
+     * page, and the condition "above" says that it is not there.
+     */
+    void look(int tag, int size) {
         a.move4(R15, RCX);
         // SHR r15d,shift; AND r15d,mask
         a.registers(0, 0, 0xC1, 5, R15);
@@ -1300,16 +1376,9 @@ final class BlockTranslator {
         a.registers(0, 0, 0x81, 4, R15);
         a.int4(NativeTlb.INDEX_MASK);
         // SUB rcx,[tag]; CMP rcx,page - size
-        int tag = table + (write ? NativeTlb.WRITE : NativeTlb.READ);
         a.memory(W, 0, 0x2B, RCX, RSP, R15, 0, tag);
         a.registers(W, 0, 0x81, 7, RCX);
         a.int4(PAGE - size);
-        boolean saved = state == State.SAVED;
-        Kind kind = group ? Kind.MEMORY_GROUP : Kind.MEMORY;
-        int site = site(kind, write, saved, index + 1, insnOffset());
-        slow.add(new Slow(a.jump(JA), site, saved));
-        // ADD rcx,[page]
-        a.memory(W, 0, 0x03, RCX, RSP, R15, 0, table + NativeTlb.HOST);
     }
 
     private int insnOffset() {

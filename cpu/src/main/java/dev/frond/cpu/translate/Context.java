@@ -138,6 +138,14 @@ final class Context {
 
     static final int FAULT_RECORD = 0x180;
 
+    /** Of a loop (see {@link LoopEmitter}): rounds that are left. */
+    static final int LOOP_LEFT = 0x2F0;
+
+    /** The operands' addresses in the host but for what moves. */
+    static final int LOOP_BASES = 0x300;
+
+    static final int LOOP_GROUPS = 6;
+
     /** XMM0..15 in steps of 32 bytes, as {@link Cpu#v} has them. */
     static final int VECTORS = 0x400;
 
