@@ -331,6 +331,7 @@ final class BlockTranslator {
             State after = state;
             emitter.emitBack(jump);
             a.land4(out);
+            emitter.emitOut();
             state = after;
             go(jump.offset + jump.length, PAGE, index + 1, block);
         } else {

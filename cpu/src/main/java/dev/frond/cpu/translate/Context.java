@@ -141,6 +141,9 @@ final class Context {
     /** Of a loop (see {@link LoopEmitter}): rounds that are left. */
     static final int LOOP_LEFT = 0x2F0;
 
+    /** What {@link #COUNT} is after them. */
+    static final int LOOP_COUNT = 0x338;
+
     /** The operands' addresses in the host but for what moves. */
     static final int LOOP_BASES = 0x300;
 

@@ -38,10 +38,17 @@ final class LoopEmitter {
 
     private int body;
 
+    /**
+     * Whether R15 holds the instructions that are left of all rounds; otherwise their number is in
+     * memory.
+     */
+    private final boolean closed;
+
     LoopEmitter(BlockTranslator block, Assembler a, LoopPlan plan) {
         this.block = block;
         this.a = a;
         this.plan = plan;
+        closed = plan.isClosed();
     }
 
     /** Where to go for another round, from the start of the block's code. */
@@ -62,6 +69,14 @@ final class LoopEmitter {
         others.add(a.jump(JB));
         for (int jump : others) {
             a.patch4(jump, start - jump - 4);
+        }
+        if (closed) {
+            // IMUL r15d,[left],instructions
+            a.memory(0, 0, 0x69, R15, RSP, Context.LOOP_LEFT);
+            a.int4(plan.last + 1);
+            a.load(RCX, RSP, Context.COUNT);
+            a.memory(W, 0, 0x8D, RCX, RCX, R15, 0, 0);
+            a.store(RSP, Context.LOOP_COUNT, RCX);
         }
         body = a.size();
     }
@@ -154,15 +169,37 @@ final class LoopEmitter {
 
     /** The end of a round: to the next, or to the head. */
     void emitBack(Insn jump) {
-        // ADD qword [count],instructions; SUB dword [left],1
-        a.memory(W, 0, 0x83, 0, RSP, Context.COUNT);
-        a.byte1(plan.last + 1);
-        a.memory(0, 0, 0x83, 5, RSP, Context.LOOP_LEFT);
-        a.byte1(1);
+        int instructions = plan.last + 1;
+        if (closed) {
+            // SUB r15d,instructions
+            a.registers(0, 0, 0x83, 5, R15);
+            a.byte1(instructions);
+        } else {
+            // ADD qword [count],instructions; SUB dword [left],1
+            a.memory(W, 0, 0x83, 0, RSP, Context.COUNT);
+            a.byte1(instructions);
+            a.memory(0, 0, 0x83, 5, RSP, Context.LOOP_LEFT);
+            a.byte1(1);
+        }
         int again = a.jump(JNZ);
         a.patch4(again, body - again - 4);
-        block.poll(BlockTranslator.target(jump), plan.last + 1);
+        if (closed) {
+            a.load(RCX, RSP, Context.LOOP_COUNT);
+            a.store(RSP, Context.COUNT, RCX);
+        }
+        block.poll(BlockTranslator.target(jump), instructions);
         int restart = a.jump();
         a.patch4(restart, head - restart - 4);
+    }
+
+    /** Behind the last jump when it is not taken: the rounds before this one, flags untouched. */
+    void emitOut() {
+        if (closed) {
+            // NOT r15; LEA rcx,[rcx + r15 + 1]
+            a.registers(W, 0, 0xF7, 2, R15);
+            a.load(RCX, RSP, Context.LOOP_COUNT);
+            a.memory(W, 0, 0x8D, RCX, RCX, R15, 0, 1);
+            a.store(RSP, Context.COUNT, RCX);
+        }
     }
 }

@@ -108,6 +108,51 @@ final class LoopPlan {
         return null;
     }
 
+    /** Whether nothing leaves the loop but its end, and R15 is free. */
+    boolean isClosed() {
+        for (int i = 0; i <= last; i++) {
+            Insn insn = insns[i];
+            Shape shape = shapes[i];
+            boolean open =
+                    i < last && shape.path() == Shape.Path.CONDITIONAL_JUMP
+                            || insn.memory
+                                    && shape.path() == Shape.Path.MODRM
+                                    && (byInsn[i] == null || shape.usesCl())
+                            || insn.form.mnemonic().equals("DIV")
+                            || insn.form.mnemonic().equals("IDIV");
+            if (open || namesSpilled(insn, shape)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static boolean namesSpilled(Insn insn, Shape shape) {
+        return switch (shape.path()) {
+            case LEA -> isSpilled(insn.reg) || namesSpilledAddress(insn);
+            case OPCODE_REGISTER, EXCHANGE_ACCUMULATOR -> isSpilled(insn.opcodeRegister);
+            case MODRM ->
+                    isSpilled(shape.reg(), insn.reg)
+                            || isSpilled(shape.vvvv(), insn.vvvv)
+                            || (insn.memory
+                                    ? namesSpilledAddress(insn)
+                                    : isSpilled(shape.rm(), insn.rm));
+            default -> false;
+        };
+    }
+
+    private static boolean namesSpilledAddress(Insn insn) {
+        return isSpilled(insn.base) || isSpilled(insn.index);
+    }
+
+    private static boolean isSpilled(Shape.Kind kind, int register) {
+        return (kind == Shape.Kind.GENERAL || kind == Shape.Kind.BYTE) && isSpilled(register);
+    }
+
+    private static boolean isSpilled(int register) {
+        return isRegister(register) && BlockTranslator.isSpilled(register);
+    }
+
     List<Group> groups() {
         return groups;
     }
@@ -137,8 +182,11 @@ final class LoopPlan {
                     written[insn.opcodeRegister] = true;
                 }
                 case PLAIN -> {
-                    written[Cpu.RAX] = true;
-                    written[Cpu.RDX] = true;
+                    boolean compares =
+                            insn.form.mnemonic().equals("CMP")
+                                    || insn.form.mnemonic().equals("TEST");
+                    written[Cpu.RAX] |= !compares;
+                    written[Cpu.RDX] |= !compares;
                 }
                 case MODRM -> {
                     if (shape.registers().reg()) {
