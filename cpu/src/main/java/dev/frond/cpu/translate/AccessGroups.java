@@ -136,15 +136,16 @@ final class AccessGroups {
         return true;
     }
 
-    /** Whether RCX and the registers that {@code address} names are the same after an instruction. */
+    /**
+     * Whether RCX and the registers that {@code address} names are the same after an instruction.
+     */
     private boolean keeps(int at, Insn address) {
         Insn insn = insns[at];
         Shape shape = shapes[at];
         return switch (shape.path()) {
             case NOP -> true;
             case LEA -> !BlockTranslator.needsRcxForLea(insn) && !names(address, insn.reg);
-            case OPCODE_REGISTER ->
-                    !names(address, named(insn, shape.rm(), insn.opcodeRegister));
+            case OPCODE_REGISTER -> !names(address, named(insn, shape.rm(), insn.opcodeRegister));
             case MODRM -> keepsOperands(insn, shape, address) && !writesUnsaid(insn.form);
             default -> false;
         };

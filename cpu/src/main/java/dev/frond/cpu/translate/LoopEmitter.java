@@ -56,7 +56,9 @@ final class LoopEmitter {
         return head;
     }
 
-    /** The head; the flags are the guest's no more. {@code start} is the loop as it is elsewhere. */
+    /**
+     * The head; the flags are the guest's no more. {@code start} is the loop as it is elsewhere.
+     */
     void emitHead(int start) {
         head = a.size();
         a.storeImmediate4(RSP, Context.LOOP_LEFT, MAX_ROUNDS);

@@ -28,7 +28,9 @@ final class LoopPlan {
         final boolean baseMoves;
         final boolean indexMoves;
 
-        /** The lowest displacement, as of the start of a round, and the one behind the last byte. */
+        /**
+         * The lowest displacement, as of the start of a round, and the one behind the last byte.
+         */
         long low;
 
         long high;
@@ -232,9 +234,7 @@ final class LoopPlan {
             }
             case "INC", "DEC" -> insn.rm;
             case "LEA" ->
-                    insn.base == insn.reg
-                                    && insn.index == Cpu.NO_REGISTER
-                                    && insn.addressSize == 8
+                    insn.base == insn.reg && insn.index == Cpu.NO_REGISTER && insn.addressSize == 8
                             ? insn.reg
                             : -1;
             default -> -1;
@@ -316,8 +316,7 @@ final class LoopPlan {
         if (groups.size() == MAX_GROUPS) {
             return null;
         }
-        Group made =
-                new Group(insn, stride, moves(insn.base), moves(insn.index), groups.size());
+        Group made = new Group(insn, stride, moves(insn.base), moves(insn.index), groups.size());
         groups.add(made);
         return made;
     }
