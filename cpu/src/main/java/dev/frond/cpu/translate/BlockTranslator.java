@@ -354,6 +354,10 @@ final class BlockTranslator {
         int fromJump = origin + a.size();
         a.lea(RCX, RCX, -blockOffset);
         a.store(RSP, Context.CODE_BASE, RCX);
+        // When the block is dropped, this is overwritten.
+        while (origin + a.size() < fromJump + CodeStore.LEAVE) {
+            a.byte1(0x90);
+        }
         if (!crosses) {
             flagsSaved = origin + a.size();
         }
@@ -1131,7 +1135,7 @@ final class BlockTranslator {
 
     private void jumpIndirect(Insn insn) {
         indirectTarget(insn);
-        dynamic(insn.offset, Kind.JUMP, stubs.jump);
+        dynamic(insn.offset, Kind.JUMP);
     }
 
     private void callIndirect(Insn insn) {
@@ -1147,7 +1151,7 @@ final class BlockTranslator {
         a.lea(R15, R15, insn.offset + insn.length);
         a.store(RSP, Context.PUSHED, R15);
         a.load(RCX, RSP, Context.TARGET);
-        dynamic(insn.offset, Kind.CALL, stubs.call);
+        dynamic(insn.offset, Kind.CALL);
     }
 
     private void ret() {
@@ -1156,21 +1160,51 @@ final class BlockTranslator {
         a.move(RCX, R14);
         check(8, false);
         a.load(RCX, RCX, 0);
-        dynamic(offset, Kind.RETURN, stubs.ret);
+        dynamic(offset, Kind.RETURN);
     }
 
-    private void dynamic(int offset, Kind kind, int stub) {
+    /** Goes to the guest's address in RCX by the jump cache, or leaves. */
+    private void dynamic(int offset, Kind kind) {
         saveFlags();
-        countBlock(R15);
+        countBlock(index + 1);
         int site = site(kind, false, true, index + 1, offset);
-        a.storeImmediate4(RSP, Context.SITE, site);
-        toStub(a.jump(), stub);
+        // CMP dword [POLL],0
+        a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
+        a.byte1(0);
+        slow.add(new Slow(a.jump(JNZ), site, true));
+        Stubs.probe(a);
+        slow.add(new Slow(a.jump(JNZ), site, true));
+        switch (kind) {
+            case RETURN -> a.lea(R14, R14, 8);
+            case CALL -> {
+                a.lea(R14, R14, -8);
+                // The return address: PUSH [PUSHED]; POP [RCX]
+                a.load(RCX, RSP, Context.PUSHED_TO);
+                a.memory(0, 0, 0xFF, 6, RSP, Context.PUSHED);
+                a.memory(0, 0, 0x8F, 0, RCX, 0);
+                a.load(RCX, RSP, Context.TARGET);
+            }
+            default -> {}
+        }
+        Stubs.through(a);
     }
 
-    void countBlock(int scratch) {
-        a.load(scratch, RSP, Context.COUNT);
-        a.lea(scratch, scratch, index + 1);
-        a.store(RSP, Context.COUNT, scratch);
+    /** Counts the instructions of the block up to this one. */
+    void countBlock() {
+        countBlock(index + 1);
+    }
+
+    /** Counts instructions of the block; RCX is kept, R15 is not. */
+    void countBlock(int instructions) {
+        if (state == State.SAVED) {
+            // ADD qword [COUNT],instructions
+            a.memory(W, 0, 0x83, 0, RSP, Context.COUNT);
+            a.byte1(instructions);
+        } else {
+            a.load(R15, RSP, Context.COUNT);
+            a.lea(R15, R15, instructions);
+            a.store(RSP, Context.COUNT, R15);
+        }
     }
 
     void toStub(int displacement, int stub) {
@@ -1182,14 +1216,13 @@ final class BlockTranslator {
      * after {@code count} instructions.
      */
     private void go(int target, int from, int count, Block block) {
-        a.load(RCX, RSP, Context.COUNT);
-        a.lea(RCX, RCX, count);
-        a.store(RSP, Context.COUNT, RCX);
         if (target < 0 || target >= PAGE) {
             saveFlags();
-            goFar(target);
+            countBlock(count);
+            farJump(target, count);
             return;
         }
+        countBlock(count);
         if (target <= from) {
             poll(target, count);
         }
@@ -1207,6 +1240,31 @@ final class BlockTranslator {
         } else {
             leave(saved, site(Kind.LINK, false, saved, count, target));
         }
+    }
+
+    /** In what {@link #farJump} emits: the place of a tag, the tag, the displacement of the jump. */
+    static final int FAR_TAG_AT = 3;
+
+    static final int FAR_TAG = 7;
+    static final int FAR_JUMP = 18;
+
+    /** Goes to {@code target} in another page, directly once that is found, flags being saved. */
+    private void farJump(int target, int count) {
+        a.load(RCX, RSP, Context.CODE_BASE);
+        a.lea(RCX, RCX, target);
+        // CMP dword [POLL],0
+        a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
+        a.byte1(0);
+        toStub(a.jump(JNZ), stubs.leaveFar);
+        int before = hostStart;
+        hostStart = origin + a.size();
+        int site = site(Kind.LINK_FAR, false, true, count, 0);
+        hostStart = before;
+        // CMP dword [tag],no tag; JNZ
+        a.memory(0, 0, 0x81, 7, RSP, Context.LOCAL_TAG);
+        a.int4(-1);
+        slow.add(new Slow(a.jump(JNZ), site, true));
+        toStub(a.jump(), stubs.leaveFar);
     }
 
     /** Leaves if somebody wants the CPU, to go on at {@code target}. */

@@ -43,6 +43,10 @@ final class CodeStore implements GuestMemory.Watcher {
         TIME_AND_ID,
         /** A jump within the page that is not linked yet. */
         LINK,
+        /** The entry of a block whose page was dropped. */
+        DROPPED,
+        /** A jump to another page that is not linked, or to what may be another by now. */
+        LINK_FAR,
         /** A jump within the page, left because somebody wants the CPU. */
         POLL,
         /** A call whose target is not known; it is executed anew. */
@@ -83,7 +87,7 @@ final class CodeStore implements GuestMemory.Watcher {
     private static final Kind[] KINDS = Kind.values();
 
     private final Cpu cpu;
-    private final int stale;
+    private final int exit;
     private final LongSupplier executed;
     private final ExecutableMemory memory;
 
@@ -120,12 +124,12 @@ final class CodeStore implements GuestMemory.Watcher {
      * A store in {@code memory}.
      *
      * @param stubs what stands at its start
-     * @param stale the stub that looks a target up
+     * @param exit the stub that leaves with flags saved
      * @param executed how many instructions the CPU has executed
      */
-    CodeStore(Cpu cpu, ExecutableMemory memory, Assembler stubs, int stale, LongSupplier executed) {
+    CodeStore(Cpu cpu, ExecutableMemory memory, Assembler stubs, int exit, LongSupplier executed) {
         this.cpu = cpu;
-        this.stale = stale;
+        this.exit = exit;
         this.executed = executed;
         this.memory = memory;
         code = memory.code().asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
@@ -196,15 +200,20 @@ final class CodeStore implements GuestMemory.Watcher {
     /** Makes room for a block, if need be by dropping all others. */
     void makeRoom() {
         if (position + RESERVE > size) {
-            for (CodePage page : pages.values().toArray(CodePage[]::new)) {
-                drop(page);
-            }
-            position = start;
-            Arrays.fill(siteBlocks, 0, siteCount, null);
-            siteCount = 1;
-            faultSites.clear();
-            flushes++;
+            dropAll();
         }
+    }
+
+    /** Drops all code. */
+    void dropAll() {
+        for (CodePage page : pages.values().toArray(CodePage[]::new)) {
+            drop(page);
+        }
+        position = start;
+        Arrays.fill(siteBlocks, 0, siteCount, null);
+        siteCount = 1;
+        faultSites.clear();
+        flushes++;
     }
 
     /** How often everything was dropped: sites known before are void afterwards. */
@@ -234,6 +243,34 @@ final class CodeStore implements GuestMemory.Watcher {
     /** Turns the call before {@code place} into a jump to {@code target}. */
     void link(int place, int target) {
         jump(place - 5, target);
+    }
+
+    /**
+     * Links the jump to another page whose {@link BlockTranslator#farJump comparison} is at {@code
+     * place}: to {@code target} as long as the word {@code tagAt} of the context is {@code tag}.
+     */
+    void linkFar(int place, int tagAt, int tag, int target) {
+        code.putInt(place + BlockTranslator.FAR_TAG_AT, tagAt);
+        code.putInt(place + BlockTranslator.FAR_TAG, tag);
+        int jump = place + BlockTranslator.FAR_JUMP;
+        code.putInt(jump, target - jump - 4);
+        changed = true;
+    }
+
+    private void leaveAtEntry(Block block) {
+        boolean access = (block.key() & Modes.ACCESS) != 0;
+        int site = addSite(Kind.DROPPED, false, true, access, 0, block.offset(), 0);
+        siteBlocks[site] = block;
+        int place = block.fromJump();
+        code.putInt(place + 1, exit - place - 5);
+        code.put(place, CALL_OPCODE);
+        code.putInt(place + 5, site);
+        changed = true;
+    }
+
+    /** Lets whoever comes to a block that was dropped go to the one in its place. */
+    void forward(Block dropped, Block to) {
+        jump(dropped.fromJump(), to.fromJump());
     }
 
     private void jump(int place, int target) {
@@ -416,7 +453,7 @@ final class CodeStore implements GuestMemory.Watcher {
 
     private void drop(CodePage page) {
         // Whoever still knows where a block was entered finds out there that it is no more.
-        page.drop(block -> jump(block.fromJump(), stale));
+        page.drop(this::leaveAtEntry);
         pages.remove(page.ramOffset);
         held.remove(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
         for (CodePage before : page.before()) {

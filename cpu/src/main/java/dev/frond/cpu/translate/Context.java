@@ -39,9 +39,6 @@ final class Context {
 
     static final int TARGET = 0x50;
 
-    /** The site of a jump whose target is not known, as long as it is looked up. */
-    static final int SITE = 0x58;
-
     static final int FS_BASE = 0x60;
     static final int GS_BASE = 0x68;
     static final int SCRATCH = 0x70;
@@ -137,6 +134,14 @@ final class Context {
     static final int INNER_STACK = 0x2E0;
 
     static final int FAULT_RECORD = 0x180;
+
+    /**
+     * What tells where pages of code were found; they change when these may be elsewhere. One for
+     * pages of the address space, one for global pages.
+     */
+    static final int LOCAL_TAG = 0x340;
+
+    static final int GLOBAL_TAG = 0x344;
 
     /** Of a loop (see {@link LoopEmitter}): rounds that are left. */
     static final int LOOP_LEFT = 0x2F0;
@@ -487,6 +492,12 @@ final class Context {
         } else {
             forgetLocalJumps();
         }
+    }
+
+    /** Lets links between pages be good that were made for these tags. */
+    void setTags(int local, int global) {
+        int4(LOCAL_TAG, local);
+        int4(GLOBAL_TAG, global);
     }
 
     /** Forgets the jumps to pages that are not global. */

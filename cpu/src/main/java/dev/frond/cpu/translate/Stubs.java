@@ -47,15 +47,6 @@ final class Stubs {
     /** As {@link #jumpFar}, but never looks. */
     final int leaveFar;
 
-    /** Jumped to with the target in RCX; a miss leaves with the number in {@link Context#SITE}. */
-    final int jump;
-
-    /** As {@link #jump}, and takes 8 off the guest's RSP on a hit. */
-    final int call;
-
-    /** As {@link #jump}, and adds 8 to the guest's RSP on a hit. */
-    final int ret;
-
     private static final int NARROW = Assembler.vex(0, false);
     private static final int WIDE = Assembler.vex(0, true);
 
@@ -126,10 +117,6 @@ final class Stubs {
         leaveFar = a.size();
         leave(a);
         a.int4(0);
-
-        jump = found(a, 0);
-        ret = found(a, 8);
-        call = found(a, -8);
     }
 
     /**
@@ -184,29 +171,6 @@ final class Stubs {
         a.plain(NARROW, 1, 0x77);
     }
 
-    private int found(Assembler a, int delta) {
-        int start = a.size();
-        int poll = poll(a);
-        probe(a);
-        int miss = a.jump(JNZ);
-        if (delta != 0) {
-            a.lea(R14, R14, delta);
-        }
-        if (delta < 0) {
-            // The return address: PUSH [PUSHED]; POP [RCX]
-            a.load(RCX, RSP, Context.PUSHED_TO);
-            a.memory(0, 0, 0xFF, 6, RSP, Context.PUSHED);
-            a.memory(0, 0, 0x8F, 0, RCX, 0);
-            a.load(RCX, RSP, Context.TARGET);
-        }
-        through(a);
-        a.land4(poll);
-        a.land4(miss);
-        leave(a);
-        a.int4(-1);
-        return start;
-    }
-
     private static int poll(Assembler a) {
         // CMP dword [POLL],0
         a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
@@ -215,7 +179,7 @@ final class Stubs {
     }
 
     /** Compares RCX with the entry that R15 then is the offset of. */
-    private static void probe(Assembler a) {
+    static void probe(Assembler a) {
         a.move4(R15, RCX);
         // SHR r15d,12; XOR r15d,ecx; AND r15d,entries - 1; SHL r15d,4; ADD r15d,[table]
         a.registers(0, 0, 0xC1, 5, R15);
@@ -229,7 +193,7 @@ final class Stubs {
         a.memory(W, 0, 0x3B, RCX, RSP, R15, 0, Context.JUMP_CACHE);
     }
 
-    private static void through(Assembler a) {
+    static void through(Assembler a) {
         a.memory(0, 0, 0xFF, 4, RSP, R15, 0, Context.JUMP_CACHE + 8);
     }
 

@@ -170,7 +170,7 @@ final class SystemEmitter {
         a.storeImmediate4(RSP, Context.JUMP_TABLE, Context.jumpTable(mode));
         // It was found out for other segments.
         a.storeImmediate4(RSP, Context.IRET_INNER, 0);
-        block.countBlock(RCX);
+        block.countBlock();
     }
 
     void systemReturn(Insn insn) {
@@ -278,7 +278,7 @@ final class SystemEmitter {
             changePrivilege(Context.SYSRET_SELECTORS, changed, mode);
         } else {
             changed(changed);
-            block.countBlock(RCX);
+            block.countBlock();
         }
         a.load(R14, RSP, Context.FRAME_RSP);
         a.load(RCX, RSP, Context.FRAME_RIP);

@@ -65,6 +65,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     /** How often instructions of a mnemonic were left. */
     private final Map<String, long[]> leftTimes = new HashMap<>();
 
+    /** Whether the block that {@link #find} has found is in global pages. */
+    private boolean lastGlobal;
+
     private long globalTag;
     private long localTag;
     private int flushes;
@@ -101,7 +104,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         cpu,
                         memory,
                         assembler,
-                        stubs.leaveFar,
+                        stubs.exitSaved,
                         () -> cpu.instructions + context.get(Context.COUNT));
         translator = new BlockTranslator(cpu, store, stubs);
         enter = NativeFunction.at(store.address(stubs.enter));
@@ -202,6 +205,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     private @Nullable Block find(long rip, int key) {
         lookups++;
+        followTags();
         long physical = cpu.mmu.translateCode(rip);
         if (!cpu.mmu.isRam(physical)) {
             return null;
@@ -224,9 +228,11 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         } else if (block == null) {
             block = translate(page, offset, key);
         }
+        // Translation may have dropped all code.
         followTags();
         context.selectJumps(key);
         context.putJump(rip, key, global, store.address(block.fromJump()));
+        lastGlobal = global;
         return block;
     }
 
@@ -234,6 +240,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private void followTags() {
         long global = cpu.globalCodeTag >>> 8;
         long local = cpu.codeTag >>> 8;
+        if ((globalTag ^ global) >>> 31 != 0 || (localTag ^ local) >>> 31 != 0) {
+            // Links between pages know the lower bits only.
+            store.dropAll();
+        }
         if (globalTag != global || flushes != store.flushes()) {
             context.forgetJumps();
         } else if (localTag != local) {
@@ -242,6 +252,16 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         globalTag = global;
         localTag = local;
         flushes = store.flushes();
+        context.setTags(localLink(), globalLink());
+    }
+
+    /** What links to pages of the address space are good for: never what an unlinked jump has. */
+    private int localLink() {
+        return (int) localTag & Integer.MAX_VALUE;
+    }
+
+    private int globalLink() {
+        return (int) globalTag & Integer.MAX_VALUE;
     }
 
     private boolean tagsChanged() {
@@ -297,9 +317,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             if (site == 0) {
                 return context.get(Context.SCRATCH);
             }
-            if (site < 0) {
-                site = (int) context.get(Context.SITE);
-            }
             switch (store.kind(site)) {
                 case MEMORY, MEMORY_GROUP -> {
                     if (!refill(site)) {
@@ -350,6 +367,15 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         return context.get(Context.CODE_BASE) + store.offset(site);
                     }
                     place = linked;
+                }
+                case LINK_FAR, DROPPED -> {
+                    long rip = context.get(Context.SCRATCH);
+                    Block to = linkFar(site, rip);
+                    if (to == null) {
+                        return rip;
+                    }
+                    context.set(Context.CODE_BASE, rip - to.offset());
+                    place = to.start();
                 }
                 case POLL -> {
                     return context.get(Context.CODE_BASE) + store.offset(site);
@@ -417,6 +443,42 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             context.set(Context.slot(Cpu.RCX), cpu.msrs.tscAux);
         }
         return true;
+    }
+
+    /**
+     * Finds the target {@code rip} of a jump to another page, or of one to a block that was
+     * dropped, and links that; null if that is not possible.
+     */
+    private @Nullable Block linkFar(int site, long rip) {
+        links++;
+        boolean dropped = store.kind(site) == Kind.DROPPED;
+        Block from = store.block(site);
+        int mode = store.mode(site);
+        int place = store.hostStart(site);
+        if (from.page().dropped && !dropped || !cpu.isCanonical(rip) || mode != Modes.of(cpu)) {
+            return null;
+        }
+        Block to;
+        int before = store.flushes();
+        try {
+            to = find(rip, mode);
+        } catch (CpuFault fault) {
+            // Whoever goes on there finds the same.
+            return null;
+        }
+        if (to == null || before != store.flushes()) {
+            return null;
+        }
+        if (dropped) {
+            store.forward(from, to);
+        } else {
+            store.linkFar(
+                    place,
+                    lastGlobal ? Context.GLOBAL_TAG : Context.LOCAL_TAG,
+                    lastGlobal ? globalLink() : localLink(),
+                    to.fromJump());
+        }
+        return to;
     }
 
     /** Puts the page of a missed access into the TLB; false if that does not help. */

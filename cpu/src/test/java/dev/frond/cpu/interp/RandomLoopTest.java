@@ -184,7 +184,7 @@ final class RandomLoopTest {
         for (int register : INDEXES) {
             cpu.r[register] = values.nextBoolean() ? 0 : 16L * values.nextInt(100);
         }
-        cpu.r[COUNTER] = 1 + values.nextInt(values.nextBoolean() ? 8 : 700);
+        cpu.r[COUNTER] = 1L + values.nextInt(values.nextBoolean() ? 8 : 700);
         for (int i = 0; i < 64; i++) {
             cpu.v[i] = i % 4 < 2 ? values.nextLong() : 0;
         }
