@@ -1242,7 +1242,9 @@ final class BlockTranslator {
         }
     }
 
-    /** In what {@link #farJump} emits: the place of a tag, the tag, the displacement of the jump. */
+    /**
+     * In what {@link #farJump} emits: the place of a tag, the tag, the displacement of the jump.
+     */
     static final int FAR_TAG_AT = 3;
 
     static final int FAR_TAG = 7;
