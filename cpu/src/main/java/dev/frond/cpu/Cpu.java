@@ -651,6 +651,11 @@ public final class Cpu {
         requireNoX87Exception();
     }
 
+    /** Whether {@link #requireX87} would throw nothing; nor would {@link #requireFxsave} then. */
+    public boolean mayUseX87() {
+        return x87Fault == 0;
+    }
+
     /** #NM unless x87 instructions may execute; what those that do not wait demand. */
     public void requireX87() {
         if (x87Fault != 0) {

@@ -129,6 +129,11 @@ public final class X87 {
         return control;
     }
 
+    /** Whether the control word masks all exceptions, so that none can be pending. */
+    public boolean masksAll() {
+        return (control & FpFlags.ALL) == FpFlags.ALL;
+    }
+
     /** FLDCW: exceptions that become unmasked by it become pending. */
     public void controlWord(int value) {
         control = (value & 0x1F3F) | 0x40;

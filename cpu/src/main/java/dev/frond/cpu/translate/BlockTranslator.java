@@ -79,6 +79,7 @@ final class BlockTranslator {
     private final Stubs stubs;
     private final Decoder decoder;
     private final Assembler a = new Assembler();
+    private final X87Emitter x87;
 
     /** The page that is being translated, and what an instruction may reach into behind it. */
     private final byte[] buffer = new byte[PAGE + REACH];
@@ -122,6 +123,7 @@ final class BlockTranslator {
         this.store = store;
         this.stubs = stubs;
         decoder = new Decoder(FORMS, cpu.cpuid.model().features());
+        x87 = new X87Emitter(this, a, stubs);
         page = new CodePage(-1, 0, false);
         system = new SystemEmitter(this, a, stubs);
     }
@@ -266,8 +268,10 @@ final class BlockTranslator {
         int firstSite = store.siteCount();
         Block block = enter(second, liveIn);
         state = State.HOST;
+        x87.begin();
         for (index = 0; index < count; index++) {
             hostStart = origin + a.size();
+            x87.before(insns[index], shapes[index]);
             int run = stackRun(count);
             if (run > 1) {
                 emitRun(run);
@@ -276,9 +280,10 @@ final class BlockTranslator {
                 emit(insns[index], shapes[index], block);
             }
         }
+        hostStart = origin + a.size();
+        x87.noteLast();
         if (interpretNext) {
             index = count;
-            hostStart = origin + a.size();
             leaveFor(Kind.ALONE, end);
         } else if (open) {
             index = count - 1;
@@ -377,6 +382,9 @@ final class BlockTranslator {
     private boolean taken(Insn insn, Shape shape) {
         int state = insn.form.is(Form.VEX) ? Modes.WIDE_VECTORS : Modes.VECTORS;
         if (shape.vector() && (key & state) == 0) {
+            return false;
+        }
+        if (shape.x87() && (key & Modes.X87) == 0) {
             return false;
         }
         return switch (shape.path()) {
@@ -492,7 +500,7 @@ final class BlockTranslator {
 
     private static boolean namedWithoutRex(Shape.Kind kind, int guest) {
         return switch (kind) {
-            case NOTHING, DIGIT -> true;
+            case NOTHING, DIGIT, MMX -> true;
             case XMM -> guest < 8;
             case GENERAL -> !isSpilled(guest) && Context.host(guest) < 8;
             case BYTE -> guest < 4 && guest != Cpu.RCX;
@@ -538,8 +546,10 @@ final class BlockTranslator {
             case JUMP_INDIRECT -> jumpIndirect(insn);
             case CALL_INDIRECT -> callIndirect(insn);
             case RETURN -> ret();
+            case X87 -> x87.emit(insn);
             case NOT_TAKEN -> {
                 leaveFor(Kind.INTERPRET, insn.offset);
+                x87.begin();
                 if (insn.form.is(Form.END)) {
                     // Many of those that end a block most often go on with the next instruction.
                     go(insn.offset + insn.length, insn.offset, index + 1, block);
@@ -611,6 +621,7 @@ final class BlockTranslator {
             case NOTHING -> 0;
             case DIGIT -> insn.modRm >>> 3 & 7;
             case XMM -> guest;
+            case MMX -> guest & 7;
             case GENERAL -> general(guest, scratch);
             case BYTE -> {
                 int named = insn.byteRegister(guest);
@@ -1207,6 +1218,12 @@ final class BlockTranslator {
         }
     }
 
+    /** Calls a stub. */
+    void call(int stub) {
+        a.byte1(0xE8);
+        a.int4(stub - (origin + a.size() + 4));
+    }
+
     void toStub(int displacement, int stub) {
         a.patch4(displacement, stub - (origin + displacement + 4));
     }
@@ -1299,10 +1316,18 @@ final class BlockTranslator {
     }
 
     void leave(boolean saved, int site) {
-        a.byte1(0xE8);
-        int stub = saved ? stubs.exitSaved : stubs.exit;
-        a.int4(stub - (origin + a.size() + 4));
+        call(saved ? stubs.exitSaved : stubs.exit);
         a.int4(site);
+    }
+
+    /** A site of the instruction that is being emitted. */
+    int site(Kind kind, Insn insn) {
+        return site(kind, false, areFlagsSaved(), index + 1, insn.offset);
+    }
+
+    /** Whether the status flags are saved and no more in the host's. */
+    boolean areFlagsSaved() {
+        return state == State.SAVED;
     }
 
     // --- flags
@@ -1328,7 +1353,7 @@ final class BlockTranslator {
     }
 
     /** Lets the flags that the instruction reads or keeps be in the host's. */
-    private void needFlags() {
+    void needFlags() {
         if (state == State.SAVED && flags[index].inHost(live[index]) != 0) {
             restoreFlags();
             state = State.BOTH;
@@ -1342,7 +1367,7 @@ final class BlockTranslator {
         a.move(RAX, R15);
     }
 
-    private void flagsAfter() {
+    void flagsAfter() {
         if (flags[index].touches()) {
             state = State.HOST;
         }
@@ -1352,7 +1377,7 @@ final class BlockTranslator {
     // -----------------------------------------------------------------------------------
 
     /** Lets RCX be the host's address of the memory operand, or leaves. */
-    private void access(Insn insn, int size, boolean write) {
+    void access(Insn insn, int size, boolean write) {
         saveLiveFlags();
         address(insn, true);
         check(size, write);
@@ -1451,7 +1476,6 @@ final class BlockTranslator {
         // TEST cl,size - 1
         a.registers(0, 0, 0xF6, 0, RCX);
         a.byte1(size - 1);
-        int site = site(Kind.ALONE, false, state == State.SAVED, index + 1, insnOffset());
-        slow.add(new Slow(a.jump(JNZ), site, state == State.SAVED));
+        alone(insns[index], JNZ);
     }
 }

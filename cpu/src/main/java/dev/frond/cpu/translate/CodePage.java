@@ -46,9 +46,13 @@ final class CodePage {
         return (key * 0x9E37_79B1) >>> 8;
     }
 
-    /** The block at {@code offset} for the mode {@code key} (below 64), or null. */
+    private static int number(int offset, int key) {
+        return offset * Modes.LIMIT | key;
+    }
+
+    /** The block at {@code offset} for the mode {@code key}, or null. */
     @Nullable Block find(int offset, int key) {
-        int wanted = offset << 6 | key;
+        int wanted = number(offset, key);
         int mask = keys.length - 1;
         for (int i = hash(wanted) & mask; ; i = i + 1 & mask) {
             Block block = blocks[i];
@@ -74,7 +78,7 @@ final class CodePage {
     }
 
     private void insert(Block block) {
-        int key = block.offset() << 6 | block.key();
+        int key = number(block.offset(), block.key());
         int mask = keys.length - 1;
         int i = hash(key) & mask;
         while (blocks[i] != null && keys[i] != key) {

@@ -53,7 +53,9 @@ final class CodeStore implements GuestMemory.Watcher {
         CALL,
         /** A jump or return whose target is not known, and what it adds to the guest's RSP. */
         JUMP,
-        RETURN
+        RETURN,
+        /** The host's x87 unit is to become the guest's. */
+        X87
     }
 
     /** A page whose code changes. */

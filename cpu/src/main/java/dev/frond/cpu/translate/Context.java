@@ -154,6 +154,9 @@ final class Context {
 
     static final int LOOP_GROUPS = 6;
 
+    /** {@link X87State#SIZE} bytes. */
+    static final int X87 = 0x360;
+
     /** XMM0..15 in steps of 32 bytes, as {@link Cpu#v} has them. */
     static final int VECTORS = 0x400;
 
@@ -222,11 +225,11 @@ final class Context {
         longs.put(offset >> 3, value);
     }
 
-    private int int4(int offset) {
+    int int4(int offset) {
         return ints.get(offset >> 2);
     }
 
-    private void int4(int offset, int value) {
+    void int4(int offset, int value) {
         ints.put(offset >> 2, value);
     }
 

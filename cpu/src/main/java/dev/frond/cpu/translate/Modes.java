@@ -23,6 +23,12 @@ final class Modes {
     /** The same of instructions with a VEX prefix. */
     static final int WIDE_VECTORS = 32;
 
+    /** x87 and MMX instructions may execute, and no x87 exception is unmasked. */
+    static final int X87 = 64;
+
+    /** All keys are below. */
+    static final int LIMIT = 128;
+
     private static final int MXCSR_MASKS = 0x1F80;
     private static final long CR4_LA57 = 1 << 12;
     private static final int DR7_ENABLES = 0xFF;
@@ -42,7 +48,8 @@ final class Modes {
         return cpu.mode
                 | (cpu.mmu.context() == Mmu.SUPERVISOR_AC ? ACCESS : 0)
                 | (masked && cpu.mayUseSse() ? VECTORS : 0)
-                | (masked && cpu.mayUseAvx() ? WIDE_VECTORS : 0);
+                | (masked && cpu.mayUseAvx() ? WIDE_VECTORS : 0)
+                | (cpu.mayUseX87() && cpu.x87.masksAll() ? X87 : 0);
     }
 
     /** Which table of the TLB a mode uses. */

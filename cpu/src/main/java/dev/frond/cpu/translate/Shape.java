@@ -99,6 +99,8 @@ record Shape(
         /** BT and its siblings with a register's bit number and memory. */
         FAR_BIT,
         EXCHANGE_8_OR_16,
+        /** An x87 instruction, or EMMS: see {@link X87Emitter}. */
+        X87,
         /** The interpreter executes it. */
         NOT_TAKEN
     }
@@ -109,7 +111,8 @@ record Shape(
         DIGIT,
         BYTE,
         GENERAL,
-        XMM
+        XMM,
+        MMX
     }
 
     /** Which register operands are written. */
@@ -154,7 +157,7 @@ record Shape(
 
     /** Vector instructions that do something unsaid to registers or memory, or vary by CPU. */
     private static final Set<String> LEFT_VECTORS =
-            Set.of("MASKMOVDQU", "RCPPS", "RCPSS", "RSQRTPS", "RSQRTSS", "EXTRQ", "INSERTQ");
+            Set.of("MASKMOVDQU", "MASKMOVQ", "RCPPS", "RCPSS", "RSQRTPS", "RSQRTSS", "EXTRQ", "INSERTQ");
 
     private static final Set<CpuFeature> VECTOR_FEATURES =
             Set.of(
@@ -174,6 +177,10 @@ record Shape(
 
     /** How a form is taken on this host. */
     static Shape of(Form form) {
+        if (X87Emitter.emits(form)) {
+            boolean here = form.feature().map(Shape::isHosts).orElse(true);
+            return here ? path(Path.X87, X87Emitter.flags(form)) : LEFT;
+        }
         return switch (form.mnemonic()) {
             case "LEA" -> path(Path.LEA, FlagUse.NONE);
             case "NOP", "PREFETCH", "PREFETCHW", "ENDBR64", "PAUSE" ->
@@ -216,6 +223,11 @@ record Shape(
                     path(Path.PLAIN, FlagUse.of(form, form.mnemonic()).orElseThrow());
             default -> general(form);
         };
+    }
+
+    /** Whether it needs the x87 unit. */
+    boolean x87() {
+        return path == Path.X87 || reg == Kind.MMX || rm == Kind.MMX;
     }
 
     private static Shape path(Path path, FlagUse flags) {
@@ -267,7 +279,11 @@ record Shape(
                         && (form.isVector() || form.operands().isEmpty());
         String name = name(form);
         Optional<FlagUse> flags = FlagUse.of(form, name);
-        if (flags.isEmpty() && !vector) {
+        boolean mmx = form.operands().stream().anyMatch(Shape::isMmx);
+        if (mmx && name.startsWith("CVT")) {
+            return LEFT;
+        }
+        if (flags.isEmpty() && !vector && !mmx) {
             return LEFT;
         }
         if (LEFT_VECTORS.contains(name)
@@ -283,6 +299,13 @@ record Shape(
         return form.isVector() && form.is(Form.VEX) && name.startsWith("V")
                 ? name.substring(1)
                 : name;
+    }
+
+    private static boolean isMmx(Operand operand) {
+        return switch (operand.name().charAt(0)) {
+            case 'P', 'Q', 'N' -> true;
+            default -> false;
+        };
     }
 
     private static boolean isHosts(CpuFeature feature) {
@@ -341,12 +364,17 @@ record Shape(
                         case 'B' -> vvvv = Kind.GENERAL;
                         case 'H' -> vvvv = Kind.XMM;
                         case 'V' -> reg = Kind.XMM;
+                        case 'P' -> reg = Kind.MMX;
+                        case 'Q', 'N' -> {
+                            rm = Kind.MMX;
+                            access = bytes;
+                        }
                         case 'W', 'U' -> {
                             rm = Kind.XMM;
                             access = bytes;
                         }
                         default -> {
-                            // MMX, x87, system registers.
+                            // System registers.
                             return LEFT;
                         }
                     }
@@ -365,8 +393,8 @@ record Shape(
         if (form.mnemonic().equals("IMUL") && form.operands().size() == 1) {
             reads = true;
         }
-        boolean firstIsRm = "EMRZWU".indexOf(first) >= 0;
-        boolean firstIsReg = "GV".indexOf(first) >= 0;
+        boolean firstIsRm = "EMRZWUQN".indexOf(first) >= 0;
+        boolean firstIsReg = "GVP".indexOf(first) >= 0;
         Written written =
                 exchanges
                         ? Written.BOTH

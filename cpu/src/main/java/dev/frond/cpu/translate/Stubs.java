@@ -41,11 +41,26 @@ final class Stubs {
     /** Where the host's faults go on. */
     final int faulted;
 
+    /**
+     * Called, followed by the number of a site, when the x87 unit is the guest's no more: loads it
+     * and goes on behind, or leaves. Status flags are in the host's; RCX is destroyed.
+     */
+    final int loadX87;
+
+    /** As {@link #loadX87}, with the status flags saved. */
+    final int loadX87Saved;
+
     /** Jumped to with the target in RCX and flags saved: goes there, or leaves with site 0. */
     final int jumpFar;
 
     /** As {@link #jumpFar}, but never looks. */
     final int leaveFar;
+
+    /** The opcode of FRSTOR (/4) and FNSAVE (/6). */
+    private static final int FRSTOR = 0xDD;
+
+    private static final int FRSTOR_DIGIT = 4;
+    private static final int FNSAVE_DIGIT = 6;
 
     private static final int NARROW = Assembler.vex(0, false);
     private static final int WIDE = Assembler.vex(0, true);
@@ -71,6 +86,9 @@ final class Stubs {
         a.memory(0, 1, 0xAE, 3, RSP, Context.HOST_MXCSR);
         a.memory(0, 1, 0xAE, 2, RSP, Context.MXCSR);
         loadVectors(a, wide);
+        int away = unlessX87(a);
+        a.memory(0, 0, FRSTOR, FRSTOR_DIGIT, RSP, X87State.IMAGE);
+        a.land4(away);
         a.load4(RAX, RSP, Context.FLAGS);
         a.restoreFlagsFromAx();
         for (int guest = 0; guest < Context.FIRST_SPILLED; guest++) {
@@ -99,6 +117,10 @@ final class Stubs {
             a.store(RSP, Context.slot(guest), Context.host(guest));
         }
         storeVectors(a, wide);
+        int unused = unlessX87(a);
+        // FNSAVE leaves the unit as FNINIT does, and as the caller wants it.
+        a.memory(0, 0, FRSTOR, FNSAVE_DIGIT, RSP, X87State.IMAGE);
+        a.land4(unused);
         a.memory(0, 1, 0xAE, 3, RSP, Context.MXCSR);
         a.memory(0, 1, 0xAE, 2, RSP, Context.HOST_MXCSR);
         a.load(RSP, RSP, Context.HOST_RSP);
@@ -106,6 +128,9 @@ final class Stubs {
             a.pop(kept[i]);
         }
         a.ret();
+
+        loadX87 = loadX87(a, exit);
+        loadX87Saved = loadX87(a, exitSaved);
 
         jumpFar = a.size();
         int farPoll = poll(a);
@@ -169,6 +194,32 @@ final class Stubs {
 
     private static void zeroUpper(Assembler a) {
         a.plain(NARROW, 1, 0x77);
+    }
+
+    /** A jump that is taken while the host's x87 unit is not the guest's. */
+    private static int unlessX87(Assembler a) {
+        // CMP dword [AWAY],0
+        a.memory(0, 0, 0x83, 7, RSP, X87State.AWAY);
+        a.byte1(0);
+        return a.jump(JNZ);
+    }
+
+    private static int loadX87(Assembler a, int exit) {
+        int start = a.size();
+        // The call has moved RSP by 8. Nothing here changes flags.
+        a.load4(RCX, RSP, 8 + X87State.GIVEN);
+        int absent = a.jrcxz();
+        a.memory(0, 0, FRSTOR, FRSTOR_DIGIT, RSP, 8 + X87State.IMAGE);
+        a.storeImmediate4(RSP, 8 + X87State.AWAY, 0);
+        a.storeImmediate4(RSP, 8 + X87State.USED, 1);
+        a.pop(RCX);
+        a.lea(RCX, RCX, 4);
+        // JMP rcx
+        a.registers(0, 0, 0xFF, 4, RCX);
+        a.land1(absent);
+        int displacement = a.jump();
+        a.patch4(displacement, exit - displacement - 4);
+        return start;
     }
 
     private static int poll(Assembler a) {

@@ -33,6 +33,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private final Cpu cpu;
     private final ExecutableMemory memory;
     private final Context context;
+    private final X87State x87;
     private final NativeTlb tlb;
     private final Stubs stubs;
     private final CodeStore store;
@@ -46,7 +47,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     /** An instruction for the interpreter. */
     @SuppressWarnings("ArrayRecordComponent") // Never compared.
-    private record Left(Node node, boolean vectors, long[] times) {}
+    private record Left(Node node, boolean vectors, boolean x87, long[] times) {}
 
     /** By site. */
     private @Nullable Left[] left = new @Nullable Left[1 << 12];
@@ -93,6 +94,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         codeSize, Context.SIZE, ExecutableMemory.Placement.ANYWHERE);
         twoMappings = memory.code().address() != memory.address();
         context = new Context(memory.data());
+        x87 = new X87State(cpu, context);
         tlb = new NativeTlb(context, cpu.ram.segment());
         Assembler assembler = new Assembler();
         boolean wide =
@@ -163,6 +165,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         context.loadRegisters(cpu);
         context.loadVectors(cpu);
         context.loadSegments(cpu);
+        x87.forget();
         long rip = cpu.rip;
         do {
             rip = step(rip, key);
@@ -175,6 +178,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private void leave(long rip) {
         context.storeRegisters(cpu);
         context.storeVectors(cpu);
+        x87.take();
         takeCount();
         cpu.rip = rip;
     }
@@ -304,6 +308,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     private long execute(int start) {
         int place = start;
+        // Whether the block needs the x87 unit it says itself.
+        x87.unload();
         while (true) {
             boolean serialize = store.takeChanged() && twoMappings;
             (serialize ? enterSerialized : enter).call(context.address(), store.address(place));
@@ -391,6 +397,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         context.set(RSP, context.get(RSP) + 8);
                     }
                     return target;
+                }
+                case X87 -> {
+                    x87.give();
+                    place = store.hostStart(site);
                 }
             }
         }
@@ -531,6 +541,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
      */
     private void takeContext() {
         context.storeRegisters(cpu);
+        x87.unload();
         vectorsHere = false;
     }
 
@@ -571,12 +582,15 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             Node node = Table.make(insn.form.node(insn.size, insn.memory, insn.lock), insn);
             String name = (insn.memory ? "memory, " : "") + insn.form.mnemonic();
             long[] times = leftTimes.computeIfAbsent(name, each -> new long[1]);
-            it = new Left(node, touchesVectors(insn.form), times);
+            it = new Left(node, touchesVectors(insn.form), X87Emitter.touches(insn.form), times);
             left[site] = it;
         }
         it.times[0]++;
         if (it.vectors) {
             takeVectors();
+        }
+        if (it.x87) {
+            x87.takeBack();
         }
         cpu.rip = base + offset;
         cpu.r[Cpu.CODE_BASE] = base;
@@ -611,6 +625,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     /** Executes the instruction at {@code rip}, decoded anew; registers are in the CPU already. */
     private long interpretAlone(long rip, int count) {
         takeVectors();
+        x87.takeBack();
         cpu.rip = rip;
         cpu.alone = true;
         Node node;
@@ -642,6 +657,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             cpu.instructions += count - 1;
             takeCount();
             takeVectors();
+            x87.take();
             if (fault.isNonCanonical() && node.accessesStack()) {
                 throw cpu.fault(CpuFault.SS);
             }
