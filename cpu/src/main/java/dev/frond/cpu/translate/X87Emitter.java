@@ -17,6 +17,7 @@ import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.translate.CodeStore.Kind;
 
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -53,6 +54,9 @@ final class X87Emitter {
                     "FSIN",
                     "FCOS",
                     "FSINCOS");
+
+    /** So the names begin of instructions that save and load whole states. */
+    private static final List<String> STATES = List.of("FXSAVE", "FXRSTOR", "XSAVE", "XRSTOR");
 
     /** These are not noted as the last instruction. */
     private static final Set<String> CONTROL =
@@ -104,15 +108,20 @@ final class X87Emitter {
                 default -> {}
             }
         }
-        // EMMS, and 0F AE and 0F C7, which save and load state.
-        return form.map() == 1
-                && (form.opcode() == 0x77 || form.opcode() == 0xAE || form.opcode() == 0xC7);
+        String name = form.mnemonic();
+        return name.equals("EMMS") || STATES.stream().anyMatch(name::startsWith);
+    }
+
+    private static boolean comparesToFlags(String name) {
+        return name.startsWith("FCOMI") || name.startsWith("FUCOMI");
     }
 
     /** What a form of {@link #emits} does to the status flags. */
     static FlagUse flags(Form form) {
+        if (comparesToFlags(form.mnemonic())) {
+            return FlagUse.DEFINES;
+        }
         return switch (form.mnemonic()) {
-            case "FCOMI", "FCOMIP", "FUCOMI", "FUCOMIP" -> FlagUse.DEFINES;
             case "FCMOVB", "FCMOVNB" -> new FlagUse(Cpu.CF, 0, false);
             case "FCMOVE", "FCMOVNE" -> new FlagUse(Cpu.ZF, 0, false);
             case "FCMOVBE", "FCMOVNBE" -> new FlagUse(Cpu.CF | Cpu.ZF, 0, false);
@@ -178,6 +187,10 @@ final class X87Emitter {
                 if (insn.memory) {
                     memory(insn, !CONTROL.contains(name));
                 } else {
+                    if (comparesToFlags(name)) {
+                        // FINCSTP, FDECSTP: C1 becomes 0. Processors of AMD would leave it alone.
+                        a.int4(0xF6D9_F7D9);
+                    }
                     block.needFlags();
                     a.byte1(insn.opcode);
                     a.byte1(insn.modRm);
