@@ -37,6 +37,7 @@ final class RandomRun implements AutoCloseable {
     private static final int CODE_BYTES = 4 * PAGE;
     private static final int GUARD = 4 * PAGE;
     private static final int WINDOW = RandomCode.WINDOW;
+    private static final int LONG = 20_000;
     private static final byte[] HLT = {(byte) 0xF4};
 
     /** Everything else belongs to all sequences. */
@@ -162,6 +163,8 @@ final class RandomRun implements AutoCloseable {
     }
 
     private void load(int offset, byte[] bytes) {
+        // As if what stood there had run for long: code that changes often is not translated.
+        cpu.instructions += LONG;
         host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, offset, bytes);
         long at = host.codeAddress() + offset;
         harness.write(at, bytes);
