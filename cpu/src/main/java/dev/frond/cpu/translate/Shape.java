@@ -157,7 +157,15 @@ record Shape(
 
     /** Vector instructions that do something unsaid to registers or memory, or vary by CPU. */
     private static final Set<String> LEFT_VECTORS =
-            Set.of("MASKMOVDQU", "MASKMOVQ", "RCPPS", "RCPSS", "RSQRTPS", "RSQRTSS", "EXTRQ", "INSERTQ");
+            Set.of(
+                    "MASKMOVDQU",
+                    "MASKMOVQ",
+                    "RCPPS",
+                    "RCPSS",
+                    "RSQRTPS",
+                    "RSQRTSS",
+                    "EXTRQ",
+                    "INSERTQ");
 
     private static final Set<CpuFeature> VECTOR_FEATURES =
             Set.of(

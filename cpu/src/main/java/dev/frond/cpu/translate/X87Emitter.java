@@ -206,7 +206,9 @@ final class X87Emitter {
     private void memory(Insn insn, boolean noted) {
         String name = insn.form.mnemonic();
         boolean writes =
-                name.startsWith("FST") || name.startsWith("FIST") || name.startsWith("FNST")
+                name.startsWith("FST")
+                        || name.startsWith("FIST")
+                        || name.startsWith("FNST")
                         || name.equals("FBSTP");
         int bytes =
                 switch (insn.form.operands().getLast()) {

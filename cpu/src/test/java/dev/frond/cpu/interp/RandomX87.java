@@ -56,7 +56,10 @@ final class RandomX87 {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
     private final int[] faults = new int[32];
 
-    /** Compares {@code runner} with the interpreter; four pages at {@code code} and two at {@code data} are mapped. */
+    /**
+     * Compares {@code runner} with the interpreter; four pages at {@code code} and two at {@code
+     * data} are mapped.
+     */
     RandomX87(CpuHarness harness, Runner runner, long code, long data) {
         this.harness = harness;
         cpu = harness.cpu;
@@ -71,7 +74,8 @@ final class RandomX87 {
             if (!there || EXCLUDED.matcher(form.mnemonic()).matches()) {
                 continue;
             }
-            if (form.map() == 0 && !form.is(Form.VEX)
+            if (form.map() == 0
+                    && !form.is(Form.VEX)
                     && ((form.opcode() & 0xF8) == 0xD8 || form.opcode() == 0x9B)) {
                 x87.add(form);
             } else if (form.mnemonic().equals("EMMS")
@@ -185,10 +189,7 @@ final class RandomX87 {
     private void mmx() {
         Form form = mmx.get(random.nextInt(mmx.size()));
         FormEncoder e = new FormEncoder();
-        e.memory =
-                form.hasModRm()
-                        && !form.is(Form.REGISTER_ONLY)
-                        && (isMemory(form) || chance(2));
+        e.memory = form.hasModRm() && !form.is(Form.REGISTER_ONLY) && (isMemory(form) || chance(2));
         boolean general =
                 form.operands().stream().anyMatch(o -> "GER".indexOf(o.name().charAt(0)) >= 0);
         // RAX, RCX, RDX, R8 are nobody's.

@@ -105,13 +105,33 @@ final class TranslatedX87Test {
     /** What stays with the interpreter. */
     private static final Set<String> LEFT =
             Set.of(
-                    "F2XM1", "FYL2X", "FYL2XP1", "FPTAN", "FPATAN", "FSIN", "FCOS", "FSINCOS",
-                    "FNSTENV", "FLDENV", "FNSAVE", "FRSTOR", "FNINIT", "FNENI", "FNDISI", "FNSETPM",
-                    "MASKMOVQ", "CVTPI2PS", "CVTPI2PD", "CVTPS2PI", "CVTTPS2PI", "CVTPD2PI",
+                    "F2XM1",
+                    "FYL2X",
+                    "FYL2XP1",
+                    "FPTAN",
+                    "FPATAN",
+                    "FSIN",
+                    "FCOS",
+                    "FSINCOS",
+                    "FNSTENV",
+                    "FLDENV",
+                    "FNSAVE",
+                    "FRSTOR",
+                    "FNINIT",
+                    "FNENI",
+                    "FNDISI",
+                    "FNSETPM",
+                    "MASKMOVQ",
+                    "CVTPI2PS",
+                    "CVTPI2PD",
+                    "CVTPS2PI",
+                    "CVTTPS2PI",
+                    "CVTPD2PI",
                     "CVTTPD2PI");
 
     private static boolean isX87(Form form) {
-        return form.map() == 0 && !form.is(Form.VEX)
+        return form.map() == 0
+                && !form.is(Form.VEX)
                 && ((form.opcode() & 0xF8) == 0xD8 || form.opcode() == 0x9B);
     }
 
@@ -139,8 +159,7 @@ final class TranslatedX87Test {
                 encoder.base = Cpu.RBX;
                 harness.write(CODE + 32L * forms.size(), encoder.encode(form));
                 codes.add(encoder.encode(form));
-                harness.write(
-                        CODE + 32L * forms.size() + codes.getLast().length, new byte[] {HLT});
+                harness.write(CODE + 32L * forms.size() + codes.getLast().length, new byte[] {HLT});
                 forms.add(form);
             }
         }
@@ -188,8 +207,7 @@ final class TranslatedX87Test {
             // fnstenv [rdi]; fldenv [rdi]; ret
             memory.code()
                     .copyFrom(
-                            MemorySegment.ofArray(
-                                    HexFormat.of().parseHex("D937" + "D927" + "C3")));
+                            MemorySegment.ofArray(HexFormat.of().parseHex("D937" + "D927" + "C3")));
             NativeFunction.at(memory.address()).call(memory.data().address(), 0);
             assertThat(memory.data().get(ValueLayout.JAVA_SHORT, 0)).isEqualTo((short) 0x37F);
             assertThat(memory.data().get(ValueLayout.JAVA_SHORT, 4)).isZero();
@@ -388,11 +406,22 @@ final class TranslatedX87Test {
     void operandsAreNotedAsTheGuestSeesThem() {
         String[] operands = {
             // [rbx], [rbx+rdi*4+16], [r13], [r13+r14*2], [r12+r15], [rax+r15*8-8], [rsp], [rbp-8]
-            "D9 03", "D9 44 BB 10", "41 D9 45 00", "43 D9 44 75 00", "43 D9 04 3C",
-            "42 D9 44 F8 F8", "D9 04 24", "D9 45 F8",
+            "D9 03",
+            "D9 44 BB 10",
+            "41 D9 45 00",
+            "43 D9 44 75 00",
+            "43 D9 04 3C",
+            "42 D9 44 F8 F8",
+            "D9 04 24",
+            "D9 45 F8",
             // [rip+..], [edi*2+..], [r14d+r15d+..], fs:[rbx], gs:[r13+r14], [disp32], [edx]
-            "D9 05 00 10 00 00", "67 D9 04 7D 00 00 50 00", "67 43 D9 84 3E 00 00 50 00",
-            "64 D9 03", "65 43 D9 44 35 00", "D9 04 25 10 00 50 00", "67 D9 02"
+            "D9 05 00 10 00 00",
+            "67 D9 04 7D 00 00 50 00",
+            "67 43 D9 84 3E 00 00 50 00",
+            "64 D9 03",
+            "65 43 D9 44 35 00",
+            "D9 04 25 10 00 50 00",
+            "67 D9 02"
         };
         for (int i = 0; i < operands.length; i++) {
             byte[] code = HexFormat.ofDelimiter(" ").parseHex(operands[i]);
