@@ -26,7 +26,7 @@ import java.util.Set;
  * <p>The unit becomes the guest's when a block first needs it, and stays so until emitted code
  * leaves. What runs here has all exceptions masked, so that none is ever pending: a guest that
  * unmasks one is interpreted ({@link Modes#X87}). The host notes where emitted code and its
- * operands are; what the guest may see instead is noted in {@link Context#X87_LAST} and its
+ * operands are; what the guest may see instead is noted in {@link X87State#LAST} and its
  * siblings: the last instruction before anything that can leave, the operand at once.
  */
 final class X87Emitter {
@@ -69,7 +69,7 @@ final class X87Emitter {
     /** The unit is the guest's from here on. */
     private boolean loaded;
 
-    /** What is to be written to {@link Context#X87_LAST}; -1 if it is right. */
+    /** What is to be written to {@link X87State#LAST}; -1 if it is right. */
     private int last;
 
     /** The last instruction's code base and selector are those of this block. */

@@ -314,7 +314,7 @@ final class TranslatedX87Test {
                 cpu.r[Cpu.RAX] = cpu.cr0 | 8;
                 kernel(CODE + 4096);
             }
-            cpu.r[Cpu.RBX] = DATA + 8 * task;
+            cpu.r[Cpu.RBX] = DATA + 8L * task;
             cpu.rip = CODE;
             int fault = harness.run(runner);
             if (task != owner) {
@@ -447,7 +447,7 @@ final class TranslatedX87Test {
     private void registers() {
         int[] pointers = {Cpu.RBX, 13, 12, Cpu.RAX, Cpu.RSP, Cpu.RBP};
         for (int register : pointers) {
-            cpu.r[register] = DATA + 0x100 + 16 * register;
+            cpu.r[register] = DATA + 0x100 + 16L * register;
         }
         cpu.r[Cpu.RDI] = 24;
         cpu.r[14] = 40;
