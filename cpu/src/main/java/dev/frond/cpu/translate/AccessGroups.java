@@ -77,6 +77,10 @@ final class AccessGroups {
         boolean write = shapes[first].writesMemory();
         int last = first;
         for (int i = first + 1; i < count && keeps(i - 1, insn); i++) {
+            if (shapes[i].x87() && !shapes[first].x87()) {
+                // It may have to load the unit, for which it needs RCX.
+                break;
+            }
             if (!insns[i].memory || shapes[i].path() == Shape.Path.LEA) {
                 continue;
             }
@@ -111,7 +115,7 @@ final class AccessGroups {
         Insn insn = insns[at];
         Shape shape = shapes[at];
         return insn.memory
-                && shape.path() == Shape.Path.MODRM
+                && (shape.path() == Shape.Path.MODRM || shape.path() == Shape.Path.X87)
                 && !shape.usesCl()
                 && insn.addressSize == 8;
     }
@@ -146,6 +150,8 @@ final class AccessGroups {
             case NOP -> true;
             case LEA -> !BlockTranslator.needsRcxForLea(insn) && !names(address, insn.reg);
             case OPCODE_REGISTER -> !names(address, named(insn, shape.rm(), insn.opcodeRegister));
+            // FNSTSW writes AX.
+            case X87 -> insn.memory || !names(address, Cpu.RAX);
             case MODRM -> keepsOperands(insn, shape, address) && !writesUnsaid(insn.form);
             default -> false;
         };

@@ -546,7 +546,7 @@ final class BlockTranslator {
             case JUMP_INDIRECT -> jumpIndirect(insn);
             case CALL_INDIRECT -> callIndirect(insn);
             case RETURN -> ret();
-            case X87 -> x87.emit(insn);
+            case X87 -> x87.emit(insn, shape);
             case NOT_TAKEN -> {
                 leaveFor(Kind.INTERPRET, insn.offset);
                 x87.begin();
@@ -735,7 +735,7 @@ final class BlockTranslator {
     }
 
     /** Lets the operand be in memory at RCX and what the result names. */
-    private LoopEmitter.Operand operand(Insn insn, Shape shape) {
+    LoopEmitter.Operand operand(Insn insn, Shape shape) {
         LoopPlan.Group group = loopPlan == null ? null : loopPlan.group(index);
         if (loop != null && group != null) {
             return loop.operand(insn, group, isHigh(insn, shape.reg(), insn.reg));
@@ -1377,7 +1377,7 @@ final class BlockTranslator {
     // -----------------------------------------------------------------------------------
 
     /** Lets RCX be the host's address of the memory operand, or leaves. */
-    void access(Insn insn, int size, boolean write) {
+    private void access(Insn insn, int size, boolean write) {
         saveLiveFlags();
         address(insn, true);
         check(size, write);

@@ -187,7 +187,7 @@ record Shape(
     static Shape of(Form form) {
         if (X87Emitter.emits(form)) {
             boolean here = form.feature().map(Shape::isHosts).orElse(true);
-            return here ? path(Path.X87, X87Emitter.flags(form)) : LEFT;
+            return here ? X87Emitter.shape(form) : LEFT;
         }
         return switch (form.mnemonic()) {
             case "LEA" -> path(Path.LEA, FlagUse.NONE);

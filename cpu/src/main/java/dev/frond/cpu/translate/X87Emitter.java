@@ -116,8 +116,40 @@ final class X87Emitter {
         return name.startsWith("FCOMI") || name.startsWith("FUCOMI");
     }
 
-    /** What a form of {@link #emits} does to the status flags. */
-    static FlagUse flags(Form form) {
+    /** How a form of {@link #emits} is taken. */
+    static Shape shape(Form form) {
+        String name = form.mnemonic();
+        boolean writes =
+                name.startsWith("FST")
+                        || name.startsWith("FIST")
+                        || name.startsWith("FNST")
+                        || name.equals("FBSTP");
+        int bytes =
+                form.operands().isEmpty()
+                        ? 0
+                        : switch (form.operands().getLast()) {
+                            case Mw -> 2;
+                            case Md -> 4;
+                            case Mq -> 8;
+                            default -> 10;
+                        };
+        return new Shape(
+                Shape.Path.X87,
+                flags(form),
+                Shape.Kind.NOTHING,
+                Shape.Kind.NOTHING,
+                bytes,
+                writes,
+                Shape.Written.NONE,
+                false,
+                0,
+                false,
+                Shape.Kind.NOTHING,
+                false);
+    }
+
+    /** What a form does to the status flags. */
+    private static FlagUse flags(Form form) {
         if (comparesToFlags(form.mnemonic())) {
             return FlagUse.DEFINES;
         }
@@ -176,16 +208,16 @@ final class X87Emitter {
     }
 
     /** Emits an instruction, the unit being the guest's. */
-    void emit(Insn insn) {
+    void emit(Insn insn, Shape shape) {
         String name = insn.form.mnemonic();
         switch (name) {
             // No exception is pending, and CR0.TS is clear.
             case "FWAIT" -> {}
             case "EMMS" -> a.plain(0, 1, 0x77);
-            case "FLDCW" -> loadControl(insn);
+            case "FLDCW" -> loadControl(insn, shape);
             default -> {
                 if (insn.memory) {
-                    memory(insn, !CONTROL.contains(name));
+                    memory(insn, shape, !CONTROL.contains(name));
                 } else {
                     if (comparesToFlags(name)) {
                         // FINCSTP, FDECSTP: C1 becomes 0. Processors of AMD would leave it alone.
@@ -203,32 +235,29 @@ final class X87Emitter {
         }
     }
 
-    private void memory(Insn insn, boolean noted) {
-        String name = insn.form.mnemonic();
-        boolean writes =
-                name.startsWith("FST")
-                        || name.startsWith("FIST")
-                        || name.startsWith("FNST")
-                        || name.equals("FBSTP");
-        int bytes =
-                switch (insn.form.operands().getLast()) {
-                    case Mw -> 2;
-                    case Md -> 4;
-                    case Mq -> 8;
-                    default -> 10;
-                };
-        block.access(insn, bytes, writes);
+    private void memory(Insn insn, Shape shape, boolean noted) {
+        LoopEmitter.Operand operand = block.operand(insn, shape);
         if (noted) {
             noteOperand(insn);
         }
-        a.memory(0, 0, insn.opcode, insn.modRm >>> 3 & 7, RCX, 0);
+        a.memory(
+                0,
+                0,
+                insn.opcode,
+                insn.modRm >>> 3 & 7,
+                RCX,
+                operand.index(),
+                operand.scale(),
+                operand.displacement());
     }
 
     /** A control word that unmasks an exception is the interpreter's, and so is what follows. */
-    private void loadControl(Insn insn) {
-        block.access(insn, 2, false);
+    private void loadControl(Insn insn, Shape shape) {
+        LoopEmitter.Operand operand = block.operand(insn, shape);
+        block.saveLiveFlags();
         // MOVZX r15d,word [rcx]; MOV [control],r15d; NOT r15d; TEST r15b,masks
-        a.memory(0, 1, 0xB7, R15, RCX, 0);
+        a.memory(
+                0, 1, 0xB7, R15, RCX, operand.index(), operand.scale(), operand.displacement());
         a.store4(RSP, X87State.CONTROL, R15);
         a.registers(0, 0, 0xF7, 2, R15);
         a.registers(0, 0, 0xF6, 0, R15);
@@ -255,7 +284,7 @@ final class X87Emitter {
         }
     }
 
-    /** Lets R15 be the effective address; the status flags are saved if anybody reads them. */
+    /** Lets R15 be the effective address; RCX is kept. */
     private void effectiveAddress(Insn insn) {
         boolean cut = insn.addressSize == 4;
         int width = cut ? 0 : W;
@@ -278,7 +307,8 @@ final class X87Emitter {
         } else if (!BlockTranslator.isSpilled(insn.base)) {
             base = Context.host(insn.base);
         } else {
-            // Both are in memory.
+            // Both are in memory: ADD destroys the flags.
+            block.saveLiveFlags();
             a.load(R15, RSP, Context.slot(insn.index));
             a.memory(width, 0, 0x8D, R15, NONE, R15, insn.scale, displacement);
             a.memory(width, 0, 0x03, R15, RSP, Context.slot(insn.base));
