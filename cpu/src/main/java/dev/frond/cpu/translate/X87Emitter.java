@@ -26,8 +26,8 @@ import java.util.Set;
  * <p>The unit becomes the guest's when a block first needs it, and stays so until emitted code
  * leaves. What runs here has all exceptions masked, so that none is ever pending: a guest that
  * unmasks one is interpreted ({@link Modes#X87}). The host notes where emitted code and its
- * operands are; what the guest may see instead is noted in {@link X87State#LAST} and its
- * siblings: the last instruction before anything that can leave, the operand at once.
+ * operands are; what the guest may see instead is noted in {@link X87State#LAST} and its siblings:
+ * the last instruction before anything that can leave, the operand at once.
  */
 final class X87Emitter {
     private static final int MASKS = 0x3F;
@@ -256,8 +256,7 @@ final class X87Emitter {
         LoopEmitter.Operand operand = block.operand(insn, shape);
         block.saveLiveFlags();
         // MOVZX r15d,word [rcx]; MOV [control],r15d; NOT r15d; TEST r15b,masks
-        a.memory(
-                0, 1, 0xB7, R15, RCX, operand.index(), operand.scale(), operand.displacement());
+        a.memory(0, 1, 0xB7, R15, RCX, operand.index(), operand.scale(), operand.displacement());
         a.store4(RSP, X87State.CONTROL, R15);
         a.registers(0, 0, 0xF7, 2, R15);
         a.registers(0, 0, 0xF6, 0, R15);
