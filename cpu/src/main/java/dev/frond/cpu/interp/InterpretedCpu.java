@@ -53,6 +53,9 @@ final class InterpretedCpu implements Vcpu {
                         wiring.clock(),
                         wiring.interrupts());
         this.runner = runner.apply(cpu);
+        if (this.runner == Runner.NODES) {
+            cpu.sample();
+        }
         CpuState powerOn = CpuState.powerOn(cpuid.signature());
         load(id == 0 ? powerOn : powerOn.withActivity(Activity.WAIT_FOR_SIPI));
         wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));
@@ -131,6 +134,7 @@ final class InterpretedCpu implements Vcpu {
         exits.put("exceptions", exceptions);
         exits.put("page faults", pageFaults);
         exits.put("halts", halts);
+        exits.put("blocks fused", cpu.code.everFused());
         exits.putAll(runner.counters());
         return new VcpuStats(cpu.instructions, exits);
     }
@@ -183,6 +187,9 @@ final class InterpretedCpu implements Vcpu {
     /** Execute one instruction that may change the code that executes. */
     private boolean alone;
 
+    /** What is executed next was met by chance: it may be worth to be fused. */
+    private boolean sampled;
+
     private @Nullable Node current;
 
     /** Executes linked nodes until something else is to do. */
@@ -193,7 +200,8 @@ final class InterpretedCpu implements Vcpu {
         if (!single) {
             try {
                 if (!runner.run()) {
-                    chain(cpu.code.enter());
+                    chain(sampled ? cpu.code.enterSampled() : cpu.code.enter());
+                    sampled = false;
                 }
                 return null;
             } catch (CpuFault fault) {
@@ -255,7 +263,7 @@ final class InterpretedCpu implements Vcpu {
                 node = node.execute(cpu);
             } while (node != null);
         } catch (CpuFault fault) {
-            current = node;
+            current = node instanceof Fused fused ? fused.failed() : node;
             throw fault;
         }
     }
@@ -333,6 +341,9 @@ final class InterpretedCpu implements Vcpu {
             int events = cpu.takeEvents();
             if ((events & Cpu.EVENT_MAP) != 0) {
                 cpu.mmu.mapChanged();
+            }
+            if ((events & Cpu.EVENT_SAMPLE) != 0) {
+                sampled = true;
             }
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();
