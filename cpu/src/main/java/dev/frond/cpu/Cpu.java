@@ -319,7 +319,9 @@ public final class Cpu {
     /** Instructions executed. */
     public long instructions;
 
-    /** When {@link #instructions} reaches this, the next block is met by chance: {@link #sample}. */
+    /**
+     * When {@link #instructions} reaches this, the next block is met by chance: {@link #sample}.
+     */
     public long sampleAt = Long.MAX_VALUE;
 
     private static final long SAMPLE_INTERVAL = 1_000_000;

@@ -222,11 +222,11 @@ final class NodeShape {
             return line.leadsToJump()
                     ? """
 
-                    @Override
-                    protected boolean leadsToJump() {
-                        return true;
-                    }
-            """
+                            @Override
+                            protected boolean leadsToJump() {
+                                return true;
+                            }
+                    """
                     : "";
         }
         return """

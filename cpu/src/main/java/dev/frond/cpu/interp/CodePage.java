@@ -93,7 +93,10 @@ public final class CodePage {
         return false;
     }
 
-    /** Puts {@code to}, which does the same, in the place of the block that begins with {@code from}. */
+    /**
+     * Puts {@code to}, which does the same, in the place of the block that begins with {@code
+     * from}.
+     */
     @SuppressWarnings("ReferenceEquality") // A node is its identity.
     void replace(Node from, Node to) {
         for (int i = 0; i < entries.length; i++) {

@@ -111,7 +111,9 @@ final class NodeFuser {
         return made;
     }
 
-    /** The nodes that follow each other from {@code first} on where no conditional jump is taken. */
+    /**
+     * The nodes that follow each other from {@code first} on where no conditional jump is taken.
+     */
     private static List<Node> run(Node first) {
         List<Node> run = new ArrayList<>();
         Node node = first;
@@ -200,9 +202,7 @@ final class NodeFuser {
         for (int i = 0; i < nodes.size(); i++) {
             Node node = nodes.get(i);
             b.loadConstant(i).istore(AT);
-            b.getstatic(SELF, name(i), NODE)
-                    .aload(THE_CPU)
-                    .invokevirtual(NODE, "execute", EXECUTE);
+            b.getstatic(SELF, name(i), NODE).aload(THE_CPU).invokevirtual(NODE, "execute", EXECUTE);
             boolean more = i + 1 < constants.size();
             if (!more) {
                 b.astore(NEXT);

@@ -149,7 +149,8 @@ final class FusedCodeTest {
 
     @Test
     void aRunGoesOnBehindCallsAndJumpsWithinThePage() {
-        // mov ecx,5; again: call f; jmp on; ud2; on: dec ecx; jnz again; hlt; ud2; f: add eax,ecx; ret
+        // mov ecx,5; again: call f; jmp on; ud2; on: dec ecx; jnz again; hlt; ud2; f: add eax,ecx;
+        // ret
         load(CODE, "B9 05 00 00 00 E8 0B 00 00 00 EB 02 0F 0B FF C9 75 F3 F4 0F 0B 01 C8 C3");
         cpu.r[Cpu.RAX] = 0;
         long counted = run(CODE + 18);

@@ -26,8 +26,8 @@ import java.util.SplittableRandom;
 
 /**
  * Random sequences of instructions, each executed from several states by the host's processor, by
- * the interpreter, with some of their blocks fused, and by the translator: registers, flags, memory, vectors, x87 and faults must be
- * the same.
+ * the interpreter, with some of their blocks fused, and by the translator: registers, flags,
+ * memory, vectors, x87 and faults must be the same.
  */
 final class RandomRun implements AutoCloseable {
     /** States that each sequence is run from. */
