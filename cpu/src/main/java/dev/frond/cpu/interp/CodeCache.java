@@ -21,7 +21,6 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -64,15 +63,15 @@ public final class CodeCache implements GuestMemory.Watcher {
     private final KnownCode[] known = new KnownCode[JUMP_ENTRIES];
 
     /** A block is fused when {@link #enterSampled} has met it so many times. */
-    private static final int OFTEN = 5;
+    private static final int OFTEN = 10;
 
     /** How often {@link #enterSampled} met a node that is not fused. */
-    private final Map<Node, Integer> met = new IdentityHashMap<>();
+    private final Map<Node, Integer> met = new HashMap<>();
 
     private static final int MOST_MET = 4096;
 
-    /** All decoded code is dropped when so many blocks are fused, each some 10 KB. */
-    private static final int MOST_FUSED = 2000;
+    /** All decoded code is dropped when so many blocks are fused, each some 30 KB with the code. */
+    private static final int MOST_FUSED = 800;
 
     private int fused;
     private long everFused;

@@ -53,9 +53,6 @@ final class InterpretedCpu implements Vcpu {
                         wiring.clock(),
                         wiring.interrupts());
         this.runner = runner.apply(cpu);
-        if (this.runner == Runner.NODES) {
-            cpu.sample();
-        }
         CpuState powerOn = CpuState.powerOn(cpuid.signature());
         load(id == 0 ? powerOn : powerOn.withActivity(Activity.WAIT_FOR_SIPI));
         wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));

@@ -129,6 +129,7 @@ final class NodeFuser {
     }
 
     /** What {@code node} leads to where no conditional jump is taken; null if that is not known. */
+    @SuppressWarnings("ReferenceEquality") // A node is its identity.
     private static @Nullable Node following(Node node) {
         ConditionalJump jump = node.jump;
         if (jump != null) {
