@@ -499,7 +499,8 @@ public final class CodeCache implements GuestMemory.Watcher {
         node = single(limit, inPage);
         entry.inPage = inPage;
         entry.mode = cpu.mode;
-        entry.length = decoder.consumed();
+        // What is no instruction may be none for a byte behind those that were taken.
+        entry.length = node instanceof FaultNode ? limit : decoder.consumed();
         entry.low = low;
         entry.high = high;
         entry.node = node;
