@@ -251,6 +251,9 @@ public final class Cpu {
     /** A start-up IPI was received. */
     public static final int EVENT_SIPI = 128;
 
+    /** Remember what is executed next, see {@link #sample}. */
+    public static final int EVENT_SAMPLE = 512;
+
     private static final VarHandle EVENTS;
 
     static {
@@ -315,6 +318,19 @@ public final class Cpu {
 
     /** Instructions executed. */
     public long instructions;
+
+    /**
+     * When {@link #instructions} reaches this, the next block is met by chance: {@link #sample}.
+     */
+    public long sampleAt = Long.MAX_VALUE;
+
+    private static final long SAMPLE_INTERVAL = 1_000_000;
+
+    /** Posts {@link #EVENT_SAMPLE} now and, from then on, each time some more are executed. */
+    public void sample() {
+        sampleAt = instructions + SAMPLE_INTERVAL;
+        post(EVENT_SAMPLE);
+    }
 
     /** TSC minus virtual time. */
     public long tscOffset;

@@ -214,12 +214,20 @@ final class NodeShape {
                         assignments,
                         required,
                         body,
-                        stackOverride());
+                        override());
     }
 
-    private String stackOverride() {
+    private String override() {
         if (!entry.isRaw()) {
-            return "";
+            return line.leadsToJump()
+                    ? """
+
+                            @Override
+                            protected boolean leadsToJump() {
+                                return true;
+                            }
+                    """
+                    : "";
         }
         return """
 

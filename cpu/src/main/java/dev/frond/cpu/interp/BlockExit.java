@@ -25,6 +25,10 @@ abstract class BlockExit extends Node {
 
     /** Counts the instructions of the block that is left here. */
     final void count(Cpu cpu) {
-        cpu.instructions += count;
+        long instructions = cpu.instructions + count;
+        cpu.instructions = instructions;
+        if (instructions >= cpu.sampleAt) {
+            cpu.sample();
+        }
     }
 }

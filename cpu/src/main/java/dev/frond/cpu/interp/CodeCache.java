@@ -62,6 +62,20 @@ public final class CodeCache implements GuestMemory.Watcher {
 
     private final KnownCode[] known = new KnownCode[JUMP_ENTRIES];
 
+    /** A block is fused when {@link #enterSampled} has met it so many times. */
+    private static final int OFTEN = 10;
+
+    /** How often {@link #enterSampled} met a node that is not fused. */
+    private final Map<Node, Integer> met = new HashMap<>();
+
+    private static final int MOST_MET = 4096;
+
+    /** All decoded code is dropped when so many blocks are fused, each some 30 KB with the code. */
+    private static final int MOST_FUSED = 800;
+
+    private int fused;
+    private long everFused;
+
     private final byte[] buffer = new byte[4096 + Decoder.MAX_LENGTH];
 
     /** Pages of RAM that this CPU holds code of; read by other threads. */
@@ -210,6 +224,48 @@ public final class CodeCache implements GuestMemory.Watcher {
         return node;
     }
 
+    /** As {@link #enter}, for code that was met by chance: what is met again and again is fused. */
+    Node enterSampled() {
+        if (fused >= MOST_FUSED) {
+            dropAll();
+        }
+        Node node = enter();
+        if (node instanceof Fused) {
+            return node;
+        }
+        if (met.size() >= MOST_MET) {
+            met.clear();
+        }
+        if (met.merge(node, 1, Integer::sum) < OFTEN) {
+            return node;
+        }
+        met.remove(node);
+        return fuse(node);
+    }
+
+    /**
+     * What stands from now on in the place of {@code node}, which was just entered; the node itself
+     * if nothing of its block can be fused.
+     */
+    Node fuse(Node node) {
+        CodePage page = cpu.codePage;
+        if (node instanceof Fused || !page.begins(node)) {
+            return node;
+        }
+        Node made = NodeFuser.fuse(node);
+        if (made instanceof Fused) {
+            fused++;
+            everFused++;
+            page.replace(node, made);
+        }
+        return made;
+    }
+
+    /** The number of blocks that were fused. */
+    long everFused() {
+        return everFused;
+    }
+
     private long linear(long rip) {
         if (cpu.is64()) {
             return rip;
@@ -321,7 +377,7 @@ public final class CodeCache implements GuestMemory.Watcher {
                 first = node;
             } else {
                 last.next = node;
-                if (node instanceof ConditionalJump jump) {
+                if (node instanceof ConditionalJump jump && last.leadsToJump()) {
                     last.jump = jump;
                 }
             }
@@ -443,7 +499,8 @@ public final class CodeCache implements GuestMemory.Watcher {
         node = single(limit, inPage);
         entry.inPage = inPage;
         entry.mode = cpu.mode;
-        entry.length = decoder.consumed();
+        // What is no instruction may be none for a byte behind those that were taken.
+        entry.length = node instanceof FaultNode ? limit : decoder.consumed();
         entry.low = low;
         entry.high = high;
         entry.node = node;
@@ -589,6 +646,8 @@ public final class CodeCache implements GuestMemory.Watcher {
             drop(page);
         }
         nodes = 0;
+        fused = 0;
+        met.clear();
     }
 
     /** The memory map changed: physical addresses may mean other memory. */

@@ -82,6 +82,44 @@ public final class CodePage {
         entries[i] = node;
     }
 
+    /** Whether {@code node} begins a block of this page. */
+    @SuppressWarnings("ReferenceEquality") // A node is its identity.
+    boolean begins(Node node) {
+        for (Node entry : entries) {
+            if (entry == node) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /**
+     * Puts {@code to}, which does the same, in the place of the block that begins with {@code
+     * from}.
+     */
+    @SuppressWarnings("ReferenceEquality") // A node is its identity.
+    void replace(Node from, Node to) {
+        for (int i = 0; i < entries.length; i++) {
+            if (entries[i] == from) {
+                entries[i] = to;
+            }
+        }
+        for (Node entry : entries) {
+            Node node = entry instanceof Fused fused ? fused.nodes.getFirst() : entry;
+            while (node != null) {
+                if (node instanceof Jump jump) {
+                    jump.replace(from, to);
+                }
+                node = node.next == node ? null : node.next;
+            }
+        }
+        for (KnownCode code : known) {
+            if (code.node == from) {
+                code.node = to;
+            }
+        }
+    }
+
     /** Notes that bytes {@code from .. to - 1} (within 0..4096) were decoded. */
     void cover(int from, int to) {
         for (int unit = from >> 4; unit <= Math.min(to - 1, 4095) >> 4; unit++) {

@@ -131,6 +131,7 @@ final class InterpretedCpu implements Vcpu {
         exits.put("exceptions", exceptions);
         exits.put("page faults", pageFaults);
         exits.put("halts", halts);
+        exits.put("blocks fused", cpu.code.everFused());
         exits.putAll(runner.counters());
         return new VcpuStats(cpu.instructions, exits);
     }
@@ -183,6 +184,9 @@ final class InterpretedCpu implements Vcpu {
     /** Execute one instruction that may change the code that executes. */
     private boolean alone;
 
+    /** What is executed next was met by chance: it may be worth to be fused. */
+    private boolean sampled;
+
     private @Nullable Node current;
 
     /** Executes linked nodes until something else is to do. */
@@ -193,7 +197,8 @@ final class InterpretedCpu implements Vcpu {
         if (!single) {
             try {
                 if (!runner.run()) {
-                    chain(cpu.code.enter());
+                    chain(sampled ? cpu.code.enterSampled() : cpu.code.enter());
+                    sampled = false;
                 }
                 return null;
             } catch (CpuFault fault) {
@@ -255,7 +260,7 @@ final class InterpretedCpu implements Vcpu {
                 node = node.execute(cpu);
             } while (node != null);
         } catch (CpuFault fault) {
-            current = node;
+            current = node instanceof Fused fused ? fused.failed() : node;
             throw fault;
         }
     }
@@ -333,6 +338,9 @@ final class InterpretedCpu implements Vcpu {
             int events = cpu.takeEvents();
             if ((events & Cpu.EVENT_MAP) != 0) {
                 cpu.mmu.mapChanged();
+            }
+            if ((events & Cpu.EVENT_SAMPLE) != 0) {
+                sampled = true;
             }
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();

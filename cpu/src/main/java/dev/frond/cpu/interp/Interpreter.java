@@ -42,7 +42,15 @@ public final class Interpreter implements Accelerator {
 
     @Override
     public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring) {
-        return createVcpu(id, cpuid, wiring, _ -> Runner.NODES);
+        return createVcpu(
+                id,
+                cpuid,
+                wiring,
+                cpu -> {
+                    // Only where nodes execute everything it pays to fuse some.
+                    cpu.sample();
+                    return Runner.NODES;
+                });
     }
 
     /** A CPU that has blocks executed by what {@code runner} makes for it, where that does. */

@@ -31,6 +31,19 @@ public abstract class Jump extends BlockExit {
         word = false;
     }
 
+    /** The node at the target if it is in the same page and was gone to before. */
+    final @Nullable Node near() {
+        return near;
+    }
+
+    /** Goes to {@code to} from now on instead of {@code from}, which does the same. */
+    @SuppressWarnings("ReferenceEquality") // A node is its identity.
+    final void replace(Node from, Node to) {
+        if (near == from) {
+            near = to;
+        }
+    }
+
     /** Goes to the target: the next node, or null with {@link Cpu#rip} set. */
     protected final @Nullable Node jump(Cpu cpu) {
         count(cpu);

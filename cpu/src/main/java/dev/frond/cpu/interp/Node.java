@@ -44,6 +44,11 @@ public abstract class Node {
      */
     public abstract @Nullable Node execute(Cpu cpu);
 
+    /** Whether {@link #execute} looks at {@link #jump}. */
+    protected boolean leadsToJump() {
+        return false;
+    }
+
     /** What to execute next, after a conditional jump if one follows. */
     protected final @Nullable Node nextOrJump(Cpu cpu) {
         ConditionalJump follows = jump;

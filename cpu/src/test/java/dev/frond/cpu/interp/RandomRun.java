@@ -26,12 +26,15 @@ import java.util.SplittableRandom;
 
 /**
  * Random sequences of instructions, each executed from several states by the host's processor, by
- * the interpreter and by the translator: registers, flags, memory, vectors, x87 and faults must be
- * the same.
+ * the interpreter, with some of their blocks fused, and by the translator: registers, flags,
+ * memory, vectors, x87 and faults must be the same.
  */
 final class RandomRun implements AutoCloseable {
     /** States that each sequence is run from. */
     private static final int STATES = 24;
+
+    /** Blocks of one in so many sequences are fused. */
+    private static final int FUSED_OF = 16;
 
     private static final int PAGE = 4096;
     private static final int CODE_BYTES = 4 * PAGE;
@@ -135,9 +138,11 @@ final class RandomRun implements AutoCloseable {
             boolean loop = random.nextInt(3) > 0;
             byte[] bytes = code.sequence(length, flavour, at, window, loop);
             load(offset, bytes);
+            boolean fused = random.nextInt(FUSED_OF) == 0;
             for (int state = 0; state < STATES && differences.size() < most; state++) {
                 code.prepare(start, window, flavour);
                 int interpretFirst = random.nextInt(16) == 0 ? random.nextInt(60) : 0;
+                nodes.fuse(fused && state < 2);
                 check(code, offset, bytes, interpretFirst);
             }
             sequences++;
@@ -280,40 +285,6 @@ final class RandomRun implements AutoCloseable {
         MemorySegment.copy(start.memory, 0, low, ValueLayout.JAVA_BYTE, 0, WINDOW / 2);
         MemorySegment.copy(start.memory, WINDOW / 2, high, ValueLayout.JAVA_BYTE, 0, WINDOW / 2);
         cpu.rip = rip;
-    }
-
-    /** Linked nodes, as the interpreter executes them. */
-    private static final class Nodes {
-        private final Cpu cpu;
-
-        Nodes(Cpu cpu) {
-            this.cpu = cpu;
-        }
-
-        /** Runs until a fault; RIP is its. */
-        int run() {
-            Node node = null;
-            try {
-                while (true) {
-                    if (cpu.hasEvents()) {
-                        cpu.takeEvents();
-                        cpu.code.handleRequests();
-                    }
-                    node = null;
-                    node = cpu.code.enter();
-                    do {
-                        node = node.execute(cpu);
-                    } while (node != null);
-                }
-            } catch (CpuFault fault) {
-                if (node != null && !fault.isRipSet()) {
-                    cpu.rip = node.rip(cpu);
-                }
-                return fault.isNonCanonical() && node != null && node.accessesStack()
-                        ? CpuFault.SS
-                        : fault.vector();
-            }
-        }
     }
 
     // --- comparison -----------------------------------------------------------------------------
