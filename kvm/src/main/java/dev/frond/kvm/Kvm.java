@@ -88,6 +88,7 @@ final class Kvm {
         KVM_CAP_XCRS(56, "2.6.36"),
         KVM_CAP_TSC_CONTROL(60, "2.6.39"),
         KVM_CAP_GET_TSC_KHZ(61, "2.6.39"),
+        KVM_CAP_MAX_VCPUS(66, "3.1"),
         KVM_CAP_READONLY_MEM(81, "3.8"),
         KVM_CAP_X86_SMM(117, "4.2"),
         KVM_CAP_IMMEDIATE_EXIT(136, "4.13"),

@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.frond.host.ControlFile;
 import dev.frond.host.HostException;
+import dev.frond.host.KernelCalls;
 import dev.frond.kvm.Kvm.Capability;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.Accelerator;
@@ -58,6 +59,7 @@ public final class KvmEngine implements Accelerator {
     private final Set<CpuFeature> features;
     private final boolean ownTsc;
     private final GuestTsc.Agreement tscAgreement = new GuestTsc.Agreement();
+    private final Gate gate = new Gate();
     private final List<KvmVcpu> vcpus = new ArrayList<>();
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
@@ -68,11 +70,11 @@ public final class KvmEngine implements Accelerator {
      * @throws HostException if this host cannot, or not any more, in one line that says why
      */
     public KvmEngine() {
-        this(Path.of("/dev/kvm"));
+        this(KernelCalls.HOST, Path.of("/dev/kvm"));
     }
 
-    KvmEngine(Path device) {
-        kvm = KvmSupport.open(device);
+    KvmEngine(KernelCalls kernel, Path device) {
+        kvm = KvmSupport.open(kernel, device);
         ControlFile made = null;
         try {
             Map<Capability, Integer> capabilities = new EnumMap<>(Capability.class);
@@ -90,7 +92,7 @@ public final class KvmEngine implements Accelerator {
                 made.close();
             }
             kvm.close();
-            throw e;
+            throw Failure.advised(e);
         }
     }
 
@@ -160,7 +162,20 @@ public final class KvmEngine implements Accelerator {
 
     @Override
     public synchronized Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring) {
-        follow(wiring.memory());
+        int most = host.capabilities.getOrDefault(Capability.KVM_CAP_MAX_VCPUS, 0);
+        if (most != 0 && cpuid.cpus() > most) {
+            throw new IllegalArgumentException(
+                    "engine kvm: " + cpuid.cpus() + " CPUs; this host's KVM takes up to " + most);
+        }
+        try {
+            follow(wiring.memory());
+            return create(id, cpuid, wiring);
+        } catch (HostException e) {
+            throw Failure.advised(e);
+        }
+    }
+
+    private Vcpu create(int id, Cpuid cpuid, Wiring wiring) {
         ControlFile file = vm.create("KVM CPU " + id, Kvm.CREATE_VCPU, id);
         try {
             int khz = setTscFrequency(file);
@@ -170,8 +185,9 @@ public final class KvmEngine implements Accelerator {
                     file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
-            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, host, khz, tscAgreement);
+            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, gate, host, khz, tscAgreement);
             vcpus.add(vcpu);
+            gate.add(vcpu);
             return vcpu;
         } catch (RuntimeException e) {
             file.close();
@@ -192,6 +208,7 @@ public final class KvmEngine implements Accelerator {
             MemorySlots made =
                     new MemorySlots(
                             vm,
+                            gate,
                             host.capabilities.getOrDefault(Capability.KVM_CAP_NR_MEMSLOTS, 0),
                             space.view());
             slots = made;

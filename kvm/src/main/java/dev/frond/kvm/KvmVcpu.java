@@ -12,6 +12,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.frond.host.ControlFile;
 import dev.frond.host.Errno;
+import dev.frond.host.HostException;
 import dev.frond.host.ThreadSignal;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.Accelerator;
@@ -42,13 +43,16 @@ import java.util.concurrent.locks.LockSupport;
  * when the guest can take it at once; else KVM is asked to return when that is so. HLT, INIT, the
  * start-up IPI and the shutdown state are kept here.
  */
-final class KvmVcpu implements Vcpu {
+final class KvmVcpu implements Vcpu, Gate.Passer {
     private static final int EVENT_KICK = 1;
     private static final int EVENT_INTERRUPT = 2;
     private static final int EVENT_NMI = 4;
     private static final int EVENT_SMI = 8;
     private static final int EVENT_INIT = 0x10;
     private static final int EVENT_SIPI = 0x20;
+
+    /** What changes the state of the CPU. */
+    private static final int SIGNALS = EVENT_NMI | EVENT_SMI | EVENT_INIT | EVENT_SIPI;
 
     private static final long REQUEST_INTERRUPT_WINDOW =
             Structs.at(Structs.RUN, "request_interrupt_window");
@@ -118,6 +122,7 @@ final class KvmVcpu implements Vcpu {
     private final AddressSpace ports;
     private final LocalInterrupts interrupts;
     private final ControlFile file;
+    private final Gate gate;
     private final boolean hasSmm;
     private final Registers registers;
     private final GuestTsc tsc;
@@ -153,11 +158,13 @@ final class KvmVcpu implements Vcpu {
             Cpuid cpuid,
             Accelerator.Wiring wiring,
             ControlFile file,
+            Gate gate,
             KvmEngine.Host host,
             int tscKhz,
             GuestTsc.Agreement tscAgreement) {
         this.cpuid = cpuid;
         this.file = file;
+        this.gate = gate;
         memory = wiring.memory();
         ports = wiring.ports();
         interrupts = wiring.interrupts();
@@ -194,6 +201,20 @@ final class KvmVcpu implements Vcpu {
             }
         } else if (owner != null) {
             LockSupport.unpark(owner);
+        }
+    }
+
+    @Override
+    public boolean isInside() {
+        return inGuest;
+    }
+
+    @Override
+    public void leave() {
+        immediateExit(true);
+        ThreadSignal way = signal;
+        if (inGuest && way != null) {
+            way.send();
         }
     }
 
@@ -235,13 +256,26 @@ final class KvmVcpu implements Vcpu {
     // --- state
     // ---------------------------------------------------------------------------------------------------
 
+    /** What was posted and not taken yet is taken first: it is part of the state. */
     @Override
     public CpuState save() {
+        int posted = (int) EVENTS.getAndBitwiseAnd(this, ~SIGNALS);
+        take(posted & SIGNALS);
+        return state();
+    }
+
+    private CpuState state() {
         return registers.save(activity, tsc.value());
     }
 
+    /** What was posted to the CPU as it was before is forgotten. */
     @Override
     public void load(CpuState state) {
+        EVENTS.getAndBitwiseAnd(this, ~SIGNALS);
+        takeOn(state);
+    }
+
+    private void takeOn(CpuState state) {
         registers.load(state);
         tsc.load(state.tsc());
         activity = state.activity();
@@ -275,16 +309,21 @@ final class KvmVcpu implements Vcpu {
             signal = ThreadSignal.ofCurrentThread();
             thread = current;
         }
-        tsc.resume();
-        VcpuExit exit = null;
-        while (exit == null) {
-            exit = attend();
-            if (exit == null) {
-                exit = activity == Activity.ACTIVE ? enter() : rest();
+        try {
+            tsc.resume();
+            VcpuExit exit = null;
+            while (exit == null) {
+                exit = attend();
+                if (exit == null) {
+                    exit = activity == Activity.ACTIVE ? enter() : rest();
+                }
             }
+            tsc.suspend();
+            return exit;
+        } catch (HostException e) {
+            // The host refuses something that only it can do: a slot, for example.
+            return new VcpuExit.Fault(String.valueOf(Failure.advised(e).getMessage()));
         }
-        tsc.suspend();
-        return exit;
     }
 
     /** Takes what was posted. */
@@ -299,8 +338,13 @@ final class KvmVcpu implements Vcpu {
             EVENTS.getAndBitwiseOr(this, posted & ~EVENT_KICK);
             return exit;
         }
+        take(posted);
+        return (posted & EVENT_KICK) != 0 ? VcpuExit.KICKED : null;
+    }
+
+    private void take(int posted) {
         if ((posted & EVENT_INIT) != 0) {
-            load(save().afterInit(cpuid.signature()));
+            takeOn(state().afterInit(cpuid.signature()));
         }
         if ((posted & EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
             registers.startUp(startupVector);
@@ -316,7 +360,6 @@ final class KvmVcpu implements Vcpu {
                 wake();
             }
         }
-        return (posted & EVENT_KICK) != 0 ? VcpuExit.KICKED : null;
     }
 
     private void wake() {
@@ -384,8 +427,16 @@ final class KvmVcpu implements Vcpu {
         long priority = interrupts.taskPriority();
         run.set(JAVA_LONG, CR8, priority);
         inGuest = true;
+        while (gate.isClosed()) {
+            inGuest = false;
+            gate.pass();
+            inGuest = true;
+        }
         int result = kvmRun.call();
         inGuest = false;
+        if (gate.isClosed()) {
+            gate.left();
+        }
         ready = run.get(JAVA_BYTE, READY_FOR_INTERRUPT_INJECTION) != 0;
         interruptsEnabled = run.get(JAVA_BYTE, IF_FLAG) != 0;
         long changed = run.get(JAVA_LONG, CR8);
@@ -408,9 +459,8 @@ final class KvmVcpu implements Vcpu {
     }
 
     private static VcpuExit fault(String what, int result) {
-        Errno errno = Errno.of(-result);
-        return new VcpuExit.Fault(
-                what + ": " + errno + " (" + errno.text() + ", error " + -result + ")");
+        HostException failure = Failure.advised(new HostException(what, "", -result));
+        return new VcpuExit.Fault(String.valueOf(failure.getMessage()));
     }
 
     private @Nullable VcpuExit handle(int reason) {

@@ -84,6 +84,23 @@ final class KvmRig implements AutoCloseable {
         return space;
     }
 
+    /** A register of one byte whose every write does {@code action}. */
+    static Region.Io onWrite(Runnable action) {
+        IoHandler handler =
+                new IoHandler() {
+                    @Override
+                    public long read(long offset, int width) {
+                        return 0;
+                    }
+
+                    @Override
+                    public void write(long offset, int width, long value) {
+                        action.run();
+                    }
+                };
+        return new Region.Io(handler, 1, AccessWidths.BYTE, new ReentrantLock());
+    }
+
     private Region.Io io(int port, int size) {
         IoHandler handler =
                 new IoHandler() {
