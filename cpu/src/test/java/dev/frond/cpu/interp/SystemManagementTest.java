@@ -245,9 +245,10 @@ final class SystemManagementTest {
     void initWaitsForRsm() {
         smi();
         rig.vcpu.init();
+        assertThat(rig.vcpu.save().smm().initPending()).isTrue();
+        assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.ACTIVE);
         rig.step();
         assertThat(cpu.rip).isEqualTo(CODE);
-        assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.ACTIVE);
         rig.vcpu.kick();
         assertThat(rig.step()).isEqualTo(VcpuExit.KICKED);
         assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.WAIT_FOR_SIPI);
