@@ -20,11 +20,11 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * The engine that has the processor execute guest code, for one machine: a virtual machine of Linux
@@ -60,7 +60,8 @@ public final class KvmEngine implements Accelerator {
     private final boolean ownTsc;
     private final GuestTsc.Agreement tscAgreement = new GuestTsc.Agreement();
     private final Gate gate = new Gate();
-    private final List<KvmVcpu> vcpus = new ArrayList<>();
+    private final List<KvmVcpu> vcpus = new CopyOnWriteArrayList<>();
+    private final DoorbellWires doorbells;
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
 
@@ -85,6 +86,8 @@ public final class KvmEngine implements Accelerator {
             made = kvm.create("KVM machine", Kvm.CREATE_VM, 0);
             vm = made;
             prepare();
+            doorbells = new DoorbellWires(vm);
+            doorbells.onFailure(() -> vcpus.forEach(KvmVcpu::kick));
             ownTsc = host.has(Capability.KVM_CAP_TSC_CONTROL);
             features = host.cpuid.features(ownTsc);
         } catch (HostException e) {
@@ -185,7 +188,7 @@ public final class KvmEngine implements Accelerator {
                     file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
-            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, gate, host, khz, tscAgreement);
+            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, gate, doorbells, host, khz, tscAgreement);
             vcpus.add(vcpu);
             gate.add(vcpu);
             return vcpu;
@@ -213,6 +216,9 @@ public final class KvmEngine implements Accelerator {
                             space.view());
             slots = made;
             space.follow(made::follow);
+            if (host.has(Capability.KVM_CAP_IOEVENTFD)) {
+                space.follow(doorbells::follow);
+            }
         } else if (memory != space) {
             throw new IllegalArgumentException(
                     "a KVM machine has one memory: "
@@ -229,6 +235,7 @@ public final class KvmEngine implements Accelerator {
         if (slots != null) {
             slots.close();
         }
+        doorbells.close();
         vcpus.forEach(KvmVcpu::close);
         vcpus.clear();
         vm.close();

@@ -123,6 +123,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private final LocalInterrupts interrupts;
     private final ControlFile file;
     private final Gate gate;
+    private final DoorbellWires doorbells;
     private final boolean hasSmm;
     private final Registers registers;
     private final GuestTsc tsc;
@@ -159,12 +160,14 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
             Accelerator.Wiring wiring,
             ControlFile file,
             Gate gate,
+            DoorbellWires doorbells,
             KvmEngine.Host host,
             int tscKhz,
             GuestTsc.Agreement tscAgreement) {
         this.cpuid = cpuid;
         this.file = file;
         this.gate = gate;
+        this.doorbells = doorbells;
         memory = wiring.memory();
         ports = wiring.ports();
         interrupts = wiring.interrupts();
@@ -319,7 +322,8 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
                 }
             }
             tsc.suspend();
-            return exit;
+            doorbells.flush();
+            return doorbells.failure().<VcpuExit>map(KvmVcpu::internal).orElse(exit);
         } catch (HostException e) {
             // The host refuses something that only it can do: a slot, for example.
             return new VcpuExit.Fault(String.valueOf(Failure.advised(e).getMessage()));
@@ -456,6 +460,11 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
 
     private void count(Reason reason) {
         counts[reason.ordinal()]++;
+    }
+
+    private static VcpuExit internal(RuntimeException e) {
+        System.getLogger("dev.frond.kvm").log(System.Logger.Level.ERROR, "a doorbell", e);
+        return new VcpuExit.Fault("internal error of a device: " + e);
     }
 
     private static VcpuExit fault(String what, int result) {

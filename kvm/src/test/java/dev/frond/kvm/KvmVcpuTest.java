@@ -9,6 +9,7 @@ import dev.frond.machine.device.Bytes;
 import dev.frond.machine.device.Longs;
 import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.memory.Doorbells;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
@@ -29,6 +30,8 @@ import java.lang.foreign.Arena;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** Small programs under the KVM of this host. */
@@ -433,6 +436,89 @@ class KvmVcpuTest {
                         () -> rig.vcpu.load(withMsrs(state, List.of(new Msr(0x12345, 1)))))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("cpu state: MSR 0x12345 is unknown");
+    }
+
+    // --- doorbells
+
+    private record Bell(List<String> seen, AtomicReference<Thread> by) implements Doorbells {
+        @Override
+        public List<Doorbell> doorbells() {
+            return List.of(new Doorbell(0x50, 4, 0), new Doorbell(0x50, 4, 1));
+        }
+
+        @Override
+        public long read(long offset, int size) {
+            return 0x7;
+        }
+
+        @Override
+        public void write(long offset, int size, long value) {
+            by.set(Thread.currentThread());
+            seen.add(value + " at " + Long.toHexString(offset));
+        }
+
+        Region.Io region() {
+            return new Region.Io(this, 0x200, AccessWidths.UP_TO_DWORD, new ReentrantLock());
+        }
+    }
+
+    @Test
+    void aDoorbellRingsWithoutAnExitAndIsHeardByAnotherThread() throws Exception {
+        Bell bell = new Bell(new CopyOnWriteArrayList<>(), new AtomicReference<>());
+        rig.memory.map(0x20_0000, bell.region());
+        rig.longMode(
+                "mov rbx, 0x200050\n mov dword [rbx], 1\n still: jmp still");
+        rig.later(200, rig.vcpu::kick);
+        assertThat(rig.run()).isEqualTo(VcpuExit.KICKED);
+        assertThat(bell.seen()).containsExactly("1 at 50");
+        assertThat(bell.by().get()).isNotEqualTo(Thread.currentThread());
+        assertThat(rig.vcpu.stats().exits()).containsEntry("mmio", 0L);
+    }
+
+    @Test
+    void aWriteThatIsNoDoorbellComesAtOnce() throws Exception {
+        Bell bell = new Bell(new CopyOnWriteArrayList<>(), new AtomicReference<>());
+        rig.memory.map(0x20_0000, bell.region());
+        rig.longMode("mov rbx, 0x200050\n mov dword [rbx], 2\n mov byte [rbx], 1" + END).run();
+        assertThat(bell.seen()).containsExactly("2 at 50", "1 at 50");
+        assertThat(bell.by().get()).isEqualTo(Thread.currentThread());
+    }
+
+    @Test
+    void allThatRangIsHeardWhenTheCpuHasStopped() throws Exception {
+        Bell bell = new Bell(new CopyOnWriteArrayList<>(), new AtomicReference<>());
+        Region.Io region = bell.region();
+        rig.memory.map(0x20_0000, region);
+        for (int i = 0; i < 50; i++) {
+            bell.seen().clear();
+            rig.longMode("mov rbx, 0x200050\n mov dword [rbx], 0" + END).run();
+            assertThat(bell.seen()).containsExactly("0 at 50");
+        }
+    }
+
+    @Test
+    void aDoorbellThatIsGoneIsMemoryAgain() throws Exception {
+        Bell bell = new Bell(new CopyOnWriteArrayList<>(), new AtomicReference<>());
+        AddressSpace.Mapping mapping = rig.memory.map(0x20_0000, bell.region());
+        rig.memory.unmap(mapping);
+        List<String> seen = new ArrayList<>();
+        rig.memory.map(0x20_0000, device(seen));
+        rig.longMode("mov rbx, 0x200050\n mov dword [rbx], 1" + END).run();
+        assertThat(seen).containsExactly("write 4 at 50: 1");
+        assertThat(bell.seen()).isEmpty();
+    }
+
+    @Test
+    void aDeviceThatFailsAtItsDoorbellEndsTheRun() throws Exception {
+        List<String> broken = List.of();
+        rig.memory.map(0x20_0000, new Bell(broken, new AtomicReference<>()).region());
+        rig.longMode("mov rbx, 0x200050\n mov dword [rbx], 1\n still: jmp still");
+        assertThat(rig.run())
+                .isInstanceOfSatisfying(
+                        VcpuExit.Fault.class,
+                        fault ->
+                                assertThat(fault.reason())
+                                        .startsWith("internal error of a device: "));
     }
 
     // --- cost
