@@ -4,7 +4,7 @@
 package dev.frond.devices.irq;
 
 /**
- * The timer's part of {@link LocalApic.State}. The counter held {@code count} at virtual time
+ * The timer's part of {@link LocalApicState}. The counter held {@code count} at virtual time
  * {@code since}, 0 meaning that it stands.
  *
  * @param initialCount the initial-count register, unsigned

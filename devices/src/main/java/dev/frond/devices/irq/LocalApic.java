@@ -30,95 +30,12 @@ import java.util.concurrent.locks.ReentrantLock;
  * single volatile reads; all else takes the lock that the APICs of a machine share. {@link
  * CpuSignals} are called with that lock held: they must not wait for a thread that may call here.
  */
-public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts {
-    /**
-     * The registers; ISR, TMR and IRR have 4 values of 64 bits.
-     *
-     * @param apicBase IA32_APIC_BASE
-     * @param id the ID register as xAPIC shows it, in bits 31:24; x2APIC does not use it
-     * @param svr the spurious-interrupt vector register
-     * @param icr both halves, as x2APIC shows them
-     * @param esr the error status register as last latched
-     * @param errors the errors since then
-     * @param lvt the six LVT entries in the order of their registers, the timer's first
-     * @param lint0 the level of the pin LINT0
-     * @param lint1 the level of the pin LINT1
-     * @param extInt whether an ExtINT message waits for its INTA cycle
-     */
-    public record State(
-            long apicBase,
-            int id,
-            int tpr,
-            int ldr,
-            int dfr,
-            int svr,
-            Longs isr,
-            Longs tmr,
-            Longs irr,
-            long icr,
-            int esr,
-            int errors,
-            List<Integer> lvt,
-            ApicTimerState timer,
-            boolean lint0,
-            boolean lint1,
-            boolean extInt) {
-        public State {
-            check("IA32_APIC_BASE", (apicBase & BASE_RESERVED) == 0 && validMode(apicBase));
-            check("ID", (id & 0x00FF_FFFF) == 0);
-            check("TPR", (tpr & ~0xFF) == 0);
-            check("LDR", (ldr & 0x00FF_FFFF) == 0);
-            check("DFR", (dfr | 0xF000_0000) == -1);
-            check("SVR", (svr & ~SVR_BITS) == 0);
-            check("ISR", vectors(isr));
-            check("TMR", vectors(tmr));
-            check("IRR", vectors(irr));
-            check("ICR", (icr & ~ICR_BITS) == 0);
-            check("ESR", ((esr | errors) & ~ESR_BITS) == 0);
-            check("LVT", lvt.size() == LVT_ENTRIES);
-            for (int i = 0; i < LVT_ENTRIES; i++) {
-                int register = LVT_TIMER + i;
-                int remoteIrr = register == LVT_LINT0 ? LVT_REMOTE_IRR : 0;
-                check("LVT entry " + i, (lvt.get(i) & ~(lvtBits(register) | remoteIrr)) == 0);
-            }
-            lvt = List.copyOf(lvt);
-        }
-
-        private static boolean vectors(Longs bits) {
-            return bits.length() == 4 && (bits.at(0) & 0xFFFF) == 0;
-        }
-
-        private static void check(String register, boolean valid) {
-            if (!valid) {
-                throw new IllegalArgumentException(
-                        "local APIC state: " + register + " holds what the chip cannot hold");
-            }
-        }
-    }
-
+public final class LocalApic implements Device<LocalApicState>, LocalInterrupts {
     /** The time base of the timer: {@value} counts a second before the divider. */
     public static final long TIMER_HZ = 1_000_000_000;
 
     /** The highest ID that interrupt messages of 8 bits can name; FFh is the broadcast. */
     private static final int MAX_ID = 0xFE;
-
-    private static final CpuSignals UNCONNECTED =
-            new CpuSignals() {
-                @Override
-                public void interruptChanged() {}
-
-                @Override
-                public void nmi() {}
-
-                @Override
-                public void smi() {}
-
-                @Override
-                public void init() {}
-
-                @Override
-                public void startup(int vector) {}
-            };
 
     private final ApicBus bus;
     private final ReentrantLock lock;
@@ -128,7 +45,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     private final boolean hasTscDeadline;
     private final ApicTimer timer;
     private final IoHandler page = new XapicPage(this);
-    private volatile CpuSignals cpu = UNCONNECTED;
+    private volatile CpuSignals cpu = CpuSignals.UNCONNECTED;
 
     /** The answer of {@link #pending}, kept up to date by {@link #update}. */
     private volatile boolean pending;
@@ -212,9 +129,9 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     @Override
-    public State resetState() {
+    public LocalApicState resetState() {
         ApicTimerState stopped = new ApicTimerState(0, 0, 0, 0, 0, timer.save().tscOffset());
-        return new State(
+        return new LocalApicState(
                 BASE_RESET | (initialId == 0 ? BASE_BSP : 0),
                 initialId << 24,
                 0,
@@ -235,8 +152,8 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     @Override
-    public State save() {
-        return new State(
+    public LocalApicState save() {
+        return new LocalApicState(
                 apicBase,
                 id,
                 tpr,
@@ -257,26 +174,26 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     @Override
-    public void load(State state) {
-        apicBase = state.apicBase;
-        id = state.id;
-        tpr = state.tpr;
-        ldr = state.ldr;
-        dfr = state.dfr;
-        svr = state.svr;
-        isr.load(state.isr);
-        tmr.load(state.tmr);
-        irr.load(state.irr);
-        icr = state.icr;
-        esr = state.esr;
-        errors = state.errors;
+    public void load(LocalApicState state) {
+        apicBase = state.apicBase();
+        id = state.id();
+        tpr = state.tpr();
+        ldr = state.ldr();
+        dfr = state.dfr();
+        svr = state.svr();
+        isr.load(state.isr());
+        tmr.load(state.tmr());
+        irr.load(state.irr());
+        icr = state.icr();
+        esr = state.esr();
+        errors = state.errors();
         for (int i = 0; i < LVT_ENTRIES; i++) {
-            lvt[i] = state.lvt.get(i);
+            lvt[i] = state.lvt().get(i);
         }
-        timer.load(state.timer, entry(LVT_TIMER));
-        lint0 = state.lint0;
-        lint1 = state.lint1;
-        extInt = state.extInt;
+        timer.load(state.timer(), entry(LVT_TIMER));
+        lint0 = state.lint0();
+        lint1 = state.lint1();
+        extInt = state.extInt();
     }
 
     @Override
@@ -649,10 +566,6 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         apicBase = value;
         update();
         return true;
-    }
-
-    private static boolean validMode(long base) {
-        return (base & BASE_EXTD) == 0 || (base & BASE_EN) != 0;
     }
 
     /** Reads a register for the CPU, with what reading does; the lock is held. */
