@@ -52,6 +52,7 @@ final class VmRunner implements MachineRunner {
                 spec.cpus(),
                 spec.cpu(),
                 spec.engine().name().toLowerCase(Locale.ROOT),
+                VmSpec.IrqChip.valueOf(spec.irqChip().name()),
                 spec.disks().stream()
                         .map(disk -> new VmSpec.Disk(disk.file(), disk.readOnly()))
                         .toList(),

@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 
@@ -42,6 +43,14 @@ public final class KvmEngine implements Accelerator {
 
     private static final int IA32_TSC_DEADLINE = 0x6E0;
 
+    /** What local APICs in the kernel take beside what every machine takes. */
+    static final List<Capability> SPLIT =
+            List.of(
+                    Capability.KVM_CAP_SPLIT_IRQCHIP,
+                    Capability.KVM_CAP_IRQ_ROUTING,
+                    Capability.KVM_CAP_SIGNAL_MSI,
+                    Capability.KVM_CAP_MP_STATE);
+
     /**
      * What the host's KVM has.
      *
@@ -53,6 +62,23 @@ public final class KvmEngine implements Accelerator {
         }
     }
 
+    /** Which interrupt controllers are the kernel's. */
+    public enum IrqChip {
+        /** None: all are the machine's. */
+        OFF,
+        /** The local APICs; the 8259 pair, the I/O APIC and the timer are the machine's. */
+        SPLIT
+    }
+
+    /** What the CPUs of a machine share; of their counters what counts in a millisecond. */
+    record Shared(
+            Host host,
+            Gate gate,
+            DoorbellWires doorbells,
+            Optional<KvmMessages> messages,
+            int tscKhz,
+            GuestTsc.Agreement tscAgreement) {}
+
     private final ControlFile kvm;
     private final ControlFile vm;
     private final Host host;
@@ -62,6 +88,7 @@ public final class KvmEngine implements Accelerator {
     private final Gate gate = new Gate();
     private final List<KvmVcpu> vcpus = new CopyOnWriteArrayList<>();
     private final DoorbellWires doorbells;
+    private final Optional<KvmMessages> messages;
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
 
@@ -70,11 +97,11 @@ public final class KvmEngine implements Accelerator {
      *
      * @throws HostException if this host cannot, or not any more, in one line that says why
      */
-    public KvmEngine() {
-        this(KernelCalls.HOST, Path.of("/dev/kvm"));
+    public KvmEngine(IrqChip irqChip) {
+        this(KernelCalls.HOST, Path.of("/dev/kvm"), irqChip);
     }
 
-    KvmEngine(KernelCalls kernel, Path device) {
+    KvmEngine(KernelCalls kernel, Path device, IrqChip irqChip) {
         kvm = KvmSupport.open(kernel, device);
         ControlFile made = null;
         try {
@@ -85,7 +112,9 @@ public final class KvmEngine implements Accelerator {
             host = new Host(capabilities, new KvmCpuid(kvm), kvm.call(Kvm.GET_VCPU_MMAP_SIZE, 0));
             made = kvm.create("KVM machine", Kvm.CREATE_VM, 0);
             vm = made;
-            prepare();
+            prepare(irqChip);
+            messages =
+                    irqChip == IrqChip.SPLIT ? Optional.of(new KvmMessages(vm)) : Optional.empty();
             doorbells = new DoorbellWires(vm);
             doorbells.onFailure(() -> vcpus.forEach(KvmVcpu::kick));
             ownTsc = host.has(Capability.KVM_CAP_TSC_CONTROL);
@@ -100,7 +129,7 @@ public final class KvmEngine implements Accelerator {
     }
 
     /** What must be said before there is a CPU. */
-    private void prepare() {
+    private void prepare(IrqChip irqChip) {
         try (Arena arena = Arena.ofConfined()) {
             if (host.has(Capability.KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
                 vm.call(Kvm.SET_IDENTITY_MAP_ADDR, arena.allocateFrom(JAVA_LONG, IDENTITY_MAP));
@@ -114,10 +143,17 @@ public final class KvmEngine implements Accelerator {
             if (host.has(Capability.KVM_CAP_EXCEPTION_PAYLOAD)) {
                 enable(Capability.KVM_CAP_EXCEPTION_PAYLOAD, 1);
             }
-            MemorySegment filter = arena.allocate(Structs.MSR_FILTER);
-            deny(filter, 0, IA32_APIC_BASE, arena);
-            deny(filter, 1, IA32_TSC_DEADLINE, arena);
-            vm.call(Kvm.X86_SET_MSR_FILTER, filter);
+            if (irqChip == IrqChip.SPLIT) {
+                for (Capability capability : SPLIT) {
+                    KvmSupport.require(kvm, capability);
+                }
+                enable(Capability.KVM_CAP_SPLIT_IRQCHIP, KvmMessages.INPUTS);
+            } else {
+                MemorySegment filter = arena.allocate(Structs.MSR_FILTER);
+                deny(filter, 0, IA32_APIC_BASE, arena);
+                deny(filter, 1, IA32_TSC_DEADLINE, arena);
+                vm.call(Kvm.X86_SET_MSR_FILTER, filter);
+            }
         }
     }
 
@@ -188,7 +224,8 @@ public final class KvmEngine implements Accelerator {
                     file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
-            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, gate, doorbells, host, khz, tscAgreement);
+            Shared shared = new Shared(host, gate, doorbells, messages, khz, tscAgreement);
+            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, shared);
             vcpus.add(vcpu);
             gate.add(vcpu);
             return vcpu;
@@ -238,6 +275,7 @@ public final class KvmEngine implements Accelerator {
         doorbells.close();
         vcpus.forEach(KvmVcpu::close);
         vcpus.clear();
+        messages.ifPresent(KvmMessages::close);
         vm.close();
         kvm.close();
     }

@@ -56,6 +56,22 @@ public final class KvmSupport {
         return limits(SOFTWARE);
     }
 
+    /**
+     * Whether the kernel can have the local APICs ({@link KvmEngine.IrqChip#SPLIT}) and does it
+     * well: one in software tells of the end of an interrupt only when the CPU is entered next,
+     * which a guest that sleeps then waits for.
+     */
+    public static boolean hasSplitIrqChip() {
+        if (whyLimited().isPresent()) {
+            return false;
+        }
+        try (ControlFile kvm = open(KernelCalls.HOST, DEVICE)) {
+            return KvmEngine.SPLIT.stream().allMatch(each -> value(kvm, each) != 0);
+        } catch (HostException e) {
+            return false;
+        }
+    }
+
     static Optional<String> limits(Path softwareModule) {
         return Files.isDirectory(softwareModule)
                 ? Optional.of(
@@ -123,16 +139,21 @@ public final class KvmSupport {
                             + ", which Linux has since 2.6.22; boot a newer kernel");
         }
         for (Capability capability : REQUIRED) {
-            if (value(kvm, capability) == 0) {
-                throw new HostException(
-                        "KVM_CHECK_EXTENSION",
-                        kvm.name(),
-                        "the kernel lacks "
-                                + capability
-                                + ", which Linux has since "
-                                + capability.since()
-                                + "; boot a newer kernel");
-            }
+            require(kvm, capability);
+        }
+    }
+
+    /** Refuses a kernel without {@code capability}. */
+    static void require(ControlFile kvm, Capability capability) {
+        if (value(kvm, capability) == 0) {
+            throw new HostException(
+                    "KVM_CHECK_EXTENSION",
+                    kvm.name(),
+                    "the kernel lacks "
+                            + capability
+                            + ", which Linux has since "
+                            + capability.since()
+                            + "; boot a newer kernel");
         }
     }
 

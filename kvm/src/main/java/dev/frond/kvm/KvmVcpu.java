@@ -32,6 +32,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -39,9 +40,11 @@ import java.util.concurrent.locks.LockSupport;
  * somebody posts an event: kvm_run.immediate_exit is set then, so that KVM_RUN returns at once when
  * it is entered, and the thread gets a signal if it is in there.
  *
- * <p>KVM knows no interrupt controller of this machine. An interrupt is given to it (KVM_INTERRUPT)
- * when the guest can take it at once; else KVM is asked to return when that is so. HLT, INIT, the
- * start-up IPI and the shutdown state are kept here.
+ * <p>Without interrupt controllers in the kernel an interrupt is given to KVM (KVM_INTERRUPT) when
+ * the guest can take it at once; else KVM is asked to return when that is so. HLT, INIT, the
+ * start-up IPI and the shutdown state are kept here. With the local APIC in the kernel ({@link
+ * KvmApic}) that is so for interrupts of the 8259 pair only, and KVM keeps all but the shutdown
+ * state.
  */
 final class KvmVcpu implements Vcpu, Gate.Passer {
     private static final int EVENT_KICK = 1;
@@ -77,6 +80,8 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private static final long MSR_ERROR = Structs.inRun(Structs.RUN_MSR, "error");
     private static final long MSR_INDEX = Structs.inRun(Structs.RUN_MSR, "index");
     private static final long MSR_DATA = Structs.inRun(Structs.RUN_MSR, "data");
+
+    private static final long EOI_VECTOR = Structs.inRun(Structs.RUN_EOI, "vector");
 
     private static final long DEBUG_PC = Structs.inRun(Structs.RUN_DEBUG_ARCH, "pc");
 
@@ -127,6 +132,10 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private final boolean hasSmm;
     private final Registers registers;
     private final GuestTsc tsc;
+
+    /** The local APIC, if KVM has it; else it is the machine's. */
+    private final Optional<KvmApic> apic;
+
     private final MemorySegment run;
     private final MemorySegment interrupt;
     private final ControlFile.Repeated kvmRun;
@@ -155,39 +164,36 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private long interruptsTaken;
 
     KvmVcpu(
-            int id,
-            Cpuid cpuid,
-            Accelerator.Wiring wiring,
-            ControlFile file,
-            Gate gate,
-            DoorbellWires doorbells,
-            KvmEngine.Host host,
-            int tscKhz,
-            GuestTsc.Agreement tscAgreement) {
+            int id, Cpuid cpuid, Accelerator.Wiring wiring, ControlFile file, KvmEngine.Shared vm) {
         this.cpuid = cpuid;
         this.file = file;
-        this.gate = gate;
-        this.doorbells = doorbells;
+        gate = vm.gate();
+        doorbells = vm.doorbells();
+        KvmEngine.Host host = vm.host();
         memory = wiring.memory();
         ports = wiring.ports();
         interrupts = wiring.interrupts();
         hasSmm = host.has(Kvm.Capability.KVM_CAP_X86_SMM);
-        registers = new Registers(file, cpuid, interrupts, host, arena);
+        registers = new Registers(file, cpuid, interrupts, host, vm.messages().isPresent(), arena);
         tsc =
                 new GuestTsc(
                         file,
                         registers.msrs(),
                         wiring.clock(),
                         interrupts,
-                        tscKhz,
-                        tscAgreement,
+                        vm.tscKhz(),
+                        vm.tscAgreement(),
                         arena);
+        apic =
+                vm.messages()
+                        .map(messages -> new KvmApic(file, registers.msrs(), messages, arena));
         run = file.map(host.mmapSize());
         interrupt = arena.allocate(Structs.INTERRUPT);
         kvmRun = file.repeated(Kvm.RUN, 0);
         kvmInterrupt = file.repeated(Kvm.INTERRUPT, interrupt.address());
         CpuState powerOn = CpuState.powerOn(cpuid.signature());
         load(id == 0 ? powerOn : powerOn.withActivity(Activity.WAIT_FOR_SIPI));
+        apic.ifPresent(interrupts::entrust);
     }
 
     // --- signals: from any thread
@@ -268,6 +274,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     }
 
     private CpuState state() {
+        followActivity();
         return registers.save(activity, tsc.value());
     }
 
@@ -282,6 +289,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         registers.load(state);
         tsc.load(state.tsc());
         activity = state.activity();
+        apic.ifPresent(kernel -> kernel.activity(state.activity()));
         unfinished = false;
         ready = false;
         interruptsEnabled = (state.rflags() & IF) != 0;
@@ -297,7 +305,15 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         return new VcpuStats(0, exits);
     }
 
+    /** Where the kernel has the local APIC it knows what the CPU does. */
+    private void followActivity() {
+        if (apic.isPresent() && activity != Activity.SHUTDOWN) {
+            activity = apic.get().activity();
+        }
+    }
+
     void close() {
+        apic.ifPresent(interrupts::withdraw);
         file.close();
         arena.close();
     }
@@ -313,15 +329,18 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
             thread = current;
         }
         try {
-            tsc.resume();
+            if (tsc.resume()) {
+                apic.ifPresent(KvmApic::resume);
+            }
             VcpuExit exit = null;
             while (exit == null) {
                 exit = attend();
                 if (exit == null) {
-                    exit = activity == Activity.ACTIVE ? enter() : rest();
+                    exit = isKvms() ? enter() : rest();
                 }
             }
             tsc.suspend();
+            apic.ifPresent(KvmApic::suspend);
             doorbells.flush();
             return doorbells.failure().<VcpuExit>map(KvmVcpu::internal).orElse(exit);
         } catch (HostException e) {
@@ -347,12 +366,15 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     }
 
     private void take(int posted) {
+        if (posted != 0) {
+            followActivity();
+        }
         if ((posted & EVENT_INIT) != 0) {
             takeOn(state().afterInit(cpuid.signature()));
         }
         if ((posted & EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
             registers.startUp(startupVector);
-            activity = Activity.ACTIVE;
+            goOn();
         }
         if ((posted & EVENT_SMI) != 0 && hasSmm) {
             file.call(Kvm.SMI, 0);
@@ -368,8 +390,13 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
 
     private void wake() {
         if (activity == Activity.HLT) {
-            activity = Activity.ACTIVE;
+            goOn();
         }
+    }
+
+    private void goOn() {
+        activity = Activity.ACTIVE;
+        apic.ifPresent(kernel -> kernel.activity(Activity.ACTIVE));
     }
 
     /**
@@ -388,6 +415,11 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
             immediateExit(true);
         }
         return exit;
+    }
+
+    /** Whether KVM is to be entered: where it has the local APIC it does the waiting, too. */
+    private boolean isKvms() {
+        return activity == Activity.ACTIVE || apic.isPresent() && activity != Activity.SHUTDOWN;
     }
 
     /** There is nothing to execute. */
@@ -413,18 +445,28 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         boolean pending = interrupts.pending();
         if (pending && ready && interruptsEnabled) {
             int vector = interrupts.acknowledge();
-            if (vector >= 0) {
-                interrupt.set(JAVA_INT, 0, vector);
-                int result = kvmInterrupt.call();
-                if (result < 0) {
-                    return fault("KVM_INTERRUPT of vector " + vector, result);
-                }
-                interruptsTaken++;
+            VcpuExit refused = vector >= 0 ? interrupt(vector) : null;
+            if (refused != null) {
+                return refused;
             }
             pending = interrupts.pending();
         }
         run.set(JAVA_BYTE, REQUEST_INTERRUPT_WINDOW, (byte) (pending ? 1 : 0));
         return enterKvm();
+    }
+
+    private @Nullable VcpuExit interrupt(int vector) {
+        interruptsTaken++;
+        if (apic.isPresent()) {
+            // KVM would keep what KVM_INTERRUPT gives it where nobody can save it.
+            registers.interrupt(vector);
+            followActivity();
+            wake();
+            return null;
+        }
+        interrupt.set(JAVA_INT, 0, vector);
+        int result = kvmInterrupt.call();
+        return result < 0 ? fault("KVM_INTERRUPT of vector " + vector, result) : null;
     }
 
     private @Nullable VcpuExit enterKvm() {
@@ -444,7 +486,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         ready = run.get(JAVA_BYTE, READY_FOR_INTERRUPT_INJECTION) != 0;
         interruptsEnabled = run.get(JAVA_BYTE, IF_FLAG) != 0;
         long changed = run.get(JAVA_LONG, CR8);
-        if (changed != priority) {
+        if (changed != priority && apic.isEmpty()) {
             interrupts.setTaskPriority(changed);
         }
         unfinished = false;
@@ -496,6 +538,10 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
             case Kvm.EXIT_HLT -> {
                 count(Reason.HALT);
                 activity = Activity.HLT;
+            }
+            case Kvm.EXIT_IOAPIC_EOI -> {
+                count(Reason.APIC);
+                interrupts.endOfInterrupt(run.get(JAVA_BYTE, EOI_VECTOR) & 0xFF);
             }
             case Kvm.EXIT_IRQ_WINDOW_OPEN -> count(Reason.WINDOW);
             case Kvm.EXIT_INTR -> count(Reason.SIGNAL);

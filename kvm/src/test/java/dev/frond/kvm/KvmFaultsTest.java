@@ -46,7 +46,7 @@ class KvmFaultsTest {
     private final GuestMemory ram = new GuestMemory(Arena.ofAuto().allocate(SIZE, 4096));
 
     private KvmEngine engine() {
-        return new KvmEngine(kernel, Path.of("/dev/kvm"));
+        return new KvmEngine(kernel, Path.of("/dev/kvm"), KvmEngine.IrqChip.OFF);
     }
 
     private Machine machine(KvmEngine engine) {

@@ -56,7 +56,7 @@ final class KvmRig implements AutoCloseable {
     final HostClock clock = new HostClock(0, Instant.EPOCH);
     final QueuedInterrupts interrupts = new QueuedInterrupts();
     final List<Long> written = new ArrayList<>();
-    final KvmEngine engine = new KvmEngine();
+    final KvmEngine engine = new KvmEngine(KvmEngine.IrqChip.OFF);
     final Cpuid cpuid;
     final Vcpu vcpu;
     private volatile Vcpu running;

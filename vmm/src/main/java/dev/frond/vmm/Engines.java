@@ -80,9 +80,9 @@ public final class Engines {
      * @throws IllegalArgumentException if there is none of that name, or not on this host
      * @throws HostException if the host refuses what it needs
      */
-    static Accelerator open(String name) {
+    static Accelerator open(String name, VmSpec.IrqChip irqChip) {
         return switch (name) {
-            case AUTO -> open(automatic().name());
+            case AUTO -> open(automatic().name(), irqChip);
             case "interpreter" -> new Interpreter();
             case "translator" -> {
                 if (!Translator.isSupported()) {
@@ -93,7 +93,16 @@ public final class Engines {
                 }
                 yield new Translator();
             }
-            case "kvm" -> new KvmEngine();
+            case "kvm" ->
+                    new KvmEngine(
+                            switch (irqChip) {
+                                case AUTO ->
+                                        KvmSupport.hasSplitIrqChip()
+                                                ? KvmEngine.IrqChip.SPLIT
+                                                : KvmEngine.IrqChip.OFF;
+                                case OFF -> KvmEngine.IrqChip.OFF;
+                                case SPLIT -> KvmEngine.IrqChip.SPLIT;
+                            });
             default ->
                     throw new IllegalArgumentException(
                             "engine " + name + ": accepted are auto, interpreter, translator, kvm");

@@ -73,7 +73,7 @@ public final class Vm implements AutoCloseable {
             releases.push(memory::close);
             HostClock time = new HostClock(clock, wallAtZero);
             releases.push(time::close);
-            engine = new EngineSwitch(Engines.open(spec.engine()));
+            engine = new EngineSwitch(Engines.open(spec.engine(), spec.irqChip()));
             releases.push(engine::close);
             machine =
                     Microvm.build(
@@ -179,7 +179,7 @@ public final class Vm implements AutoCloseable {
      */
     public void handOver(String name) throws VmException {
         try {
-            machine.whileStanding(() -> engine.handOver(Engines.open(name))).join();
+            machine.whileStanding(() -> engine.handOver(Engines.open(name, spec.irqChip()))).join();
         } catch (CompletionException e) {
             switch (e.getCause()) {
                 case HostException host ->

@@ -3,6 +3,8 @@
 
 package dev.frond.devices.irq;
 
+import dev.frond.machine.vcpu.EngineApic;
+
 /**
  * One interrupt message on the bus between the APICs.
  *
@@ -23,5 +25,24 @@ record ApicMessage(
     /** Whether every APIC is addressed (SDM Vol. 3A, 12.6.2.1 and 12.12.9). */
     boolean broadcast() {
         return destination == (wide ? -1 : 0xFF);
+    }
+
+    // A message as a memory write (12.11): in the address destination 19:12, redirection hint 3
+    // and destination mode 2; in the data trigger mode 15, level 14, delivery mode and vector.
+    static final long MSI_ADDRESS = 0xFEE0_0000L;
+    static final int MSI_LOGICAL = 1 << 2;
+    static final int MSI_REDIRECTION_HINT = 1 << 3;
+    static final int MSI_ASSERT = 1 << 14;
+    static final int MSI_LEVEL = 1 << 15;
+
+    /** The message as a device would write it; the destination must be of 8 bits. */
+    EngineApic.Message encoded() {
+        boolean lowest = mode == DeliveryMode.LOWEST_PRIORITY;
+        return new EngineApic.Message(
+                MSI_ADDRESS
+                        | (destination & 0xFFL) << 12
+                        | (lowest ? MSI_REDIRECTION_HINT : 0)
+                        | (logical ? MSI_LOGICAL : 0),
+                vector | mode.ordinal() << 8 | (level ? MSI_LEVEL | MSI_ASSERT : 0));
     }
 }

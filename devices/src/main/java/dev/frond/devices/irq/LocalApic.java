@@ -13,11 +13,14 @@ import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuSignals;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.EngineApic;
 import dev.frond.machine.vcpu.LocalInterrupts;
+
+import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -67,6 +70,9 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     private boolean lint1;
     private boolean extInt;
 
+    /** Who keeps the registers; then those here are as they were when it was given them. */
+    private volatile @Nullable EngineApic engine;
+
     /**
      * The local APIC of the CPU that {@code cpuid} describes, in its power-on state; its ID is the
      * CPU's number, and CPU 0 is the bootstrap processor. It joins {@code bus} at once.
@@ -113,9 +119,11 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     public void programVirtualWire() {
         lock.lock();
         try {
+            takeRegisters();
             writeRegister(SVR, SVR_ENABLE | SVR_RESET);
             writeRegister(LVT_LINT0, LVT_EXT_INT);
             writeRegister(LVT_LINT1, LVT_NMI);
+            giveRegisters();
         } finally {
             lock.unlock();
         }
@@ -153,6 +161,12 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
 
     @Override
     public LocalApicState save() {
+        EngineApic keeper = engine;
+        LocalApicState here = here();
+        return keeper == null ? here : ApicPage.state(keeper.save(), timer.now(), here);
+    }
+
+    private LocalApicState here() {
         return new LocalApicState(
                 apicBase,
                 id,
@@ -198,9 +212,83 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
 
     @Override
     public void settle() {
-        timer.expireAndArm();
+        if (engine == null) {
+            timer.expireAndArm();
+        } else {
+            giveRegisters();
+            bus.route();
+        }
         pending = deliverable();
         cpu.interruptChanged();
+    }
+
+    // What an engine keeps
+
+    @Override
+    public void entrust(EngineApic keeper) {
+        lock.lock();
+        try {
+            takeRegisters();
+            engine = keeper;
+            giveRegisters();
+            bus.route();
+            pending = deliverable();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void withdraw(EngineApic keeper) {
+        lock.lock();
+        try {
+            if (keeper.equals(engine)) {
+                takeRegisters();
+                engine = null;
+                timer.elsewhere(false);
+                settle();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void takeRegisters() {
+        if (engine != null) {
+            load(save());
+        }
+    }
+
+    private void giveRegisters() {
+        EngineApic keeper = engine;
+        if (keeper != null) {
+            // What is due by now still happens here.
+            timer.elsewhere(false);
+            timer.expireAndArm();
+            timer.elsewhere(true);
+            keeper.load(ApicPage.of(here(), timer.currentCount()));
+        }
+    }
+
+    /** Who keeps the registers of this APIC, and with them those of all others. */
+    Optional<EngineApic> keeper() {
+        return Optional.ofNullable(engine);
+    }
+
+    @Override
+    public void endOfInterrupt(int vector) {
+        lock.lock();
+        try {
+            bus.endOfInterrupt(vector);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** An ExtINT message, which asks the 8259 pair; engines leave these to the machine. */
+    void deliverExtInt() {
+        extInt = true;
+        update();
     }
 
     // LocalInterrupts
@@ -215,6 +303,9 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         lock.lock();
         try {
             if (!extIntAsserted()) {
+                if (engine != null) {
+                    return -1;
+                }
                 int vector = irr.highest();
                 if (vector >> 4 <= processorPriority() >> 4) {
                     return -1;
@@ -263,6 +354,9 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
 
     @Override
     public long registerPage() {
+        if (engine != null) {
+            return -1;
+        }
         long base = apicBase;
         return (base & (BASE_EN | BASE_EXTD)) == BASE_EN ? base & BASE_ADDRESS : -1;
     }
@@ -373,10 +467,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
             case NMI -> cpu.nmi();
             case INIT -> initialize();
             case START_UP -> cpu.startup(vector);
-            case EXT_INT -> {
-                extInt = true;
-                update();
-            }
+            case EXT_INT -> deliverExtInt();
             case SMI -> cpu.smi();
             case RESERVED -> {
                 return false;
@@ -436,13 +527,21 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     }
 
     private boolean deliverable() {
-        return extIntAsserted() || irr.highest() >> 4 > processorPriority() >> 4;
+        return extIntAsserted() || engine == null && fixedDeliverable();
+    }
+
+    private boolean fixedDeliverable() {
+        return irr.highest() >> 4 > processorPriority() >> 4;
     }
 
     /** Whether the 8259 pair is to be asked for a vector. */
     private boolean extIntAsserted() {
         if (extInt) {
             return true;
+        }
+        if (engine != null) {
+            // Whether LINT0 lets it through is the engine's to say.
+            return lint0;
         }
         // With the APIC off LINT0 is the INTR pin of a CPU without one (12.4.3).
         return !enabled()
@@ -465,7 +564,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         try {
             if (level != lint0) {
                 lint0 = level;
-                if (enabled()) {
+                if (engine == null && enabled()) {
                     pinChanged(level, entry(LVT_LINT0));
                     serviceLint0();
                 }
@@ -481,7 +580,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         try {
             if (level != lint1) {
                 lint1 = level;
-                if (enabled()) {
+                if (engine == null && enabled()) {
                     pinChanged(level, entry(LVT_LINT1));
                 } else if (level) {
                     cpu.nmi();
