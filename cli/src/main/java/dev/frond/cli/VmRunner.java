@@ -34,7 +34,7 @@ final class VmRunner implements MachineRunner {
             vm.end().thenAccept(end -> outcome(end).ifPresent(ended));
             String engine =
                     machine.engine().equals(Engines.AUTO)
-                            ? vm.engine() + ": " + Engines.automatic().why()
+                            ? vm.engine() + ": " + vm.whyEngine()
                             : vm.engine();
             return new RunningVm(vm, engine, System.nanoTime());
         } catch (VmException e) {

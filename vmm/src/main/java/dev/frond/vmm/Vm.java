@@ -48,6 +48,7 @@ public final class Vm implements AutoCloseable {
     private final Machine machine;
     private final HostMemory memory;
     private final EngineSwitch engine;
+    private final String whyEngine;
     private boolean closed;
 
     private Vm(VmSpec spec, CharBackend serial, long clock, Instant wallAtZero) throws VmException {
@@ -73,7 +74,9 @@ public final class Vm implements AutoCloseable {
             releases.push(memory::close);
             HostClock time = new HostClock(clock, wallAtZero);
             releases.push(time::close);
-            engine = new EngineSwitch(Engines.open(spec.engine(), spec.irqChip()));
+            Engines.Opened opened = Engines.open(spec.engine(), spec.irqChip());
+            engine = new EngineSwitch(opened.engine());
+            whyEngine = opened.why();
             releases.push(engine::close);
             machine =
                     Microvm.build(
@@ -179,7 +182,7 @@ public final class Vm implements AutoCloseable {
      */
     public void handOver(String name) throws VmException {
         try {
-            machine.whileStanding(() -> engine.handOver(Engines.open(name, spec.irqChip()))).join();
+            machine.whileStanding(() -> engine.handOver(Engines.open(name, spec.irqChip()).engine())).join();
         } catch (CompletionException e) {
             switch (e.getCause()) {
                 case HostException host ->
@@ -201,6 +204,11 @@ public final class Vm implements AutoCloseable {
     /** The name of the engine that executes the guest. */
     public String engine() {
         return engine.name();
+    }
+
+    /** Why {@code auto} chose the engine that it started with; empty if the user did. */
+    public String whyEngine() {
+        return whyEngine;
     }
 
     /** The machine. */
