@@ -258,14 +258,7 @@ final class RunCommand implements Callable<Integer> {
         }
         Checked checked =
                 new Checked(
-                        memory(),
-                        cpus(),
-                        cpu(),
-                        engine(),
-                        irqChip(),
-                        disks(),
-                        serial(),
-                        timeout());
+                        memory(), cpus(), cpu(), engine(), irqChip(), disks(), serial(), timeout());
         if (kernel != null) {
             InputFiles.readable("--kernel", kernel);
         }

@@ -74,11 +74,10 @@ class MainTest {
                 .extracting(line -> line.split(" ", 2)[0])
                 .containsExactly("interpreter", "translator", "kvm", "auto");
         assertThat(frond.out().lines().filter(line -> line.startsWith(" ")))
-                .allMatch(
-                        line ->
-                                line.matches(
-                                        "    (here|here, with limits: .+|not here: .+"
-                                                + "|(kvm|translator|interpreter): .+)"))
+                .allMatch(line ->
+                        line.matches(
+                                "    (here|here, with limits: .+|not here: .+"
+                                        + "|(kvm|translator|interpreter): .+)"))
                 .hasSize(4);
     }
 

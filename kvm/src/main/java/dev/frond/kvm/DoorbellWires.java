@@ -125,9 +125,7 @@ final class DoorbellWires implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment wanted = arena.allocate(Structs.IOEVENTFD);
             wanted.set(
-                    JAVA_LONG,
-                    Structs.at(Structs.IOEVENTFD, "datamatch"),
-                    place.doorbell.value());
+                    JAVA_LONG, Structs.at(Structs.IOEVENTFD, "datamatch"), place.doorbell.value());
             wanted.set(JAVA_LONG, Structs.at(Structs.IOEVENTFD, "addr"), place.address);
             wanted.set(JAVA_INT, Structs.at(Structs.IOEVENTFD, "len"), place.doorbell.size());
             wanted.set(JAVA_INT, Structs.at(Structs.IOEVENTFD, "fd"), event.descriptor());

@@ -60,8 +60,7 @@ final class KvmApic implements EngineApic {
     public void load(Registers registers) {
         // The mode comes first: what the page means depends on it.
         msrs.write(IA32_APIC_BASE, registers.apicBase());
-        MemorySegment.copy(
-                registers.page().toArray(), 0, page, JAVA_BYTE, 0, Registers.PAGE);
+        MemorySegment.copy(registers.page().toArray(), 0, page, JAVA_BYTE, 0, Registers.PAGE);
         count = page.get(JAVA_INT, CURRENT_COUNT);
         deadline = registers.tscDeadline();
         setTimer();
@@ -100,8 +99,7 @@ final class KvmApic implements EngineApic {
     /** The CPU goes on after time stood still. */
     void resume() {
         vcpu.call(Kvm.GET_LAPIC, page);
-        boolean armed =
-                isDeadlineMode() ? deadline != 0 : page.get(JAVA_INT, INITIAL_COUNT) != 0;
+        boolean armed = isDeadlineMode() ? deadline != 0 : page.get(JAVA_INT, INITIAL_COUNT) != 0;
         if (armed) {
             setTimer();
         }

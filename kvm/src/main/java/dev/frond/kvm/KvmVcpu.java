@@ -163,8 +163,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private final long[] counts = new long[REASONS.length];
     private long interruptsTaken;
 
-    KvmVcpu(
-            int id, Cpuid cpuid, Accelerator.Wiring wiring, ControlFile file, KvmEngine.Shared vm) {
+    KvmVcpu(int id, Cpuid cpuid, Accelerator.Wiring wiring, ControlFile file, KvmEngine.Shared vm) {
         this.cpuid = cpuid;
         this.file = file;
         gate = vm.gate();
@@ -184,9 +183,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
                         vm.tscKhz(),
                         vm.tscAgreement(),
                         arena);
-        apic =
-                vm.messages()
-                        .map(messages -> new KvmApic(file, registers.msrs(), messages, arena));
+        apic = vm.messages().map(messages -> new KvmApic(file, registers.msrs(), messages, arena));
         run = file.map(host.mmapSize());
         interrupt = arena.allocate(Structs.INTERRUPT);
         kvmRun = file.repeated(Kvm.RUN, 0);

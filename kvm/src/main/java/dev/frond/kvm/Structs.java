@@ -296,8 +296,7 @@ final class Structs {
                             u8("error"), pad("pad", 7), u32("reason"), u32("index"), u64("data"))
                     .withName("msr");
 
-    static final StructLayout RUN_EOI =
-            MemoryLayout.structLayout(u8("vector")).withName("eoi");
+    static final StructLayout RUN_EOI = MemoryLayout.structLayout(u8("vector")).withName("eoi");
 
     /** Whole structures, by their names in C. */
     static final List<StructLayout> ALL =
@@ -334,7 +333,14 @@ final class Structs {
 
     /** The parts of the union behind {@link #RUN}, by their names in C. */
     static final List<StructLayout> RUN_PARTS =
-            List.of(RUN_FAIL_ENTRY, RUN_IO, RUN_MMIO, RUN_INTERNAL, RUN_DEBUG_ARCH, RUN_MSR, RUN_EOI);
+            List.of(
+                    RUN_FAIL_ENTRY,
+                    RUN_IO,
+                    RUN_MMIO,
+                    RUN_INTERNAL,
+                    RUN_DEBUG_ARCH,
+                    RUN_MSR,
+                    RUN_EOI);
 
     private Structs() {}
 

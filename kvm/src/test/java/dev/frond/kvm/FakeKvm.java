@@ -183,7 +183,8 @@ final class FakeKvm implements KernelCalls {
             slots.add(
                     ALL.get(JAVA_INT, argument)
                             + ": "
-                            + ALL.asSlice(argument, 32).get(java.lang.foreign.ValueLayout.JAVA_LONG, 16));
+                            + ALL.asSlice(argument, 32)
+                                    .get(java.lang.foreign.ValueLayout.JAVA_LONG, 16));
             return 0;
         }
         int size = (int) (command >>> 16) & 0x3FFF;

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.kvm;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.frond.host.Errno;
 import dev.frond.host.HostException;
@@ -197,15 +197,12 @@ class KvmFaultsTest {
     @Test
     void aStateThatTheProcessorRefusesEndsTheMachine() throws Exception {
         String reason =
-                failure(
-                        run -> {
-                            long at =
-                                    Structs.inRun(
-                                            Structs.RUN_FAIL_ENTRY,
-                                            "hardware_entry_failure_reason");
-                            run.set(JAVA_LONG, at, 0x8000_0021L);
-                            return exit(run, Kvm.EXIT_FAIL_ENTRY);
-                        });
+                failure(run -> {
+                    long at =
+                            Structs.inRun(Structs.RUN_FAIL_ENTRY, "hardware_entry_failure_reason");
+                    run.set(JAVA_LONG, at, 0x8000_0021L);
+                    return exit(run, Kvm.EXIT_FAIL_ENTRY);
+                });
         assertThat(reason)
                 .isEqualTo(
                         "CPU 0: KVM_EXIT_FAIL_ENTRY: the processor refuses the guest's state,"
@@ -216,17 +213,16 @@ class KvmFaultsTest {
     @Test
     void anInstructionThatKvmCannotEmulateIsShown() throws Exception {
         String reason =
-                failure(
-                        run -> {
-                            long data = Structs.inRun(Structs.RUN_INTERNAL, "data");
-                            run.set(JAVA_INT, Structs.inRun(Structs.RUN_INTERNAL, "suberror"), 1);
-                            run.set(JAVA_INT, Structs.inRun(Structs.RUN_INTERNAL, "ndata"), 4);
-                            run.set(JAVA_LONG, data, 1);
-                            run.set(JAVA_BYTE, data + 8, (byte) 2);
-                            run.set(JAVA_BYTE, data + 9, (byte) 0x0F);
-                            run.set(JAVA_BYTE, data + 10, (byte) 0x0B);
-                            return exit(run, Kvm.EXIT_INTERNAL_ERROR);
-                        });
+                failure(run -> {
+                    long data = Structs.inRun(Structs.RUN_INTERNAL, "data");
+                    run.set(JAVA_INT, Structs.inRun(Structs.RUN_INTERNAL, "suberror"), 1);
+                    run.set(JAVA_INT, Structs.inRun(Structs.RUN_INTERNAL, "ndata"), 4);
+                    run.set(JAVA_LONG, data, 1);
+                    run.set(JAVA_BYTE, data + 8, (byte) 2);
+                    run.set(JAVA_BYTE, data + 9, (byte) 0x0F);
+                    run.set(JAVA_BYTE, data + 10, (byte) 0x0B);
+                    return exit(run, Kvm.EXIT_INTERNAL_ERROR);
+                });
         assertThat(reason)
                 .startsWith(
                         "CPU 0: KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_EMULATION: KVM cannot"
@@ -261,31 +257,24 @@ class KvmFaultsTest {
             machine.ports()
                     .map(
                             0x10,
-                            KvmRig.onWrite(
-                                    () ->
-                                            machine.memory()
-                                                    .map(
-                                                            0x1000_0000,
-                                                            new Region.Ram(ram, 0, 0x1000))));
+                            KvmRig.onWrite(() ->
+                                    machine.memory()
+                                            .map(0x1000_0000, new Region.Ram(ram, 0, 0x1000))));
             kernel.fails("KVM_SET_USER_MEMORY_REGION", Errno.ENOSPC)
-                    .runs(
-                            run -> {
-                                run.set(JAVA_BYTE, Structs.inRun(Structs.RUN_IO, "size"), (byte) 1);
-                                run.set(
-                                        JAVA_BYTE,
-                                        Structs.inRun(Structs.RUN_IO, "direction"),
-                                        (byte) Kvm.EXIT_IO_OUT);
-                                run.set(
-                                        java.lang.foreign.ValueLayout.JAVA_SHORT,
-                                        Structs.inRun(Structs.RUN_IO, "port"),
-                                        (short) 0x10);
-                                run.set(JAVA_INT, Structs.inRun(Structs.RUN_IO, "count"), 1);
-                                run.set(
-                                        JAVA_LONG,
-                                        Structs.inRun(Structs.RUN_IO, "data_offset"),
-                                        4096);
-                                return exit(run, Kvm.EXIT_IO);
-                            });
+                    .runs(run -> {
+                        run.set(JAVA_BYTE, Structs.inRun(Structs.RUN_IO, "size"), (byte) 1);
+                        run.set(
+                                JAVA_BYTE,
+                                Structs.inRun(Structs.RUN_IO, "direction"),
+                                (byte) Kvm.EXIT_IO_OUT);
+                        run.set(
+                                java.lang.foreign.ValueLayout.JAVA_SHORT,
+                                Structs.inRun(Structs.RUN_IO, "port"),
+                                (short) 0x10);
+                        run.set(JAVA_INT, Structs.inRun(Structs.RUN_IO, "count"), 1);
+                        run.set(JAVA_LONG, Structs.inRun(Structs.RUN_IO, "data_offset"), 4096);
+                        return exit(run, Kvm.EXIT_IO);
+                    });
             machine.start();
             assertThat(machine.end().get(20, TimeUnit.SECONDS))
                     .isEqualTo(
@@ -331,18 +320,17 @@ class KvmFaultsTest {
         CountDownLatch inside = new CountDownLatch(1);
         AtomicBoolean isInside = new AtomicBoolean();
         AtomicBoolean seenInside = new AtomicBoolean();
-        kernel.runs(
-                run -> {
-                    isInside.set(true);
-                    inside.countDown();
-                    while (run.get(JAVA_BYTE, Structs.at(Structs.RUN, "immediate_exit")) == 0) {
-                        Thread.sleep(1);
-                    }
-                    // A CPU that takes its time to leave.
-                    Thread.sleep(50);
-                    isInside.set(false);
-                    return -Errno.EINTR.number();
-                });
+        kernel.runs(run -> {
+            isInside.set(true);
+            inside.countDown();
+            while (run.get(JAVA_BYTE, Structs.at(Structs.RUN, "immediate_exit")) == 0) {
+                Thread.sleep(1);
+            }
+            // A CPU that takes its time to leave.
+            Thread.sleep(50);
+            isInside.set(false);
+            return -Errno.EINTR.number();
+        });
         kernel.onSlot(() -> seenInside.compareAndSet(false, isInside.get()));
         try (KvmEngine engine = engine();
                 Machine machine = machine(engine)) {

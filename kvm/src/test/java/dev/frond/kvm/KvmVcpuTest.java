@@ -466,8 +466,7 @@ class KvmVcpuTest {
     void aDoorbellRingsWithoutAnExitAndIsHeardByAnotherThread() throws Exception {
         Bell bell = new Bell(new CopyOnWriteArrayList<>(), new AtomicReference<>());
         rig.memory.map(0x20_0000, bell.region());
-        rig.longMode(
-                "mov rbx, 0x200050\n mov dword [rbx], 1\n still: jmp still");
+        rig.longMode("mov rbx, 0x200050\n mov dword [rbx], 1\n still: jmp still");
         rig.later(200, rig.vcpu::kick);
         assertThat(rig.run()).isEqualTo(VcpuExit.KICKED);
         assertThat(bell.seen()).containsExactly("1 at 50");

@@ -182,7 +182,9 @@ public final class Vm implements AutoCloseable {
      */
     public void handOver(String name) throws VmException {
         try {
-            machine.whileStanding(() -> engine.handOver(Engines.open(name, spec.irqChip()).engine())).join();
+            machine.whileStanding(
+                            () -> engine.handOver(Engines.open(name, spec.irqChip()).engine()))
+                    .join();
         } catch (CompletionException e) {
             switch (e.getCause()) {
                 case HostException host ->

@@ -67,14 +67,13 @@ class EnginesTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("engine xen: accepted are auto, interpreter, translator, kvm");
         Choice translator = new Choice("translator", "");
-        assertThatThrownBy(
-                        () ->
-                                Engines.openAutomatic(
-                                        translator,
-                                        name -> {
-                                            throw new HostException("mmap", name, 12);
-                                        },
-                                        true))
+        assertThatThrownBy(() ->
+                        Engines.openAutomatic(
+                                translator,
+                                name -> {
+                                    throw new HostException("mmap", name, 12);
+                                },
+                                true))
                 .isInstanceOf(HostException.class);
     }
 }

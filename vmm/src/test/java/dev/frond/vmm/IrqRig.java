@@ -81,8 +81,7 @@ final class IrqRig implements AutoCloseable {
                     engine.createVcpu(
                             id,
                             cpuid,
-                            new Accelerator.Wiring(
-                                    machine.memory(), machine.ports(), clock, apic));
+                            new Accelerator.Wiring(machine.memory(), machine.ports(), clock, apic));
             apic.connect(vcpu);
             apics.add(apic);
             machine.add(vcpu);
@@ -116,7 +115,9 @@ final class IrqRig implements AutoCloseable {
         return new Region.Io(handler, 1, AccessWidths.BYTE, new ReentrantLock());
     }
 
-    /** Puts the program there that CPU 0 starts with: RBX is the APIC's page, RBP the I/O APIC's. */
+    /**
+     * Puts the program there that CPU 0 starts with: RBX is the APIC's page, RBP the I/O APIC's.
+     */
     IrqRig code(String text) throws IOException, InterruptedException {
         assemble(CODE, 64, "mov ebx, 0xFEE00000\nmov ebp, 0xFEC00000\n" + text);
         return this;

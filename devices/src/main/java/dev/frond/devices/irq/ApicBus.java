@@ -3,10 +3,10 @@
 
 package dev.frond.devices.irq;
 
+import static dev.frond.devices.irq.ApicMessage.*;
 import static dev.frond.devices.irq.ApicRegisters.ICR_ASSERT;
 import static dev.frond.devices.irq.ApicRegisters.ICR_LEVEL;
 import static dev.frond.devices.irq.ApicRegisters.ICR_LOGICAL;
-import static dev.frond.devices.irq.ApicMessage.*;
 
 import dev.frond.machine.irq.IrqLine;
 import dev.frond.machine.irq.MsiPort;
@@ -143,13 +143,12 @@ public final class ApicBus implements MsiPort {
 
     /** Tells the engine that keeps the local APICs, if one does, what the I/O APICs send. */
     void route() {
-        keeper().ifPresent(
-                        engine ->
-                                engine.route(
-                                        ios.stream()
-                                                .flatMap(io -> io.messages().stream())
-                                                .map(ApicMessage::encoded)
-                                                .toList()));
+        keeper().ifPresent(engine ->
+                engine.route(
+                        ios.stream()
+                                .flatMap(io -> io.messages().stream())
+                                .map(ApicMessage::encoded)
+                                .toList()));
     }
 
     /**

@@ -45,8 +45,7 @@ final class ApicPage {
         p.set(INITIAL_COUNT, state.timer().initialCount());
         p.set(CURRENT_COUNT, currentCount);
         p.set(DIVIDE_CONFIGURATION, state.timer().divideConfiguration());
-        return new Registers(
-                state.apicBase(), Bytes.of(p.page.array()), state.timer().deadline());
+        return new Registers(state.apicBase(), Bytes.of(p.page.array()), state.timer().deadline());
     }
 
     /**

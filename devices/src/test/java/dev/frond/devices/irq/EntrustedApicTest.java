@@ -62,9 +62,7 @@ class EntrustedApicTest {
             page.putInt(offset, value);
             registers =
                     new Registers(
-                            registers.apicBase(),
-                            Bytes.of(page.array()),
-                            registers.tscDeadline());
+                            registers.apicBase(), Bytes.of(page.array()), registers.tscDeadline());
         }
     }
 
