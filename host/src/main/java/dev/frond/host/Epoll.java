@@ -49,7 +49,7 @@ public final class Epoll implements AutoCloseable {
 
     private void control(int operation, EventFd event, long argument) {
         Libc.EPOLL_CTL.check(
-                (int) Libc.EPOLL_CTL.call(fd, operation, event.descriptor(), argument, 0, 0),
+                Libc.EPOLL_CTL.callInt(fd, operation, event.descriptor(), argument, 0, 0),
                 "event counter " + event.descriptor());
     }
 
@@ -62,7 +62,7 @@ public final class Epoll implements AutoCloseable {
             MemorySegment events = arena.allocate(EVENT * keys.length, 8);
             int count;
             do {
-                count = (int) Libc.EPOLL_WAIT.call(fd, events.address(), keys.length, -1, 0, 0);
+                count = Libc.EPOLL_WAIT.callInt(fd, events.address(), keys.length, -1, 0, 0);
             } while (count == -Errno.EINTR.number());
             Libc.EPOLL_WAIT.check(count, "a set of event counters");
             for (int i = 0; i < count; i++) {

@@ -61,6 +61,8 @@ final class Kvm {
     static final Ioctl GET_MP_STATE = read("KVM_GET_MP_STATE", 0x98, Structs.MP_STATE.byteSize());
     static final Ioctl SET_MP_STATE = write("KVM_SET_MP_STATE", 0x99, Structs.MP_STATE.byteSize());
     static final Ioctl NMI = plain("KVM_NMI", 0x9A);
+    static final Ioctl SET_GUEST_DEBUG =
+            write("KVM_SET_GUEST_DEBUG", 0x9B, Structs.GUEST_DEBUG.byteSize());
     static final Ioctl X86_SETUP_MCE = write("KVM_X86_SETUP_MCE", 0x9C, 8);
     static final Ioctl GET_VCPU_EVENTS =
             read("KVM_GET_VCPU_EVENTS", 0x9F, Structs.VCPU_EVENTS.byteSize());
@@ -92,6 +94,7 @@ final class Kvm {
         KVM_CAP_NR_MEMSLOTS(10, "2.6.27"),
         KVM_CAP_MP_STATE(14, "2.6.27"),
         KVM_CAP_USER_NMI(22, "2.6.28"),
+        KVM_CAP_SET_GUEST_DEBUG(23, "2.6.30"),
         KVM_CAP_IRQ_ROUTING(25, "2.6.30"),
         KVM_CAP_MCE(31, "2.6.31"),
         KVM_CAP_IRQFD(32, "2.6.32"),
@@ -150,6 +153,13 @@ final class Kvm {
 
     static final int MEM_LOG_DIRTY_PAGES = 1;
     static final int MEM_READONLY = 2;
+
+    static final int GUESTDBG_ENABLE = 1;
+    static final int GUESTDBG_SINGLESTEP = 2;
+    static final int GUESTDBG_USE_SW_BP = 0x1_0000;
+    static final int GUESTDBG_USE_HW_BP = 0x2_0000;
+
+    static final int MSR_FILTER_DEFAULT_DENY = 1;
 
     static final int IOEVENTFD_FLAG_DATAMATCH = 1;
     static final int IOEVENTFD_FLAG_DEASSIGN = 4;

@@ -38,11 +38,6 @@ public final class KvmEngine implements Accelerator {
     private static final long IDENTITY_MAP = 0xFEFF_C000L;
     private static final long TSS = IDENTITY_MAP + 0x1000;
 
-    /** MSRs whose accesses come to Frond: the local APIC's. x2APIC's come because KVM has none. */
-    private static final int IA32_APIC_BASE = 0x1B;
-
-    private static final int IA32_TSC_DEADLINE = 0x6E0;
-
     /** What local APICs in the kernel take beside what every machine takes. */
     static final List<Capability> SPLIT =
             List.of(
@@ -148,11 +143,6 @@ public final class KvmEngine implements Accelerator {
                     KvmSupport.require(kvm, capability);
                 }
                 enable(Capability.KVM_CAP_SPLIT_IRQCHIP, KvmMessages.INPUTS);
-            } else {
-                MemorySegment filter = arena.allocate(Structs.MSR_FILTER);
-                deny(filter, 0, IA32_APIC_BASE, arena);
-                deny(filter, 1, IA32_TSC_DEADLINE, arena);
-                vm.call(Kvm.X86_SET_MSR_FILTER, filter);
             }
         }
     }
@@ -167,26 +157,6 @@ public final class KvmEngine implements Accelerator {
                 throw new HostException(Kvm.ENABLE_CAP.name(), capability.toString(), -result);
             }
         }
-    }
-
-    /** Has KVM leave reads and writes of {@code index} to Frond. */
-    private static void deny(MemorySegment filter, int number, int index, Arena arena) {
-        MemorySegment range =
-                filter.asSlice(
-                        Structs.at(Structs.MSR_FILTER, "ranges")
-                                + number * Structs.MSR_FILTER_RANGE.byteSize(),
-                        Structs.MSR_FILTER_RANGE.byteSize());
-        range.set(
-                JAVA_INT,
-                Structs.at(Structs.MSR_FILTER_RANGE, "flags"),
-                Kvm.MSR_FILTER_READ | Kvm.MSR_FILTER_WRITE);
-        range.set(JAVA_INT, Structs.at(Structs.MSR_FILTER_RANGE, "nmsrs"), 1);
-        range.set(JAVA_INT, Structs.at(Structs.MSR_FILTER_RANGE, "base"), index);
-        // A bitmap of one MSR whose bit is 0; KVM copies whole words.
-        range.set(
-                JAVA_LONG,
-                Structs.at(Structs.MSR_FILTER_RANGE, "bitmap"),
-                arena.allocate(8, 8).fill((byte) 0).address());
     }
 
     @Override
@@ -207,6 +177,9 @@ public final class KvmEngine implements Accelerator {
                     "engine kvm: " + cpuid.cpus() + " CPUs; this host's KVM takes up to " + most);
         }
         try {
+            if (vcpus.isEmpty()) {
+                MsrFilter.set(vm, cpuid, messages.isPresent());
+            }
             follow(wiring.memory());
             return create(id, cpuid, wiring);
         } catch (HostException e) {

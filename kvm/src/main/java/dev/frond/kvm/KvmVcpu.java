@@ -19,6 +19,7 @@ import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.CpuState.Activity;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.DebugRequest;
 import dev.frond.machine.vcpu.LocalInterrupts;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
@@ -83,8 +84,6 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
 
     private static final long EOI_VECTOR = Structs.inRun(Structs.RUN_EOI, "vector");
 
-    private static final long DEBUG_PC = Structs.inRun(Structs.RUN_DEBUG_ARCH, "pc");
-
     private static final int IA32_APIC_BASE = 0x1B;
     private static final int IA32_TSC_DEADLINE = 0x6E0;
 
@@ -130,6 +129,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private final Gate gate;
     private final DoorbellWires doorbells;
     private final boolean hasSmm;
+    private final boolean hasDebug;
     private final Registers registers;
     private final GuestTsc tsc;
 
@@ -173,6 +173,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         ports = wiring.ports();
         interrupts = wiring.interrupts();
         hasSmm = host.has(Kvm.Capability.KVM_CAP_X86_SMM);
+        hasDebug = host.has(Kvm.Capability.KVM_CAP_SET_GUEST_DEBUG);
         registers = new Registers(file, cpuid, interrupts, host, vm.messages().isPresent(), arena);
         tsc =
                 new GuestTsc(
@@ -290,6 +291,17 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         unfinished = false;
         ready = false;
         interruptsEnabled = (state.rflags() & IF) != 0;
+    }
+
+    @Override
+    public void debug(DebugRequest request) {
+        if (!hasDebug && !request.equals(DebugRequest.NONE)) {
+            throw new UnsupportedOperationException(
+                    "this host's KVM has no KVM_CAP_SET_GUEST_DEBUG");
+        }
+        if (hasDebug) {
+            GuestDebug.set(file, request);
+        }
     }
 
     @Override
@@ -549,7 +561,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
             }
             case Kvm.EXIT_DEBUG -> {
                 count(Reason.OTHER);
-                return new VcpuExit.Debug(run.get(JAVA_LONG, DEBUG_PC));
+                return GuestDebug.exit(run);
             }
             default -> {
                 return new VcpuExit.Fault(Failure.describe(reason, run, registers.rip()));

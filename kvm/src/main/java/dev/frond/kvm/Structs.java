@@ -251,6 +251,15 @@ final class Structs {
     static final StructLayout MP_STATE =
             MemoryLayout.structLayout(u32("mp_state")).withName("kvm_mp_state");
 
+    static final StructLayout GUEST_DEBUG_ARCH =
+            MemoryLayout.structLayout(array("debugreg", 8, JAVA_LONG))
+                    .withName("kvm_guest_debug_arch");
+
+    static final StructLayout GUEST_DEBUG =
+            MemoryLayout.structLayout(
+                            u32("control"), u32("pad"), GUEST_DEBUG_ARCH.withName("arch"))
+                    .withName("kvm_guest_debug");
+
     /** What all exits share; the part of each reason follows. */
     static final StructLayout RUN =
             MemoryLayout.structLayout(
@@ -329,7 +338,9 @@ final class Structs {
                     IRQ_ROUTING_ENTRY,
                     IRQ_ROUTING_MSI,
                     LAPIC_STATE,
-                    MP_STATE);
+                    MP_STATE,
+                    GUEST_DEBUG_ARCH,
+                    GUEST_DEBUG);
 
     /** The parts of the union behind {@link #RUN}, by their names in C. */
     static final List<StructLayout> RUN_PARTS =

@@ -192,6 +192,11 @@ public final class Vm implements AutoCloseable {
                                 VmException.Kind.HOST,
                                 "engine " + name + ": " + host.getMessage(),
                                 e);
+                case UnsupportedOperationException cannot ->
+                        throw new VmException(
+                                VmException.Kind.SPEC,
+                                "engine " + name + ": " + cannot.getMessage(),
+                                e);
                 case IllegalArgumentException refused ->
                         throw new VmException(
                                 VmException.Kind.SPEC, String.valueOf(refused.getMessage()), e);
