@@ -375,7 +375,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     }
 
     private void take(int posted) {
-        if (posted != 0) {
+        if ((posted & SIGNALS) != 0) {
             followActivity();
         }
         if ((posted & EVENT_INIT) != 0) {

@@ -181,9 +181,14 @@ public final class Vm implements AutoCloseable {
      * @param name as in {@link VmSpec#engine}
      */
     public void handOver(String name) throws VmException {
+        handOver(name, spec.irqChip());
+    }
+
+    /** The same, with the interrupt controllers of the kernel that {@code irqChip} says. */
+    public void handOver(String name, VmSpec.IrqChip irqChip) throws VmException {
         try {
             machine.whileStanding(
-                            () -> engine.handOver(Engines.open(name, spec.irqChip()).engine()))
+                            () -> engine.handOver(Engines.open(name, irqChip).engine()))
                     .join();
         } catch (CompletionException e) {
             switch (e.getCause()) {

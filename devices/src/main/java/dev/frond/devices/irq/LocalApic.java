@@ -73,6 +73,8 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     /** Who keeps the registers; then those here are as they were when it was given them. */
     private volatile @Nullable EngineApic engine;
 
+    private @Nullable EngineApic engineBefore;
+
     /**
      * The local APIC of the CPU that {@code cpuid} describes, in its power-on state; its ID is the
      * CPU's number, and CPU 0 is the bootstrap processor. It joins {@code bus} at once.
@@ -229,6 +231,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         lock.lock();
         try {
             takeRegisters();
+            engineBefore = engine;
             engine = keeper;
             giveRegisters();
             bus.route();
@@ -244,9 +247,12 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         try {
             if (keeper.equals(engine)) {
                 takeRegisters();
-                engine = null;
-                timer.elsewhere(false);
+                engine = engineBefore;
+                engineBefore = null;
+                timer.elsewhere(engine != null);
                 settle();
+            } else if (keeper.equals(engineBefore)) {
+                engineBefore = null;
             }
         } finally {
             lock.unlock();
@@ -426,25 +432,9 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         return (apicBase & BASE_EN) != 0;
     }
 
-    /** Whether {@code message} names this APIC (SDM Vol. 3A, 12.6.2). */
+    /** Whether {@code message} names this APIC. */
     boolean matches(ApicMessage message) {
-        if (message.broadcast()) {
-            return true;
-        }
-        int destination = message.destination();
-        if (!message.logical()) {
-            return destination == (x2apic() ? initialId : id >>> 24);
-        }
-        if (x2apic()) {
-            return destination >>> 16 == initialId >>> 4
-                    && (destination & logicalId(initialId) & 0xFFFF) != 0;
-        }
-        int address = ldr >>> 24;
-        if (dfr >>> 28 == 0xF) {
-            return (destination & address & 0xFF) != 0;
-        }
-        // Cluster model: bits 7:4 name the cluster, bits 3:0 its members.
-        return (destination ^ address) >>> 4 == 0 && (destination & address & 15) != 0;
+        return x2apic() ? message.addresses(initialId) : message.addresses(id, ldr, dfr);
     }
 
     /** Whether fixed interrupts are accepted. */

@@ -112,17 +112,30 @@ class EntrustedApicTest {
     }
 
     @Test
-    void onlyTheOneThatKeepsThemGivesThemBack() {
+    void oneEngineTakesThemOverFromAnother() {
         entrust();
         keeper.register(TPR, 0x30);
         Keeper next = new Keeper();
         apic.entrust(next);
-        keeper.register(TPR, 0x50);
-        apic.withdraw(keeper);
         assertThat(next.register(TPR)).isEqualTo(0x30);
+        apic.withdraw(keeper);
+        next.register(TPR, 0x50);
         assertThat(apic.registerPage()).isEqualTo(-1);
         apic.withdraw(next);
         assertThat(apic.registerPage()).isEqualTo(0xFEE0_0000L);
+        assertThat(apic.save().tpr()).isEqualTo(0x50);
+    }
+
+    @Test
+    void anEngineThatGivesUpLeavesThemToTheOneBefore() {
+        entrust();
+        Keeper next = new Keeper();
+        apic.entrust(next);
+        next.register(TPR, 0x50);
+        apic.withdraw(next);
+        assertThat(keeper.register(TPR)).isEqualTo(0x50);
+        keeper.register(TPR, 0x60);
+        assertThat(apic.save().tpr()).isEqualTo(0x60);
     }
 
     @Test
