@@ -4,7 +4,6 @@ package dev.frond.kvm;
 
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -23,12 +22,13 @@ final class Gate {
         void leave();
     }
 
-    /** How long a CPU may take to leave before it is told again. */
-    private static final long PATIENCE_MILLIS = 20;
+    /** How many nanoseconds a CPU may take to leave before it is told again. */
+    private static final long PATIENCE = 20_000_000;
 
     private final List<Passer> passers = new CopyOnWriteArrayList<>();
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition left = lock.newCondition();
+    private final Condition opened = lock.newCondition();
     private volatile boolean closed;
 
     void add(Passer passer) {
@@ -40,31 +40,27 @@ final class Gate {
      * or a CPU that KVM has left something to.
      */
     void whileOutside(Runnable change) {
+        boolean interrupted = false;
         lock.lock();
         try {
             closed = true;
             while (passers.stream().anyMatch(Passer::isInside)) {
                 passers.forEach(Passer::leave);
-                awaitLeaving();
+                try {
+                    long _ = left.awaitNanos(PATIENCE);
+                } catch (InterruptedException e) {
+                    // The change must be done; the thread is told again afterwards.
+                    interrupted = true;
+                }
             }
             change.run();
         } finally {
             closed = false;
+            opened.signalAll();
             lock.unlock();
-        }
-    }
-
-    private void awaitLeaving() {
-        boolean interrupted = false;
-        try {
-            boolean _ = left.await(PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
-        } catch (InterruptedException e) {
-            interrupted = true;
-        }
-        if (interrupted) {
-            // The change must be done; whoever interrupted finds the thread so afterwards.
-            Thread.currentThread().interrupt();
-            Thread.yield();
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 
@@ -76,7 +72,13 @@ final class Gate {
     /** Waits until the gate is open again. */
     void pass() {
         lock.lock();
-        lock.unlock();
+        try {
+            while (closed) {
+                opened.awaitUninterruptibly();
+            }
+        } finally {
+            lock.unlock();
+        }
     }
 
     /** A CPU left and found the gate closed. */

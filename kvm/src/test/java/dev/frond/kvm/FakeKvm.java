@@ -20,6 +20,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -141,7 +142,7 @@ final class FakeKvm implements KernelCalls {
     private int run(int fd) {
         MemorySegment run;
         synchronized (this) {
-            run = runs.get(fd);
+            run = Objects.requireNonNull(runs.get(fd));
             int failure = failure(Kvm.RUN.number());
             if (failure != 0) {
                 return failure;
@@ -212,7 +213,7 @@ final class FakeKvm implements KernelCalls {
 
     @Override
     public synchronized void close(int fd) {
-        open.remove((Integer) fd);
+        open.removeIf(each -> each == fd);
     }
 
     /** The commands by their names. */

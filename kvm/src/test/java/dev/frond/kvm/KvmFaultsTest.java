@@ -69,7 +69,7 @@ class KvmFaultsTest {
     private String refusal() {
         HostException e = catchThrowableOfType(HostException.class, () -> machine(engine()));
         assertThat(e.getMessage()).doesNotContain("\n");
-        return e.getMessage();
+        return String.valueOf(e.getMessage());
     }
 
     // --- before there is a machine

@@ -50,19 +50,18 @@ class EntrustedApicTest {
         }
 
         int register(int offset) {
-            return buffer().getInt(offset);
+            return buffer(registers.page().toArray()).getInt(offset);
         }
 
-        private ByteBuffer buffer() {
-            return ByteBuffer.wrap(registers.page().toArray()).order(ByteOrder.LITTLE_ENDIAN);
+        private static ByteBuffer buffer(byte[] bytes) {
+            return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         }
 
         void register(int offset, int value) {
-            ByteBuffer page = buffer();
-            page.putInt(offset, value);
+            byte[] page = registers.page().toArray();
+            buffer(page).putInt(offset, value);
             registers =
-                    new Registers(
-                            registers.apicBase(), Bytes.of(page.array()), registers.tscDeadline());
+                    new Registers(registers.apicBase(), Bytes.of(page), registers.tscDeadline());
         }
     }
 
