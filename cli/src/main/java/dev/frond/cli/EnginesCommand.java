@@ -33,6 +33,9 @@ final class EnginesCommand implements Callable<Integer> {
                             .orElse("here");
             out.println("    " + state);
         }
+        Engines.Choice choice = Engines.automatic();
+        out.println(Engines.AUTO + "  what 'frond run' takes without --engine");
+        out.println("    " + choice.name() + ": " + choice.why());
         out.flush();
         return ExitStatus.SUCCESS.number();
     }

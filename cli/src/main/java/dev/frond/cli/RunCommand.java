@@ -115,6 +115,15 @@ final class RunCommand implements Callable<Integer> {
     private String engine = "";
 
     @Option(
+            names = "--irqchip",
+            paramLabel = "WHERE",
+            defaultValue = "auto",
+            description =
+                    "interrupt controllers under KVM: split (local APICs in the kernel), off (all"
+                            + " in Frond) or auto (default)")
+    private String irqChip = "";
+
+    @Option(
             names = "--disk",
             paramLabel = "F[,ro]",
             description = "a raw disk image; may be repeated. With ,ro it is not written")
@@ -177,6 +186,7 @@ final class RunCommand implements Callable<Integer> {
                         checked.cpus,
                         checked.cpu,
                         checked.engine,
+                        checked.irqChip,
                         RunSpec.Board.MICROVM,
                         boot.disks(checked.disks),
                         debugExit,
@@ -191,6 +201,7 @@ final class RunCommand implements Callable<Integer> {
             int cpus,
             CpuModel cpu,
             RunSpec.Engine engine,
+            RunSpec.IrqChip irqChip,
             List<RunSpec.Disk> disks,
             Serial serial,
             Optional<Duration> timeout) {}
@@ -246,7 +257,8 @@ final class RunCommand implements Callable<Integer> {
             throw CliException.badValue("--board", board, "microvm");
         }
         Checked checked =
-                new Checked(memory(), cpus(), cpu(), engine(), disks(), serial(), timeout());
+                new Checked(
+                        memory(), cpus(), cpu(), engine(), irqChip(), disks(), serial(), timeout());
         if (kernel != null) {
             InputFiles.readable("--kernel", kernel);
         }
@@ -295,6 +307,15 @@ final class RunCommand implements Callable<Integer> {
                     CpuModel.all().stream().map(CpuModel::name).collect(Collectors.joining(", ")));
         }
         return model.get();
+    }
+
+    private RunSpec.IrqChip irqChip() throws CliException {
+        for (RunSpec.IrqChip each : RunSpec.IrqChip.values()) {
+            if (each.name().toLowerCase(Locale.ROOT).equals(irqChip)) {
+                return each;
+            }
+        }
+        throw CliException.badValue("--irqchip", irqChip, "auto, off, split");
     }
 
     private RunSpec.Engine engine() throws CliException {

@@ -28,6 +28,7 @@ record RunSpec(
         int cpus,
         CpuModel cpu,
         Engine engine,
+        IrqChip irqChip,
         Board board,
         List<Disk> disks,
         boolean debugExit,
@@ -44,6 +45,16 @@ record RunSpec(
         INTERPRETER,
         TRANSLATOR,
         KVM
+    }
+
+    /** Which interrupt controllers are the kernel's under KVM. */
+    enum IrqChip {
+        /** Those that serve best there. */
+        AUTO,
+        /** None. */
+        OFF,
+        /** The local APICs. */
+        SPLIT
     }
 
     /** The machine's main board. */

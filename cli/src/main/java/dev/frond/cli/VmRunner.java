@@ -34,7 +34,7 @@ final class VmRunner implements MachineRunner {
             vm.end().thenAccept(end -> outcome(end).ifPresent(ended));
             String engine =
                     machine.engine().equals(Engines.AUTO)
-                            ? vm.engine() + ": " + Engines.automatic().why()
+                            ? vm.engine() + ": " + vm.whyEngine()
                             : vm.engine();
             return new RunningVm(vm, engine, System.nanoTime());
         } catch (VmException e) {
@@ -52,6 +52,7 @@ final class VmRunner implements MachineRunner {
                 spec.cpus(),
                 spec.cpu(),
                 spec.engine().name().toLowerCase(Locale.ROOT),
+                VmSpec.IrqChip.valueOf(spec.irqChip().name()),
                 spec.disks().stream()
                         .map(disk -> new VmSpec.Disk(disk.file(), disk.readOnly()))
                         .toList(),

@@ -72,10 +72,13 @@ class MainTest {
         assertThat(frond.execute("engines")).isZero();
         assertThat(frond.out().lines().filter(line -> !line.startsWith(" ")))
                 .extracting(line -> line.split(" ", 2)[0])
-                .containsExactly("interpreter", "translator", "kvm");
+                .containsExactly("interpreter", "translator", "kvm", "auto");
         assertThat(frond.out().lines().filter(line -> line.startsWith(" ")))
-                .allMatch(line -> line.matches("    (here|here, with limits: .+|not here: .+)"))
-                .hasSize(3);
+                .allMatch(line ->
+                        line.matches(
+                                "    (here|here, with limits: .+|not here: .+"
+                                        + "|(kvm|translator|interpreter): .+)"))
+                .hasSize(4);
     }
 
     @Test

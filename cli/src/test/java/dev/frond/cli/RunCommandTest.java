@@ -72,6 +72,7 @@ class RunCommandTest {
                                 "--cpus=2",
                                 "--cpu=x86-64-v3",
                                 "--engine=interpreter",
+                                "--irqchip=split",
                                 "--board=microvm",
                                 "--disk=" + disk,
                                 "--disk=" + other + ",ro",
@@ -89,6 +90,7 @@ class RunCommandTest {
                                 2,
                                 CpuModel.X86_64_V3,
                                 RunSpec.Engine.INTERPRETER,
+                                RunSpec.IrqChip.SPLIT,
                                 RunSpec.Board.MICROVM,
                                 List.of(
                                         new RunSpec.Disk(disk, false),
@@ -166,6 +168,7 @@ class RunCommandTest {
                 + " EPYC-Milan'",
         "--engine, xen, 'accepted: auto, interpreter, translator, kvm'",
         "--engine, AUTO, 'accepted: auto, interpreter, translator, kvm'",
+        "--irqchip, on, 'accepted: auto, off, split'",
         "--board, q35, 'accepted: microvm'",
         "--serial, tcp, 'accepted: stdio, file:F, none'",
         "--serial, file:, 'accepted: stdio, file:F, none'",

@@ -211,6 +211,7 @@ class SessionTest {
                 1,
                 CpuModel.X86_64_V2,
                 RunSpec.Engine.AUTO,
+                RunSpec.IrqChip.AUTO,
                 RunSpec.Board.MICROVM,
                 List.of(),
                 false,

@@ -11,14 +11,13 @@ import java.nio.file.Path;
  * device made. Thread-safe, except that nobody may use it during or after {@link #close}.
  */
 public final class ControlFile implements AutoCloseable {
-    private static final int O_RDWR = 2;
-    private static final int O_CLOEXEC = 0x80000;
-
+    private final KernelCalls kernel;
     private final String name;
     private final int fd;
     private final Arena arena = Arena.ofShared();
 
-    private ControlFile(String name, int fd) {
+    private ControlFile(KernelCalls kernel, String name, int fd) {
+        this.kernel = kernel;
         this.name = name;
         this.fd = fd;
     }
@@ -29,15 +28,16 @@ public final class ControlFile implements AutoCloseable {
      * @throws HostException ENOENT, EACCES and whatever else the host has against it
      */
     public static ControlFile open(Path path) {
-        try (Arena arena = Arena.ofConfined()) {
-            long text = arena.allocateFrom(path.toString()).address();
-            int fd;
-            do {
-                fd = Libc.OPEN.callInt(text, O_RDWR | O_CLOEXEC, 0);
-            } while (fd == -Errno.EINTR.number());
-            Libc.OPEN.check(fd, path.toString());
-            return new ControlFile(path.toString(), fd);
+        return open(KernelCalls.HOST, path);
+    }
+
+    /** Opens a device of {@code kernel}. */
+    public static ControlFile open(KernelCalls kernel, Path path) {
+        int fd = kernel.open(path);
+        if (fd < 0) {
+            throw new HostException("open", path.toString(), -fd);
         }
+        return new ControlFile(kernel, path.toString(), fd);
     }
 
     /** What error texts call it. */
@@ -70,50 +70,32 @@ public final class ControlFile implements AutoCloseable {
 
     /** Gives the command; a failure is the negative errno. */
     public int tryCall(Ioctl command, long argument) {
-        return Libc.IOCTL.callInt(fd, command.number(), argument);
+        return kernel.ioctl(fd, command.number(), argument);
     }
 
     /** Gives a command that makes a descriptor, and wraps that. */
     public ControlFile create(String created, Ioctl command, long argument) {
-        return new ControlFile(created, call(command, argument));
+        return new ControlFile(kernel, created, call(command, argument));
     }
 
     /** A command that one thread at a time gives often; calling it allocates nothing. */
     public Repeated repeated(Ioctl command, long argument) {
-        return new Repeated(fd, command.number(), argument, Libc.newErrno(arena));
+        return kernel.repeated(fd, command.number(), argument, arena);
     }
 
     /** See {@link #repeated}. */
-    public static final class Repeated {
-        private final int fd;
-        private final long number;
-        private final long argument;
-        private final MemorySegment errno;
-
-        private Repeated(int fd, long number, long argument, MemorySegment errno) {
-            this.fd = fd;
-            this.number = number;
-            this.argument = argument;
-            this.errno = errno;
-        }
-
+    @FunctionalInterface
+    public interface Repeated {
         /** Gives the command; a failure is the negative errno. */
-        public int call() {
-            return Libc.IOCTL.callInt(errno, fd, number, argument, 0, 0, 0);
-        }
+        int call();
     }
 
     /**
      * Maps the first {@code size} bytes of what the descriptor has to show, shared with the kernel,
      * until {@link #close}.
      */
-    @SuppressWarnings("restricted") // The address and the size are those of the mapping made here.
     public MemorySegment map(long size) {
-        long address =
-                Mapping.map(
-                        0, size, Mapping.PROT_READ | Mapping.PROT_WRITE, Mapping.MAP_SHARED, fd);
-        return MemorySegment.ofAddress(address)
-                .reinterpret(size, arena, _ -> Mapping.unmap(address, size));
+        return kernel.map(fd, size, arena);
     }
 
     /** Unmaps and closes. Closing again does nothing. */
@@ -121,7 +103,7 @@ public final class ControlFile implements AutoCloseable {
     public synchronized void close() {
         if (arena.scope().isAlive()) {
             arena.close();
-            Mapping.closeFile(fd);
+            kernel.close(fd);
         }
     }
 }

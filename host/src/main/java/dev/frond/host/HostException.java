@@ -36,6 +36,19 @@ public final class HostException extends RuntimeException {
         this.errno = Errno.UNKNOWN;
     }
 
+    private HostException(HostException failure, String advice) {
+        super(failure.getMessage() + "; " + advice, failure);
+        this.operation = failure.operation;
+        this.subject = failure.subject;
+        this.errnoNumber = failure.errnoNumber;
+        this.errno = failure.errno;
+    }
+
+    /** The same failure with what a person can do about it, added to its line. */
+    public HostException withAdvice(String advice) {
+        return new HostException(this, advice);
+    }
+
     /** The C library's function, or what was attempted. */
     public String operation() {
         return operation;

@@ -29,6 +29,10 @@ import java.lang.invoke.MethodHandle;
 final class Libc {
     static final Libc ABS = new Libc("abs");
     static final Libc CLOSE = new Libc("close");
+    static final Libc EPOLL_CREATE1 = new Libc("epoll_create1");
+    static final Libc EPOLL_CTL = new Libc("epoll_ctl");
+    static final Libc EPOLL_WAIT = new Libc("epoll_wait");
+    static final Libc EVENTFD = new Libc("eventfd");
     static final Libc FALLOCATE = new Libc("fallocate");
     static final Libc FCNTL = new Libc("fcntl");
     static final Libc FTRUNCATE = new Libc("ftruncate");
@@ -46,12 +50,14 @@ final class Libc {
     static final Libc MPROTECT = new Libc("mprotect");
     static final Libc MUNMAP = new Libc("munmap");
     static final Libc OPEN = new Libc("open");
+    static final Libc READ = new Libc("read");
     static final Libc SIGACTION = new Libc("sigaction");
     static final Libc SYSCONF = new Libc("sysconf");
     static final Libc TCGETATTR = new Libc("tcgetattr");
     static final Libc TCGETPGRP = new Libc("tcgetpgrp");
     static final Libc TCSETATTR = new Libc("tcsetattr");
     static final Libc TGKILL = new Libc("tgkill");
+    static final Libc WRITE = new Libc("write");
 
     private final String name;
 

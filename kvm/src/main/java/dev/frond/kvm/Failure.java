@@ -6,6 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.frond.host.HostException;
+
 import java.lang.foreign.MemorySegment;
 import java.util.HexFormat;
 
@@ -24,7 +26,34 @@ final class Failure {
 
     private static final int MOST_INSTRUCTION_BYTES = 15;
 
+    static final String TOO_MANY_FILES =
+            "too many files are open: raise the limit, for example with 'ulimit -n 4096'";
+
     private Failure() {}
+
+    /** {@code failure} of a command of KVM, with what can be done about it, where that is known. */
+    static HostException advised(HostException failure) {
+        String advice =
+                switch (failure.errno()) {
+                    case ENOMEM ->
+                            "the host has no memory left for this machine: give the guest less, or"
+                                    + " free some";
+                    case EMFILE, ENFILE -> TOO_MANY_FILES;
+                    case EBUSY ->
+                            "another hypervisor holds the processor's virtualization: stop it, or"
+                                    + " unload its module";
+                    case EACCES, EPERM ->
+                            "a security policy of the host forbids it: see its log, or run with"
+                                    + " '--engine translator'";
+                    case EFAULT ->
+                            "the host cannot provide the memory behind the guest's: free some, or"
+                                    + " run with '--engine translator'";
+                    default -> "";
+                };
+        return advice.isEmpty() || failure.getCause() instanceof HostException
+                ? failure
+                : failure.withAdvice(advice);
+    }
 
     static String describe(int exitReason, MemorySegment run, long rip) {
         String what =
@@ -36,7 +65,10 @@ final class Failure {
                     case Kvm.EXIT_INTERNAL_ERROR -> internal(run);
                     default -> "KVM_RUN returned for reason " + exitReason + ", which is unknown";
                 };
-        return what + ", at rip 0x" + Long.toHexString(rip);
+        return what
+                + ", at rip 0x"
+                + Long.toHexString(rip)
+                + "; the translator may run this guest ('--engine translator')";
     }
 
     private static String internal(MemorySegment run) {

@@ -103,16 +103,18 @@ final class GuestTsc {
         lastNow = clock.now();
     }
 
-    /** The CPU goes on; the clock runs. */
-    void resume() {
+    /** The CPU goes on; the clock runs. Whether time stood still meanwhile. */
+    boolean resume() {
         long now = clock.now();
         long tsc = msrs.readOrZero(KvmMsrs.IA32_TSC);
         long excess = tsc - (lastTsc + ticks(now - lastNow));
-        if (Math.abs(excess) > ticks(PAUSE)) {
+        boolean stood = Math.abs(excess) > ticks(PAUSE);
+        if (stood) {
             shift(tsc, excess);
             tsc -= excess;
         }
         refresh(tsc, now);
+        return stood;
     }
 
     private void shift(long tsc, long excess) {

@@ -33,6 +33,13 @@ final class Kvm {
     static final Ioctl SET_TSS_ADDR = plain("KVM_SET_TSS_ADDR", 0x47);
     static final Ioctl SET_IDENTITY_MAP_ADDR =
             Ioctl.write("KVM_SET_IDENTITY_MAP_ADDR", KVMIO, 0x48, 8);
+    static final Ioctl SET_GSI_ROUTING =
+            Ioctl.write("KVM_SET_GSI_ROUTING", KVMIO, 0x6A, Structs.IRQ_ROUTING.byteSize());
+    static final Ioctl IRQFD = Ioctl.write("KVM_IRQFD", KVMIO, 0x76, Structs.IRQFD.byteSize());
+    static final Ioctl IOEVENTFD =
+            Ioctl.write("KVM_IOEVENTFD", KVMIO, 0x79, Structs.IOEVENTFD.byteSize());
+    static final Ioctl SIGNAL_MSI =
+            Ioctl.write("KVM_SIGNAL_MSI", KVMIO, 0xA5, Structs.MSI.byteSize());
     static final Ioctl ENABLE_CAP =
             Ioctl.write("KVM_ENABLE_CAP", KVMIO, 0xA3, Structs.ENABLE_CAP.byteSize());
     static final Ioctl X86_SET_MSR_FILTER =
@@ -49,7 +56,13 @@ final class Kvm {
             Ioctl.readWrite("KVM_GET_MSRS", KVMIO, 0x88, Structs.MSRS.byteSize());
     static final Ioctl SET_MSRS = write("KVM_SET_MSRS", 0x89, Structs.MSRS.byteSize());
     static final Ioctl SET_CPUID2 = write("KVM_SET_CPUID2", 0x90, Structs.CPUID2.byteSize());
+    static final Ioctl GET_LAPIC = read("KVM_GET_LAPIC", 0x8E, Structs.LAPIC_STATE.byteSize());
+    static final Ioctl SET_LAPIC = write("KVM_SET_LAPIC", 0x8F, Structs.LAPIC_STATE.byteSize());
+    static final Ioctl GET_MP_STATE = read("KVM_GET_MP_STATE", 0x98, Structs.MP_STATE.byteSize());
+    static final Ioctl SET_MP_STATE = write("KVM_SET_MP_STATE", 0x99, Structs.MP_STATE.byteSize());
     static final Ioctl NMI = plain("KVM_NMI", 0x9A);
+    static final Ioctl SET_GUEST_DEBUG =
+            write("KVM_SET_GUEST_DEBUG", 0x9B, Structs.GUEST_DEBUG.byteSize());
     static final Ioctl X86_SETUP_MCE = write("KVM_X86_SETUP_MCE", 0x9C, 8);
     static final Ioctl GET_VCPU_EVENTS =
             read("KVM_GET_VCPU_EVENTS", 0x9F, Structs.VCPU_EVENTS.byteSize());
@@ -79,8 +92,13 @@ final class Kvm {
         KVM_CAP_SET_TSS_ADDR(4, "2.6.24"),
         KVM_CAP_EXT_CPUID(7, "2.6.26"),
         KVM_CAP_NR_MEMSLOTS(10, "2.6.27"),
+        KVM_CAP_MP_STATE(14, "2.6.27"),
         KVM_CAP_USER_NMI(22, "2.6.28"),
+        KVM_CAP_SET_GUEST_DEBUG(23, "2.6.30"),
+        KVM_CAP_IRQ_ROUTING(25, "2.6.30"),
         KVM_CAP_MCE(31, "2.6.31"),
+        KVM_CAP_IRQFD(32, "2.6.32"),
+        KVM_CAP_IOEVENTFD(36, "2.6.32"),
         KVM_CAP_SET_IDENTITY_MAP_ADDR(37, "2.6.32"),
         KVM_CAP_VCPU_EVENTS(41, "2.6.33"),
         KVM_CAP_DEBUGREGS(50, "2.6.35"),
@@ -88,8 +106,11 @@ final class Kvm {
         KVM_CAP_XCRS(56, "2.6.36"),
         KVM_CAP_TSC_CONTROL(60, "2.6.39"),
         KVM_CAP_GET_TSC_KHZ(61, "2.6.39"),
+        KVM_CAP_MAX_VCPUS(66, "3.1"),
+        KVM_CAP_SIGNAL_MSI(77, "3.5"),
         KVM_CAP_READONLY_MEM(81, "3.8"),
         KVM_CAP_X86_SMM(117, "4.2"),
+        KVM_CAP_SPLIT_IRQCHIP(121, "4.4"),
         KVM_CAP_IMMEDIATE_EXIT(136, "4.13"),
         KVM_CAP_EXCEPTION_PAYLOAD(164, "4.20"),
         KVM_CAP_X86_USER_SPACE_MSR(188, "5.10"),
@@ -124,6 +145,7 @@ final class Kvm {
     static final int EXIT_INTR = 10;
     static final int EXIT_SET_TPR = 11;
     static final int EXIT_INTERNAL_ERROR = 17;
+    static final int EXIT_IOAPIC_EOI = 26;
     static final int EXIT_X86_RDMSR = 29;
     static final int EXIT_X86_WRMSR = 30;
 
@@ -131,6 +153,23 @@ final class Kvm {
 
     static final int MEM_LOG_DIRTY_PAGES = 1;
     static final int MEM_READONLY = 2;
+
+    static final int GUESTDBG_ENABLE = 1;
+    static final int GUESTDBG_SINGLESTEP = 2;
+    static final int GUESTDBG_USE_SW_BP = 0x1_0000;
+    static final int GUESTDBG_USE_HW_BP = 0x2_0000;
+
+    static final int MSR_FILTER_DEFAULT_DENY = 1;
+
+    static final int IOEVENTFD_FLAG_DATAMATCH = 1;
+    static final int IOEVENTFD_FLAG_DEASSIGN = 4;
+
+    static final int IRQ_ROUTING_MSI = 2;
+
+    static final int MP_STATE_RUNNABLE = 0;
+    static final int MP_STATE_UNINITIALIZED = 1;
+    static final int MP_STATE_INIT_RECEIVED = 2;
+    static final int MP_STATE_HALTED = 3;
 
     static final int CPUID_FLAG_SIGNIFCANT_INDEX = 1;
 

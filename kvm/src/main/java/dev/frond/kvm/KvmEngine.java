@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.frond.host.ControlFile;
 import dev.frond.host.HostException;
+import dev.frond.host.KernelCalls;
 import dev.frond.kvm.Kvm.Capability;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.Accelerator;
@@ -19,11 +20,12 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * The engine that has the processor execute guest code, for one machine: a virtual machine of Linux
@@ -36,10 +38,13 @@ public final class KvmEngine implements Accelerator {
     private static final long IDENTITY_MAP = 0xFEFF_C000L;
     private static final long TSS = IDENTITY_MAP + 0x1000;
 
-    /** MSRs whose accesses come to Frond: the local APIC's. x2APIC's come because KVM has none. */
-    private static final int IA32_APIC_BASE = 0x1B;
-
-    private static final int IA32_TSC_DEADLINE = 0x6E0;
+    /** What local APICs in the kernel take beside what every machine takes. */
+    static final List<Capability> SPLIT =
+            List.of(
+                    Capability.KVM_CAP_SPLIT_IRQCHIP,
+                    Capability.KVM_CAP_IRQ_ROUTING,
+                    Capability.KVM_CAP_SIGNAL_MSI,
+                    Capability.KVM_CAP_MP_STATE);
 
     /**
      * What the host's KVM has.
@@ -52,13 +57,33 @@ public final class KvmEngine implements Accelerator {
         }
     }
 
+    /** Which interrupt controllers are the kernel's. */
+    public enum IrqChip {
+        /** None: all are the machine's. */
+        OFF,
+        /** The local APICs; the 8259 pair, the I/O APIC and the timer are the machine's. */
+        SPLIT
+    }
+
+    /** What the CPUs of a machine share; of their counters what counts in a millisecond. */
+    record Shared(
+            Host host,
+            Gate gate,
+            DoorbellWires doorbells,
+            Optional<KvmMessages> messages,
+            int tscKhz,
+            GuestTsc.Agreement tscAgreement) {}
+
     private final ControlFile kvm;
     private final ControlFile vm;
     private final Host host;
     private final Set<CpuFeature> features;
     private final boolean ownTsc;
     private final GuestTsc.Agreement tscAgreement = new GuestTsc.Agreement();
-    private final List<KvmVcpu> vcpus = new ArrayList<>();
+    private final Gate gate = new Gate();
+    private final List<KvmVcpu> vcpus = new CopyOnWriteArrayList<>();
+    private final DoorbellWires doorbells;
+    private final Optional<KvmMessages> messages;
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
 
@@ -67,12 +92,12 @@ public final class KvmEngine implements Accelerator {
      *
      * @throws HostException if this host cannot, or not any more, in one line that says why
      */
-    public KvmEngine() {
-        this(Path.of("/dev/kvm"));
+    public KvmEngine(IrqChip irqChip) {
+        this(KernelCalls.HOST, Path.of("/dev/kvm"), irqChip);
     }
 
-    KvmEngine(Path device) {
-        kvm = KvmSupport.open(device);
+    KvmEngine(KernelCalls kernel, Path device, IrqChip irqChip) {
+        kvm = KvmSupport.open(kernel, device);
         ControlFile made = null;
         try {
             Map<Capability, Integer> capabilities = new EnumMap<>(Capability.class);
@@ -82,7 +107,11 @@ public final class KvmEngine implements Accelerator {
             host = new Host(capabilities, new KvmCpuid(kvm), kvm.call(Kvm.GET_VCPU_MMAP_SIZE, 0));
             made = kvm.create("KVM machine", Kvm.CREATE_VM, 0);
             vm = made;
-            prepare();
+            prepare(irqChip);
+            messages =
+                    irqChip == IrqChip.SPLIT ? Optional.of(new KvmMessages(vm)) : Optional.empty();
+            doorbells = new DoorbellWires(vm);
+            doorbells.onFailure(() -> vcpus.forEach(KvmVcpu::kick));
             ownTsc = host.has(Capability.KVM_CAP_TSC_CONTROL);
             features = host.cpuid.features(ownTsc);
         } catch (HostException e) {
@@ -90,12 +119,12 @@ public final class KvmEngine implements Accelerator {
                 made.close();
             }
             kvm.close();
-            throw e;
+            throw Failure.advised(e);
         }
     }
 
     /** What must be said before there is a CPU. */
-    private void prepare() {
+    private void prepare(IrqChip irqChip) {
         try (Arena arena = Arena.ofConfined()) {
             if (host.has(Capability.KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
                 vm.call(Kvm.SET_IDENTITY_MAP_ADDR, arena.allocateFrom(JAVA_LONG, IDENTITY_MAP));
@@ -109,10 +138,12 @@ public final class KvmEngine implements Accelerator {
             if (host.has(Capability.KVM_CAP_EXCEPTION_PAYLOAD)) {
                 enable(Capability.KVM_CAP_EXCEPTION_PAYLOAD, 1);
             }
-            MemorySegment filter = arena.allocate(Structs.MSR_FILTER);
-            deny(filter, 0, IA32_APIC_BASE, arena);
-            deny(filter, 1, IA32_TSC_DEADLINE, arena);
-            vm.call(Kvm.X86_SET_MSR_FILTER, filter);
+            if (irqChip == IrqChip.SPLIT) {
+                for (Capability capability : SPLIT) {
+                    KvmSupport.require(kvm, capability);
+                }
+                enable(Capability.KVM_CAP_SPLIT_IRQCHIP, KvmMessages.INPUTS);
+            }
         }
     }
 
@@ -128,26 +159,6 @@ public final class KvmEngine implements Accelerator {
         }
     }
 
-    /** Has KVM leave reads and writes of {@code index} to Frond. */
-    private static void deny(MemorySegment filter, int number, int index, Arena arena) {
-        MemorySegment range =
-                filter.asSlice(
-                        Structs.at(Structs.MSR_FILTER, "ranges")
-                                + number * Structs.MSR_FILTER_RANGE.byteSize(),
-                        Structs.MSR_FILTER_RANGE.byteSize());
-        range.set(
-                JAVA_INT,
-                Structs.at(Structs.MSR_FILTER_RANGE, "flags"),
-                Kvm.MSR_FILTER_READ | Kvm.MSR_FILTER_WRITE);
-        range.set(JAVA_INT, Structs.at(Structs.MSR_FILTER_RANGE, "nmsrs"), 1);
-        range.set(JAVA_INT, Structs.at(Structs.MSR_FILTER_RANGE, "base"), index);
-        // A bitmap of one MSR whose bit is 0; KVM copies whole words.
-        range.set(
-                JAVA_LONG,
-                Structs.at(Structs.MSR_FILTER_RANGE, "bitmap"),
-                arena.allocate(8, 8).fill((byte) 0).address());
-    }
-
     @Override
     public String name() {
         return "kvm";
@@ -160,7 +171,23 @@ public final class KvmEngine implements Accelerator {
 
     @Override
     public synchronized Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring) {
-        follow(wiring.memory());
+        int most = host.capabilities.getOrDefault(Capability.KVM_CAP_MAX_VCPUS, 0);
+        if (most != 0 && cpuid.cpus() > most) {
+            throw new IllegalArgumentException(
+                    "engine kvm: " + cpuid.cpus() + " CPUs; this host's KVM takes up to " + most);
+        }
+        try {
+            if (vcpus.isEmpty()) {
+                MsrFilter.set(vm, cpuid, messages.isPresent());
+            }
+            follow(wiring.memory());
+            return create(id, cpuid, wiring);
+        } catch (HostException e) {
+            throw Failure.advised(e);
+        }
+    }
+
+    private Vcpu create(int id, Cpuid cpuid, Wiring wiring) {
         ControlFile file = vm.create("KVM CPU " + id, Kvm.CREATE_VCPU, id);
         try {
             int khz = setTscFrequency(file);
@@ -170,8 +197,10 @@ public final class KvmEngine implements Accelerator {
                     file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
-            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, host, khz, tscAgreement);
+            Shared shared = new Shared(host, gate, doorbells, messages, khz, tscAgreement);
+            KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, shared);
             vcpus.add(vcpu);
+            gate.add(vcpu);
             return vcpu;
         } catch (RuntimeException e) {
             file.close();
@@ -192,10 +221,14 @@ public final class KvmEngine implements Accelerator {
             MemorySlots made =
                     new MemorySlots(
                             vm,
+                            gate,
                             host.capabilities.getOrDefault(Capability.KVM_CAP_NR_MEMSLOTS, 0),
                             space.view());
             slots = made;
             space.follow(made::follow);
+            if (host.has(Capability.KVM_CAP_IOEVENTFD)) {
+                space.follow(doorbells::follow);
+            }
         } else if (memory != space) {
             throw new IllegalArgumentException(
                     "a KVM machine has one memory: "
@@ -212,8 +245,10 @@ public final class KvmEngine implements Accelerator {
         if (slots != null) {
             slots.close();
         }
+        doorbells.close();
         vcpus.forEach(KvmVcpu::close);
         vcpus.clear();
+        messages.ifPresent(KvmMessages::close);
         vm.close();
         kvm.close();
     }

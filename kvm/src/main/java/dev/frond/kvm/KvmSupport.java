@@ -6,6 +6,7 @@ import dev.frond.host.ControlFile;
 import dev.frond.host.Errno;
 import dev.frond.host.HostCpu;
 import dev.frond.host.HostException;
+import dev.frond.host.KernelCalls;
 import dev.frond.kvm.Kvm.Capability;
 
 import java.nio.file.Files;
@@ -40,7 +41,7 @@ public final class KvmSupport {
      */
     public static Optional<String> whyUnavailable() {
         try {
-            open(DEVICE).close();
+            open(KernelCalls.HOST, DEVICE).close();
             return Optional.empty();
         } catch (HostException e) {
             return Optional.of(String.valueOf(e.getMessage()));
@@ -55,6 +56,22 @@ public final class KvmSupport {
         return limits(SOFTWARE);
     }
 
+    /**
+     * Whether the kernel can have the local APICs ({@link KvmEngine.IrqChip#SPLIT}) and does it
+     * well: one in software tells of the end of an interrupt only when the CPU is entered next,
+     * which a guest that sleeps then waits for.
+     */
+    public static boolean hasSplitIrqChip() {
+        if (whyLimited().isPresent()) {
+            return false;
+        }
+        try (ControlFile kvm = open(KernelCalls.HOST, DEVICE)) {
+            return KvmEngine.SPLIT.stream().allMatch(each -> value(kvm, each) != 0);
+        } catch (HostException e) {
+            return false;
+        }
+    }
+
     static Optional<String> limits(Path softwareModule) {
         return Files.isDirectory(softwareModule)
                 ? Optional.of(
@@ -66,13 +83,13 @@ public final class KvmSupport {
     }
 
     /** Opens the device, with everything there that Frond needs. */
-    static ControlFile open(Path device) {
+    static ControlFile open(KernelCalls kernel, Path device) {
         if (!HostCpu.isX86Linux()) {
             throw new HostException("open", device.toString(), "Frond uses KVM on x86-64 Linux");
         }
         ControlFile kvm;
         try {
-            kvm = ControlFile.open(device);
+            kvm = ControlFile.open(kernel, device);
         } catch (HostException e) {
             throw new HostException("open", device.toString(), advice(e));
         }
@@ -96,6 +113,7 @@ public final class KvmSupport {
                                     + " anew";
                     case ENODEV, ENXIO ->
                             "the processor has no virtualization, or the firmware disables it";
+                    case EMFILE, ENFILE -> Failure.TOO_MANY_FILES;
                     default -> "";
                 };
         String reason =
@@ -114,18 +132,28 @@ public final class KvmSupport {
             throw new HostException(
                     "KVM_GET_API_VERSION",
                     kvm.name(),
-                    "the kernel has version " + version + ", Frond needs " + Kvm.API_VERSION);
+                    "the kernel has version "
+                            + version
+                            + ", Frond needs "
+                            + Kvm.API_VERSION
+                            + ", which Linux has since 2.6.22; boot a newer kernel");
         }
         for (Capability capability : REQUIRED) {
-            if (value(kvm, capability) == 0) {
-                throw new HostException(
-                        "KVM_CHECK_EXTENSION",
-                        kvm.name(),
-                        "the kernel lacks "
-                                + capability
-                                + ", which Linux has since "
-                                + capability.since());
-            }
+            require(kvm, capability);
+        }
+    }
+
+    /** Refuses a kernel without {@code capability}. */
+    static void require(ControlFile kvm, Capability capability) {
+        if (value(kvm, capability) == 0) {
+            throw new HostException(
+                    "KVM_CHECK_EXTENSION",
+                    kvm.name(),
+                    "the kernel lacks "
+                            + capability
+                            + ", which Linux has since "
+                            + capability.since()
+                            + "; boot a newer kernel");
         }
     }
 

@@ -12,12 +12,14 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.frond.host.ControlFile;
 import dev.frond.host.Errno;
+import dev.frond.host.HostException;
 import dev.frond.host.ThreadSignal;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.CpuState.Activity;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.DebugRequest;
 import dev.frond.machine.vcpu.LocalInterrupts;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
@@ -31,6 +33,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -38,17 +41,22 @@ import java.util.concurrent.locks.LockSupport;
  * somebody posts an event: kvm_run.immediate_exit is set then, so that KVM_RUN returns at once when
  * it is entered, and the thread gets a signal if it is in there.
  *
- * <p>KVM knows no interrupt controller of this machine. An interrupt is given to it (KVM_INTERRUPT)
- * when the guest can take it at once; else KVM is asked to return when that is so. HLT, INIT, the
- * start-up IPI and the shutdown state are kept here.
+ * <p>Without interrupt controllers in the kernel an interrupt is given to KVM (KVM_INTERRUPT) when
+ * the guest can take it at once; else KVM is asked to return when that is so. HLT, INIT, the
+ * start-up IPI and the shutdown state are kept here. With the local APIC in the kernel ({@link
+ * KvmApic}) that is so for interrupts of the 8259 pair only, and KVM keeps all but the shutdown
+ * state.
  */
-final class KvmVcpu implements Vcpu {
+final class KvmVcpu implements Vcpu, Gate.Passer {
     private static final int EVENT_KICK = 1;
     private static final int EVENT_INTERRUPT = 2;
     private static final int EVENT_NMI = 4;
     private static final int EVENT_SMI = 8;
     private static final int EVENT_INIT = 0x10;
     private static final int EVENT_SIPI = 0x20;
+
+    /** What changes the state of the CPU. */
+    private static final int SIGNALS = EVENT_NMI | EVENT_SMI | EVENT_INIT | EVENT_SIPI;
 
     private static final long REQUEST_INTERRUPT_WINDOW =
             Structs.at(Structs.RUN, "request_interrupt_window");
@@ -74,7 +82,7 @@ final class KvmVcpu implements Vcpu {
     private static final long MSR_INDEX = Structs.inRun(Structs.RUN_MSR, "index");
     private static final long MSR_DATA = Structs.inRun(Structs.RUN_MSR, "data");
 
-    private static final long DEBUG_PC = Structs.inRun(Structs.RUN_DEBUG_ARCH, "pc");
+    private static final long EOI_VECTOR = Structs.inRun(Structs.RUN_EOI, "vector");
 
     private static final int IA32_APIC_BASE = 0x1B;
     private static final int IA32_TSC_DEADLINE = 0x6E0;
@@ -118,9 +126,16 @@ final class KvmVcpu implements Vcpu {
     private final AddressSpace ports;
     private final LocalInterrupts interrupts;
     private final ControlFile file;
+    private final Gate gate;
+    private final DoorbellWires doorbells;
     private final boolean hasSmm;
+    private final boolean hasDebug;
     private final Registers registers;
     private final GuestTsc tsc;
+
+    /** The local APIC, if KVM has it; else it is the machine's. */
+    private final Optional<KvmApic> apic;
+
     private final MemorySegment run;
     private final MemorySegment interrupt;
     private final ControlFile.Repeated kvmRun;
@@ -148,36 +163,35 @@ final class KvmVcpu implements Vcpu {
     private final long[] counts = new long[REASONS.length];
     private long interruptsTaken;
 
-    KvmVcpu(
-            int id,
-            Cpuid cpuid,
-            Accelerator.Wiring wiring,
-            ControlFile file,
-            KvmEngine.Host host,
-            int tscKhz,
-            GuestTsc.Agreement tscAgreement) {
+    KvmVcpu(int id, Cpuid cpuid, Accelerator.Wiring wiring, ControlFile file, KvmEngine.Shared vm) {
         this.cpuid = cpuid;
         this.file = file;
+        gate = vm.gate();
+        doorbells = vm.doorbells();
+        KvmEngine.Host host = vm.host();
         memory = wiring.memory();
         ports = wiring.ports();
         interrupts = wiring.interrupts();
         hasSmm = host.has(Kvm.Capability.KVM_CAP_X86_SMM);
-        registers = new Registers(file, cpuid, interrupts, host, arena);
+        hasDebug = host.has(Kvm.Capability.KVM_CAP_SET_GUEST_DEBUG);
+        registers = new Registers(file, cpuid, interrupts, host, vm.messages().isPresent(), arena);
         tsc =
                 new GuestTsc(
                         file,
                         registers.msrs(),
                         wiring.clock(),
                         interrupts,
-                        tscKhz,
-                        tscAgreement,
+                        vm.tscKhz(),
+                        vm.tscAgreement(),
                         arena);
+        apic = vm.messages().map(messages -> new KvmApic(file, registers.msrs(), messages, arena));
         run = file.map(host.mmapSize());
         interrupt = arena.allocate(Structs.INTERRUPT);
         kvmRun = file.repeated(Kvm.RUN, 0);
         kvmInterrupt = file.repeated(Kvm.INTERRUPT, interrupt.address());
         CpuState powerOn = CpuState.powerOn(cpuid.signature());
         load(id == 0 ? powerOn : powerOn.withActivity(Activity.WAIT_FOR_SIPI));
+        apic.ifPresent(interrupts::entrust);
     }
 
     // --- signals: from any thread
@@ -194,6 +208,20 @@ final class KvmVcpu implements Vcpu {
             }
         } else if (owner != null) {
             LockSupport.unpark(owner);
+        }
+    }
+
+    @Override
+    public boolean isInside() {
+        return inGuest;
+    }
+
+    @Override
+    public void leave() {
+        immediateExit(true);
+        ThreadSignal way = signal;
+        if (inGuest && way != null) {
+            way.send();
         }
     }
 
@@ -235,19 +263,45 @@ final class KvmVcpu implements Vcpu {
     // --- state
     // ---------------------------------------------------------------------------------------------------
 
+    /** What was posted and not taken yet is taken first: it is part of the state. */
     @Override
     public CpuState save() {
+        int posted = (int) EVENTS.getAndBitwiseAnd(this, ~SIGNALS);
+        take(posted & SIGNALS);
+        return state();
+    }
+
+    private CpuState state() {
+        followActivity();
         return registers.save(activity, tsc.value());
     }
 
+    /** What was posted to the CPU as it was before is forgotten. */
     @Override
     public void load(CpuState state) {
+        EVENTS.getAndBitwiseAnd(this, ~SIGNALS);
+        takeOn(state);
+    }
+
+    private void takeOn(CpuState state) {
         registers.load(state);
         tsc.load(state.tsc());
         activity = state.activity();
+        apic.ifPresent(kernel -> kernel.activity(state.activity()));
         unfinished = false;
         ready = false;
         interruptsEnabled = (state.rflags() & IF) != 0;
+    }
+
+    @Override
+    public void debug(DebugRequest request) {
+        if (!hasDebug && !request.equals(DebugRequest.NONE)) {
+            throw new UnsupportedOperationException(
+                    "this host's KVM has no KVM_CAP_SET_GUEST_DEBUG");
+        }
+        if (hasDebug) {
+            GuestDebug.set(file, request);
+        }
     }
 
     @Override
@@ -260,7 +314,15 @@ final class KvmVcpu implements Vcpu {
         return new VcpuStats(0, exits);
     }
 
+    /** Where the kernel has the local APIC it knows what the CPU does. */
+    private void followActivity() {
+        if (apic.isPresent() && activity != Activity.SHUTDOWN) {
+            activity = apic.get().activity();
+        }
+    }
+
     void close() {
+        apic.ifPresent(interrupts::withdraw);
         file.close();
         arena.close();
     }
@@ -275,16 +337,25 @@ final class KvmVcpu implements Vcpu {
             signal = ThreadSignal.ofCurrentThread();
             thread = current;
         }
-        tsc.resume();
-        VcpuExit exit = null;
-        while (exit == null) {
-            exit = attend();
-            if (exit == null) {
-                exit = activity == Activity.ACTIVE ? enter() : rest();
+        try {
+            if (tsc.resume()) {
+                apic.ifPresent(KvmApic::resume);
             }
+            VcpuExit exit = null;
+            while (exit == null) {
+                exit = attend();
+                if (exit == null) {
+                    exit = isKvms() ? enter() : rest();
+                }
+            }
+            tsc.suspend();
+            apic.ifPresent(KvmApic::suspend);
+            doorbells.flush();
+            return doorbells.failure().<VcpuExit>map(KvmVcpu::internal).orElse(exit);
+        } catch (HostException e) {
+            // The host refuses something that only it can do: a slot, for example.
+            return new VcpuExit.Fault(String.valueOf(Failure.advised(e).getMessage()));
         }
-        tsc.suspend();
-        return exit;
     }
 
     /** Takes what was posted. */
@@ -299,12 +370,20 @@ final class KvmVcpu implements Vcpu {
             EVENTS.getAndBitwiseOr(this, posted & ~EVENT_KICK);
             return exit;
         }
+        take(posted);
+        return (posted & EVENT_KICK) != 0 ? VcpuExit.KICKED : null;
+    }
+
+    private void take(int posted) {
+        if ((posted & SIGNALS) != 0) {
+            followActivity();
+        }
         if ((posted & EVENT_INIT) != 0) {
-            load(save().afterInit(cpuid.signature()));
+            takeOn(state().afterInit(cpuid.signature()));
         }
         if ((posted & EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
             registers.startUp(startupVector);
-            activity = Activity.ACTIVE;
+            goOn();
         }
         if ((posted & EVENT_SMI) != 0 && hasSmm) {
             file.call(Kvm.SMI, 0);
@@ -316,13 +395,17 @@ final class KvmVcpu implements Vcpu {
                 wake();
             }
         }
-        return (posted & EVENT_KICK) != 0 ? VcpuExit.KICKED : null;
     }
 
     private void wake() {
         if (activity == Activity.HLT) {
-            activity = Activity.ACTIVE;
+            goOn();
         }
+    }
+
+    private void goOn() {
+        activity = Activity.ACTIVE;
+        apic.ifPresent(kernel -> kernel.activity(Activity.ACTIVE));
     }
 
     /**
@@ -341,6 +424,11 @@ final class KvmVcpu implements Vcpu {
             immediateExit(true);
         }
         return exit;
+    }
+
+    /** Whether KVM is to be entered: where it has the local APIC it does the waiting, too. */
+    private boolean isKvms() {
+        return activity == Activity.ACTIVE || apic.isPresent() && activity != Activity.SHUTDOWN;
     }
 
     /** There is nothing to execute. */
@@ -366,13 +454,9 @@ final class KvmVcpu implements Vcpu {
         boolean pending = interrupts.pending();
         if (pending && ready && interruptsEnabled) {
             int vector = interrupts.acknowledge();
-            if (vector >= 0) {
-                interrupt.set(JAVA_INT, 0, vector);
-                int result = kvmInterrupt.call();
-                if (result < 0) {
-                    return fault("KVM_INTERRUPT of vector " + vector, result);
-                }
-                interruptsTaken++;
+            VcpuExit refused = vector >= 0 ? interrupt(vector) : null;
+            if (refused != null) {
+                return refused;
             }
             pending = interrupts.pending();
         }
@@ -380,16 +464,38 @@ final class KvmVcpu implements Vcpu {
         return enterKvm();
     }
 
+    private @Nullable VcpuExit interrupt(int vector) {
+        interruptsTaken++;
+        if (apic.isPresent()) {
+            // KVM would keep what KVM_INTERRUPT gives it where nobody can save it.
+            registers.interrupt(vector);
+            followActivity();
+            wake();
+            return null;
+        }
+        interrupt.set(JAVA_INT, 0, vector);
+        int result = kvmInterrupt.call();
+        return result < 0 ? fault("KVM_INTERRUPT of vector " + vector, result) : null;
+    }
+
     private @Nullable VcpuExit enterKvm() {
         long priority = interrupts.taskPriority();
         run.set(JAVA_LONG, CR8, priority);
         inGuest = true;
+        while (gate.isClosed()) {
+            inGuest = false;
+            gate.pass();
+            inGuest = true;
+        }
         int result = kvmRun.call();
         inGuest = false;
+        if (gate.isClosed()) {
+            gate.left();
+        }
         ready = run.get(JAVA_BYTE, READY_FOR_INTERRUPT_INJECTION) != 0;
         interruptsEnabled = run.get(JAVA_BYTE, IF_FLAG) != 0;
         long changed = run.get(JAVA_LONG, CR8);
-        if (changed != priority) {
+        if (changed != priority && apic.isEmpty()) {
             interrupts.setTaskPriority(changed);
         }
         unfinished = false;
@@ -407,10 +513,14 @@ final class KvmVcpu implements Vcpu {
         counts[reason.ordinal()]++;
     }
 
+    private static VcpuExit internal(RuntimeException e) {
+        System.getLogger("dev.frond.kvm").log(System.Logger.Level.ERROR, "a doorbell", e);
+        return new VcpuExit.Fault("internal error of a device: " + e);
+    }
+
     private static VcpuExit fault(String what, int result) {
-        Errno errno = Errno.of(-result);
-        return new VcpuExit.Fault(
-                what + ": " + errno + " (" + errno.text() + ", error " + -result + ")");
+        HostException failure = Failure.advised(new HostException(what, "", -result));
+        return new VcpuExit.Fault(String.valueOf(failure.getMessage()));
     }
 
     private @Nullable VcpuExit handle(int reason) {
@@ -438,6 +548,10 @@ final class KvmVcpu implements Vcpu {
                 count(Reason.HALT);
                 activity = Activity.HLT;
             }
+            case Kvm.EXIT_IOAPIC_EOI -> {
+                count(Reason.APIC);
+                interrupts.endOfInterrupt(run.get(JAVA_BYTE, EOI_VECTOR) & 0xFF);
+            }
             case Kvm.EXIT_IRQ_WINDOW_OPEN -> count(Reason.WINDOW);
             case Kvm.EXIT_INTR -> count(Reason.SIGNAL);
             case Kvm.EXIT_SET_TPR -> count(Reason.APIC);
@@ -447,7 +561,7 @@ final class KvmVcpu implements Vcpu {
             }
             case Kvm.EXIT_DEBUG -> {
                 count(Reason.OTHER);
-                return new VcpuExit.Debug(run.get(JAVA_LONG, DEBUG_PC));
+                return GuestDebug.exit(run);
             }
             default -> {
                 return new VcpuExit.Fault(Failure.describe(reason, run, registers.rip()));

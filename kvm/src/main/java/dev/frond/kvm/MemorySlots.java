@@ -51,6 +51,7 @@ final class MemorySlots {
     }
 
     private final ControlFile vm;
+    private final Gate gate;
     private final int most;
     private final Map<Slot, Entry> slots = new LinkedHashMap<>();
     private final BitSet taken = new BitSet();
@@ -59,8 +60,9 @@ final class MemorySlots {
     private boolean closed;
 
     /** No memory yet; {@code most} slots are there. */
-    MemorySlots(ControlFile vm, int most, FlatView empty) {
+    MemorySlots(ControlFile vm, Gate gate, int most, FlatView empty) {
         this.vm = vm;
+        this.gate = gate;
         this.most = most;
         view = empty;
     }
@@ -88,8 +90,20 @@ final class MemorySlots {
             throw new HostException(
                     "KVM_SET_USER_MEMORY_REGION",
                     "memory map",
-                    wanted.size() + " runs of memory, and this kernel has " + most + " slots");
+                    wanted.size()
+                            + " runs of memory, and this kernel has "
+                            + most
+                            + " slots; a machine with fewer devices, or another engine"
+                            + " ('--engine translator'), can do");
         }
+        if (wanted.containsAll(slots.keySet())) {
+            change(wanted);
+        } else {
+            gate.whileOutside(() -> change(wanted));
+        }
+    }
+
+    private void change(List<Slot> wanted) {
         // What is there no more goes first: slots must not overlap.
         for (Slot slot : List.copyOf(slots.keySet())) {
             if (!wanted.contains(slot)) {

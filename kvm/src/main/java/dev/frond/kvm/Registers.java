@@ -91,6 +91,7 @@ final class Registers {
     private final KvmMsrs msrs;
     private final long xcr0Mask;
     private final int pkruOffset;
+    private final boolean kernelApic;
     private final boolean hasXcrs;
     private final boolean hasSmm;
     private final boolean hasPayload;
@@ -107,7 +108,9 @@ final class Registers {
             Cpuid cpuid,
             LocalInterrupts interrupts,
             KvmEngine.Host host,
+            boolean kernelApic,
             Arena arena) {
+        this.kernelApic = kernelApic;
         this.vcpu = vcpu;
         this.interrupts = interrupts;
         msrs = new KvmMsrs(vcpu, arena);
@@ -161,6 +164,15 @@ final class Registers {
         vcpu.call(Kvm.GET_REGS, regs);
         regs.set(JAVA_LONG, RIP, 0);
         vcpu.call(Kvm.SET_REGS, regs);
+    }
+
+    /** Has the CPU deliver {@code vector} before the next instruction. */
+    void interrupt(int vector) {
+        vcpu.call(Kvm.GET_VCPU_EVENTS, events);
+        set(INTERRUPT_INJECTED, true);
+        events.set(JAVA_BYTE, INTERRUPT_NR, (byte) vector);
+        set(INTERRUPT_SOFT, false);
+        vcpu.call(Kvm.SET_VCPU_EVENTS, events);
     }
 
     // --- out
@@ -298,6 +310,11 @@ final class Registers {
 
     /** Takes on all of {@code state} but its time and its activity. */
     void load(CpuState state) {
+        vcpu.call(Kvm.GET_SREGS, sregs);
+        // What a kernel with the local APIC has of it in here stays.
+        long priority = kernelApic ? sregs.get(JAVA_LONG, CR8) : interrupts.taskPriority();
+        long apicBase =
+                kernelApic ? sregs.get(JAVA_LONG, APIC_BASE) : interrupts.readMsr(IA32_APIC_BASE);
         sregs.fill((byte) 0);
         segment("es", state.es());
         segment("cs", state.cs());
@@ -313,9 +330,9 @@ final class Registers {
         sregs.set(JAVA_LONG, CR2, state.cr2());
         sregs.set(JAVA_LONG, CR3, state.cr3());
         sregs.set(JAVA_LONG, CR4, state.cr4());
-        sregs.set(JAVA_LONG, CR8, interrupts.taskPriority());
+        sregs.set(JAVA_LONG, CR8, priority);
         sregs.set(JAVA_LONG, EFER, state.efer());
-        sregs.set(JAVA_LONG, APIC_BASE, interrupts.readMsr(IA32_APIC_BASE));
+        sregs.set(JAVA_LONG, APIC_BASE, apicBase);
         vcpu.call(Kvm.SET_SREGS, sregs);
 
         for (int i = 0; i < 16; i++) {

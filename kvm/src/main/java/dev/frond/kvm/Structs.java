@@ -205,6 +205,61 @@ final class Structs {
             MemoryLayout.structLayout(u32("flags"), u32("group"), u64("attr"), u64("addr"))
                     .withName("kvm_device_attr");
 
+    static final StructLayout IOEVENTFD =
+            MemoryLayout.structLayout(
+                            u64("datamatch"),
+                            u64("addr"),
+                            u32("len"),
+                            u32("fd"),
+                            u32("flags"),
+                            pad("pad", 36))
+                    .withName("kvm_ioeventfd");
+
+    static final StructLayout IRQFD =
+            MemoryLayout.structLayout(
+                            u32("fd"), u32("gsi"), u32("flags"), u32("resamplefd"), pad("pad", 16))
+                    .withName("kvm_irqfd");
+
+    static final StructLayout MSI =
+            MemoryLayout.structLayout(
+                            u32("address_lo"),
+                            u32("address_hi"),
+                            u32("data"),
+                            u32("flags"),
+                            u32("devid"),
+                            pad("pad", 12))
+                    .withName("kvm_msi");
+
+    /** Entries follow. */
+    static final StructLayout IRQ_ROUTING =
+            MemoryLayout.structLayout(u32("nr"), u32("flags")).withName("kvm_irq_routing");
+
+    static final StructLayout IRQ_ROUTING_ENTRY =
+            MemoryLayout.structLayout(
+                            u32("gsi"), u32("type"), u32("flags"), u32("pad"), pad("u", 32))
+                    .withName("kvm_irq_routing_entry");
+
+    /** What is in {@code u} of an entry of type KVM_IRQ_ROUTING_MSI. */
+    static final StructLayout IRQ_ROUTING_MSI =
+            MemoryLayout.structLayout(
+                            u32("address_lo"), u32("address_hi"), u32("data"), u32("devid"))
+                    .withName("kvm_irq_routing_msi");
+
+    static final StructLayout LAPIC_STATE =
+            MemoryLayout.structLayout(pad("regs", 1024)).withName("kvm_lapic_state");
+
+    static final StructLayout MP_STATE =
+            MemoryLayout.structLayout(u32("mp_state")).withName("kvm_mp_state");
+
+    static final StructLayout GUEST_DEBUG_ARCH =
+            MemoryLayout.structLayout(array("debugreg", 8, JAVA_LONG))
+                    .withName("kvm_guest_debug_arch");
+
+    static final StructLayout GUEST_DEBUG =
+            MemoryLayout.structLayout(
+                            u32("control"), u32("pad"), GUEST_DEBUG_ARCH.withName("arch"))
+                    .withName("kvm_guest_debug");
+
     /** What all exits share; the part of each reason follows. */
     static final StructLayout RUN =
             MemoryLayout.structLayout(
@@ -250,6 +305,8 @@ final class Structs {
                             u8("error"), pad("pad", 7), u32("reason"), u32("index"), u64("data"))
                     .withName("msr");
 
+    static final StructLayout RUN_EOI = MemoryLayout.structLayout(u8("vector")).withName("eoi");
+
     /** Whole structures, by their names in C. */
     static final List<StructLayout> ALL =
             List.of(
@@ -273,11 +330,28 @@ final class Structs {
                     MSR_FILTER_RANGE,
                     MSR_FILTER,
                     DEVICE_ATTR,
-                    MSR_LIST);
+                    MSR_LIST,
+                    IOEVENTFD,
+                    IRQFD,
+                    MSI,
+                    IRQ_ROUTING,
+                    IRQ_ROUTING_ENTRY,
+                    IRQ_ROUTING_MSI,
+                    LAPIC_STATE,
+                    MP_STATE,
+                    GUEST_DEBUG_ARCH,
+                    GUEST_DEBUG);
 
     /** The parts of the union behind {@link #RUN}, by their names in C. */
     static final List<StructLayout> RUN_PARTS =
-            List.of(RUN_FAIL_ENTRY, RUN_IO, RUN_MMIO, RUN_INTERNAL, RUN_DEBUG_ARCH, RUN_MSR);
+            List.of(
+                    RUN_FAIL_ENTRY,
+                    RUN_IO,
+                    RUN_MMIO,
+                    RUN_INTERNAL,
+                    RUN_DEBUG_ARCH,
+                    RUN_MSR,
+                    RUN_EOI);
 
     private Structs() {}
 

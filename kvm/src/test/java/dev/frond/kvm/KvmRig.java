@@ -56,7 +56,7 @@ final class KvmRig implements AutoCloseable {
     final HostClock clock = new HostClock(0, Instant.EPOCH);
     final QueuedInterrupts interrupts = new QueuedInterrupts();
     final List<Long> written = new ArrayList<>();
-    final KvmEngine engine = new KvmEngine();
+    final KvmEngine engine = new KvmEngine(KvmEngine.IrqChip.OFF);
     final Cpuid cpuid;
     final Vcpu vcpu;
     private volatile Vcpu running;
@@ -82,6 +82,23 @@ final class KvmRig implements AutoCloseable {
         AddressSpace space = new AddressSpace("ram");
         space.map(0, new Region.Ram(ram, 0, SIZE));
         return space;
+    }
+
+    /** A register of one byte whose every write does {@code action}. */
+    static Region.Io onWrite(Runnable action) {
+        IoHandler handler =
+                new IoHandler() {
+                    @Override
+                    public long read(long offset, int width) {
+                        return 0;
+                    }
+
+                    @Override
+                    public void write(long offset, int width, long value) {
+                        action.run();
+                    }
+                };
+        return new Region.Io(handler, 1, AccessWidths.BYTE, new ReentrantLock());
     }
 
     private Region.Io io(int port, int size) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.host.HostException;
+import dev.frond.host.KernelCalls;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,7 +21,7 @@ class KvmSupportTest {
 
     @Test
     void aMissingDeviceNamesTheModules() {
-        assertThatThrownBy(() -> KvmSupport.open(directory.resolve("kvm")))
+        assertThatThrownBy(() -> KvmSupport.open(KernelCalls.HOST, directory.resolve("kvm")))
                 .isInstanceOf(HostException.class)
                 .hasMessageContaining(
                         "ENOENT (No such file or directory); no KVM here; load it with"
@@ -29,7 +30,7 @@ class KvmSupportTest {
 
     @Test
     void anotherDeviceIsNotTakenForKvm() {
-        assertThatThrownBy(() -> KvmSupport.open(Path.of("/dev/null")))
+        assertThatThrownBy(() -> KvmSupport.open(KernelCalls.HOST, Path.of("/dev/null")))
                 .isInstanceOf(HostException.class)
                 .hasMessageContaining("/dev/null: this is not the device of KVM");
     }

@@ -8,7 +8,7 @@ import dev.frond.machine.device.Device;
 import dev.frond.machine.irq.IrqLine;
 import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
-import dev.frond.machine.memory.IoHandler;
+import dev.frond.machine.memory.Doorbells;
 import dev.frond.machine.memory.Region;
 
 import org.jspecify.annotations.Nullable;
@@ -506,7 +506,14 @@ public final class VirtioMmio implements Device<VirtioMmio.State> {
         device.load(device.resetState());
     }
 
-    private final class Registers implements IoHandler {
+    private final class Registers implements Doorbells {
+        @Override
+        public List<Doorbell> doorbells() {
+            return IntStream.range(0, live.length)
+                    .mapToObj(queue -> new Doorbell(QUEUE_NOTIFY, 4, queue))
+                    .toList();
+        }
+
         @Override
         public long read(long offset, int size) {
             if (offset >= CONFIG) {

@@ -7,6 +7,7 @@ import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.DebugRequest;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
 import dev.frond.machine.vcpu.VcpuStats;
@@ -48,6 +49,7 @@ final class EngineSwitch implements Accelerator {
      * until now is closed, or {@code next} if it cannot.
      *
      * @throws IllegalArgumentException if the guest was told of a feature that {@code next} lacks
+     * @throws UnsupportedOperationException if a debugger wants what {@code next} cannot
      */
     void handOver(Accelerator next) {
         List<Vcpu> made = new ArrayList<>();
@@ -78,6 +80,7 @@ final class EngineSwitch implements Accelerator {
         private final Cpuid cpuid;
         private final Wiring wiring;
         private volatile Vcpu current;
+        private DebugRequest request = DebugRequest.NONE;
 
         SwitchedVcpu(int id, Cpuid cpuid, Wiring wiring, Vcpu first) {
             this.id = id;
@@ -101,6 +104,7 @@ final class EngineSwitch implements Accelerator {
             }
             Vcpu made = next.createVcpu(id, cpuid, wiring);
             made.load(current.save());
+            made.debug(request);
             return made;
         }
 
@@ -122,6 +126,12 @@ final class EngineSwitch implements Accelerator {
         @Override
         public void load(CpuState state) {
             current.load(state);
+        }
+
+        @Override
+        public void debug(DebugRequest wanted) {
+            current.debug(wanted);
+            request = wanted;
         }
 
         @Override

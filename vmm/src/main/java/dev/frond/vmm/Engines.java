@@ -12,6 +12,7 @@ import dev.frond.machine.vcpu.Accelerator;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 
 /** The engines by name, and what of them can run on this host. */
 public final class Engines {
@@ -64,14 +65,50 @@ public final class Engines {
     /** What {@code auto} means on this host, and why. */
     public record Choice(String name, String why) {}
 
-    /**
-     * The fastest engine that runs every guest here. KVM is not among them yet: it has not proven
-     * itself on enough hosts.
-     */
+    /** The fastest engine that runs every guest here. */
     public static Choice automatic() {
-        return Translator.isSupported()
-                ? new Choice("translator", "the fastest here that needs no KVM")
-                : new Choice("interpreter", NO_TRANSLATOR);
+        return choose(
+                KvmSupport.whyUnavailable().or(KvmSupport::whyLimited), Translator.isSupported());
+    }
+
+    /** The choice where {@code noKvm} speaks against KVM, or nothing does. */
+    static Choice choose(Optional<String> noKvm, boolean translator) {
+        if (noKvm.isEmpty()) {
+            return new Choice("kvm", "the processor itself executes the guest");
+        }
+        String kvm = "; kvm is not taken: " + noKvm.get();
+        return translator
+                ? new Choice("translator", "the fastest that runs every guest here" + kvm)
+                : new Choice("interpreter", NO_TRANSLATOR + kvm);
+    }
+
+    /** An engine, and why it is this one. */
+    record Opened(Accelerator engine, String why) {}
+
+    /**
+     * What {@code auto} means, opened; where KVM turns out not to be had, the next best.
+     *
+     * @param choice what {@link #automatic} says
+     * @param opener opens an engine by its name
+     */
+    static Opened openAutomatic(
+            Choice choice, Function<String, Accelerator> opener, boolean translator) {
+        try {
+            return new Opened(opener.apply(choice.name), choice.why);
+        } catch (HostException e) {
+            if (!choice.name.equals("kvm")) {
+                throw e;
+            }
+            Choice next = choose(Optional.of(String.valueOf(e.getMessage())), translator);
+            return new Opened(opener.apply(next.name), next.why);
+        }
+    }
+
+    static Opened open(String name, VmSpec.IrqChip irqChip) {
+        return name.equals(AUTO)
+                ? openAutomatic(
+                        automatic(), each -> create(each, irqChip), Translator.isSupported())
+                : new Opened(create(name, irqChip), "");
     }
 
     /**
@@ -80,9 +117,8 @@ public final class Engines {
      * @throws IllegalArgumentException if there is none of that name, or not on this host
      * @throws HostException if the host refuses what it needs
      */
-    static Accelerator open(String name) {
+    private static Accelerator create(String name, VmSpec.IrqChip irqChip) {
         return switch (name) {
-            case AUTO -> open(automatic().name());
             case "interpreter" -> new Interpreter();
             case "translator" -> {
                 if (!Translator.isSupported()) {
@@ -93,7 +129,16 @@ public final class Engines {
                 }
                 yield new Translator();
             }
-            case "kvm" -> new KvmEngine();
+            case "kvm" ->
+                    new KvmEngine(
+                            switch (irqChip) {
+                                case AUTO ->
+                                        KvmSupport.hasSplitIrqChip()
+                                                ? KvmEngine.IrqChip.SPLIT
+                                                : KvmEngine.IrqChip.OFF;
+                                case OFF -> KvmEngine.IrqChip.OFF;
+                                case SPLIT -> KvmEngine.IrqChip.SPLIT;
+                            });
             default ->
                     throw new IllegalArgumentException(
                             "engine " + name + ": accepted are auto, interpreter, translator, kvm");

@@ -48,6 +48,7 @@ public final class Vm implements AutoCloseable {
     private final Machine machine;
     private final HostMemory memory;
     private final EngineSwitch engine;
+    private final String whyEngine;
     private boolean closed;
 
     private Vm(VmSpec spec, CharBackend serial, long clock, Instant wallAtZero) throws VmException {
@@ -73,7 +74,9 @@ public final class Vm implements AutoCloseable {
             releases.push(memory::close);
             HostClock time = new HostClock(clock, wallAtZero);
             releases.push(time::close);
-            engine = new EngineSwitch(Engines.open(spec.engine()));
+            Engines.Opened opened = Engines.open(spec.engine(), spec.irqChip());
+            engine = new EngineSwitch(opened.engine());
+            whyEngine = opened.why();
             releases.push(engine::close);
             machine =
                     Microvm.build(
@@ -178,14 +181,26 @@ public final class Vm implements AutoCloseable {
      * @param name as in {@link VmSpec#engine}
      */
     public void handOver(String name) throws VmException {
+        handOver(name, spec.irqChip());
+    }
+
+    /** The same, with the interrupt controllers of the kernel that {@code irqChip} says. */
+    public void handOver(String name, VmSpec.IrqChip irqChip) throws VmException {
         try {
-            machine.whileStanding(() -> engine.handOver(Engines.open(name))).join();
+            machine.whileStanding(
+                            () -> engine.handOver(Engines.open(name, irqChip).engine()))
+                    .join();
         } catch (CompletionException e) {
             switch (e.getCause()) {
                 case HostException host ->
                         throw new VmException(
                                 VmException.Kind.HOST,
                                 "engine " + name + ": " + host.getMessage(),
+                                e);
+                case UnsupportedOperationException cannot ->
+                        throw new VmException(
+                                VmException.Kind.SPEC,
+                                "engine " + name + ": " + cannot.getMessage(),
                                 e);
                 case IllegalArgumentException refused ->
                         throw new VmException(
@@ -201,6 +216,11 @@ public final class Vm implements AutoCloseable {
     /** The name of the engine that executes the guest. */
     public String engine() {
         return engine.name();
+    }
+
+    /** Why {@code auto} chose the engine that it started with; empty if the user did. */
+    public String whyEngine() {
+        return whyEngine;
     }
 
     /** The machine. */

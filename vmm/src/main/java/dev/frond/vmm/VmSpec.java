@@ -17,6 +17,7 @@ import java.util.Optional;
  *     arguments
  * @param memory bytes of RAM, a multiple of 1 MiB
  * @param engine interpreter, translator, kvm or auto
+ * @param irqChip which interrupt controllers are the kernel's where the engine is kvm
  * @param reboot whether it starts again when the guest resets it; otherwise that ends it, as a
  *     triple fault always does
  */
@@ -28,16 +29,53 @@ public record VmSpec(
         int cpus,
         CpuModel cpu,
         String engine,
+        IrqChip irqChip,
         List<Disk> disks,
         boolean debugExit,
         boolean reboot) {
     /** The least memory that a machine can have. */
     public static final long MIN_MEMORY = 2L << 20;
 
+    /** Where the interrupt controllers are while KVM executes the guest. */
+    public enum IrqChip {
+        /** Where they serve best, which is {@link #SPLIT} if this kernel can. */
+        AUTO,
+        /** All in Frond. */
+        OFF,
+        /** The local APICs in the kernel, the others in Frond. */
+        SPLIT
+    }
+
     /** A raw disk image. */
     public record Disk(Path file, boolean readOnly) {}
 
     public VmSpec {
         disks = List.copyOf(disks);
+    }
+
+    /** With interrupt controllers where they serve best. */
+    public VmSpec(
+            Path kernel,
+            Optional<String> initrd,
+            String commandLine,
+            long memory,
+            int cpus,
+            CpuModel cpu,
+            String engine,
+            List<Disk> disks,
+            boolean debugExit,
+            boolean reboot) {
+        this(
+                kernel,
+                initrd,
+                commandLine,
+                memory,
+                cpus,
+                cpu,
+                engine,
+                IrqChip.AUTO,
+                disks,
+                debugExit,
+                reboot);
     }
 }

@@ -27,6 +27,9 @@ import java.util.function.Function;
 
 /** One CPU executed by the interpreter. */
 final class InterpretedCpu implements Vcpu {
+    /** The events that are in the CPU's state once they are taken; an SMI wants to be seen, too. */
+    private static final int SIGNALS = Cpu.EVENT_NMI | Cpu.EVENT_INIT | Cpu.EVENT_SIPI;
+
     private final Cpu cpu;
     private final Runner runner;
     private volatile @Nullable Thread thread;
@@ -104,8 +107,18 @@ final class InterpretedCpu implements Vcpu {
     // --- state
     // ---------------------------------------------------------------------------------------------------
 
+    /** What was signalled and not taken yet is taken first: it is part of the state. */
     @Override
     public CpuState save() {
+        int events = cpu.takeEvents();
+        if (events != 0) {
+            takeSignals(events);
+            cpu.post(events & ~SIGNALS);
+        }
+        return state();
+    }
+
+    private CpuState state() {
         return CpuStates.save(cpu, cpu.halted ? Activity.HLT : activity, nmiPending, acknowledged);
     }
 
@@ -332,6 +345,26 @@ final class InterpretedCpu implements Vcpu {
         return vector == CpuFault.DE || vector >= CpuFault.TS && vector <= CpuFault.GP;
     }
 
+    private void takeSignals(int events) {
+        if ((events & Cpu.EVENT_SMI) != 0) {
+            cpu.systemManagement.pending = true;
+        }
+        if ((events & Cpu.EVENT_INIT) != 0 && cpu.systemManagement.active()) {
+            cpu.systemManagement.initPending = true;
+        } else if ((events & Cpu.EVENT_INIT) != 0) {
+            load(state().afterInit(cpu.cpuid.signature()));
+        }
+        if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
+            cpu.segments.setReal(Seg.CS, startupVector << 8);
+            cpu.segments.followSegment(Seg.CS);
+            cpu.rip = 0;
+            activity = Activity.ACTIVE;
+        }
+        if ((events & Cpu.EVENT_NMI) != 0) {
+            nmiPending = true;
+        }
+    }
+
     /** Looks at events, and sleeps while there is nothing to execute. */
     private @Nullable VcpuExit attend() {
         while (true) {
@@ -345,23 +378,7 @@ final class InterpretedCpu implements Vcpu {
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();
             }
-            if ((events & Cpu.EVENT_SMI) != 0) {
-                cpu.systemManagement.pending = true;
-            }
-            if ((events & Cpu.EVENT_INIT) != 0 && cpu.systemManagement.active()) {
-                cpu.systemManagement.initPending = true;
-            } else if ((events & Cpu.EVENT_INIT) != 0) {
-                load(save().afterInit(cpu.cpuid.signature()));
-            }
-            if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
-                cpu.segments.setReal(Seg.CS, startupVector << 8);
-                cpu.segments.followSegment(Seg.CS);
-                cpu.rip = 0;
-                activity = Activity.ACTIVE;
-            }
-            if ((events & Cpu.EVENT_NMI) != 0) {
-                nmiPending = true;
-            }
+            takeSignals(events);
             if ((events & Cpu.EVENT_KICK) != 0) {
                 cpu.post(events & (Cpu.EVENT_INTERRUPT | Cpu.EVENT_STEP | Cpu.EVENT_SMI));
                 return VcpuExit.KICKED;

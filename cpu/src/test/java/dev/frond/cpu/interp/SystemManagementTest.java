@@ -51,6 +51,21 @@ final class SystemManagementTest {
         return state;
     }
 
+    @Test
+    void signalsThatArriveAtAStoppedCpuAreInItsState() {
+        rig.vcpu.nmi();
+        assertThat(rig.vcpu.save().nmiPending()).isTrue();
+        rig.vcpu.smi();
+        assertThat(rig.vcpu.save().smm().pending()).isTrue();
+        rig.vcpu.init();
+        assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.WAIT_FOR_SIPI);
+        rig.vcpu.startup(0x12);
+        CpuState started = rig.vcpu.save();
+        assertThat(started.activity()).isEqualTo(CpuState.Activity.ACTIVE);
+        assertThat(started.cs().base()).isEqualTo(0x12000);
+        assertThat(started.rip()).isZero();
+    }
+
     // --- entry ----------------------------------------------------------------------------------
 
     @Test
@@ -230,9 +245,10 @@ final class SystemManagementTest {
     void initWaitsForRsm() {
         smi();
         rig.vcpu.init();
+        assertThat(rig.vcpu.save().smm().initPending()).isTrue();
+        assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.ACTIVE);
         rig.step();
         assertThat(cpu.rip).isEqualTo(CODE);
-        assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.ACTIVE);
         rig.vcpu.kick();
         assertThat(rig.step()).isEqualTo(VcpuExit.KICKED);
         assertThat(rig.vcpu.save().activity()).isEqualTo(CpuState.Activity.WAIT_FOR_SIPI);

@@ -3,15 +3,18 @@
 
 package dev.frond.devices.irq;
 
+import static dev.frond.devices.irq.ApicMessage.*;
 import static dev.frond.devices.irq.ApicRegisters.ICR_ASSERT;
 import static dev.frond.devices.irq.ApicRegisters.ICR_LEVEL;
 import static dev.frond.devices.irq.ApicRegisters.ICR_LOGICAL;
 
 import dev.frond.machine.irq.IrqLine;
 import dev.frond.machine.irq.MsiPort;
+import dev.frond.machine.vcpu.EngineApic;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 
@@ -21,12 +24,7 @@ import java.util.function.Predicate;
  * back. It holds nothing but the lock that all of them share.
  */
 public final class ApicBus implements MsiPort {
-    private static final long MSI_ADDRESS = 0xFEE0_0000L;
     private static final long MSI_ADDRESS_MASK = 0xFFFF_FFFF_FFF0_0000L;
-    private static final int MSI_LOGICAL = 1 << 2;
-    private static final int MSI_REDIRECTION_HINT = 1 << 3;
-    private static final int MSI_ASSERT = 1 << 14;
-    private static final int MSI_LEVEL = 1 << 15;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final List<LocalApic> locals = new ArrayList<>();
@@ -116,7 +114,41 @@ public final class ApicBus implements MsiPort {
 
     /** Delivers to the APICs that the message addresses; whether one accepted it. */
     boolean send(ApicMessage message) {
+        Optional<EngineApic> keeper = keeper();
+        if (keeper.isPresent()) {
+            return message.mode() == DeliveryMode.EXT_INT
+                    ? deliverExtInt(message)
+                    : keeper.get().send(message.encoded());
+        }
         return deliver(message, local -> local.matches(message));
+    }
+
+    /** The engine that keeps the local APICs, if one does. */
+    private Optional<EngineApic> keeper() {
+        return locals.isEmpty() ? Optional.empty() : locals.getFirst().keeper();
+    }
+
+    /**
+     * Where an engine has the local APICs an ExtINT message goes to the CPU of that number, by
+     * logical destination to the first: boards have the 8259 pair at one CPU.
+     */
+    private boolean deliverExtInt(ApicMessage message) {
+        int number = message.logical() ? 0 : message.destination();
+        if (number >= locals.size()) {
+            return false;
+        }
+        locals.get(number).deliverExtInt();
+        return true;
+    }
+
+    /** Tells the engine that keeps the local APICs, if one does, what the I/O APICs send. */
+    void route() {
+        keeper().ifPresent(engine ->
+                engine.route(
+                        ios.stream()
+                                .flatMap(io -> io.messages().stream())
+                                .map(ApicMessage::encoded)
+                                .toList()));
     }
 
     /**

@@ -145,4 +145,9 @@ final class ApicRegisters {
     static int logicalId(int x2apicId) {
         return x2apicId >>> 4 << 16 | 1 << (x2apicId & 15);
     }
+
+    /** Whether IA32_APIC_BASE can hold this: x2APIC mode is one of an enabled APIC. */
+    static boolean validMode(long base) {
+        return (base & BASE_EXTD) == 0 || (base & BASE_EN) != 0;
+    }
 }

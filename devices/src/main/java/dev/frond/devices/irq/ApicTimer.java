@@ -45,6 +45,7 @@ final class ApicTimer {
     private long since;
     private long deadline;
     private long tscOffset;
+    private boolean elsewhere;
 
     /**
      * @param alarm runs {@link #expireAndArm} under the APIC's lock
@@ -167,6 +168,19 @@ final class ApicTimer {
         }
     }
 
+    /** Whether the timer runs somewhere else, and nothing happens here. */
+    void elsewhere(boolean is) {
+        elsewhere = is;
+        if (is) {
+            alarm.cancel();
+        }
+    }
+
+    /** Virtual time. */
+    long now() {
+        return clock.now();
+    }
+
     /** Lets what is due happen, then arms for what follows; the alarm's action. */
     void expireAndArm() {
         expire();
@@ -175,6 +189,9 @@ final class ApicTimer {
 
     /** Lets every expiry until now happen; several of a periodic timer are one. */
     private void expire() {
+        if (elsewhere) {
+            return;
+        }
         long now = clock.now();
         boolean due = false;
         if (mode == Mode.TSC_DEADLINE) {
@@ -199,6 +216,9 @@ final class ApicTimer {
     }
 
     private void arm() {
+        if (elsewhere) {
+            return;
+        }
         long now = clock.now();
         long wait = masked ? -1 : untilNext(now);
         if (wait < 0) {

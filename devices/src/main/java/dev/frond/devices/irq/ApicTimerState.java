@@ -4,8 +4,8 @@
 package dev.frond.devices.irq;
 
 /**
- * The timer's part of {@link LocalApic.State}. The counter held {@code count} at virtual time
- * {@code since}, 0 meaning that it stands.
+ * The timer's part of {@link LocalApicState}. The counter held {@code count} at virtual time {@code
+ * since}, 0 meaning that it stands.
  *
  * @param initialCount the initial-count register, unsigned
  * @param divideConfiguration the divide configuration register: bits 0, 1 and 3

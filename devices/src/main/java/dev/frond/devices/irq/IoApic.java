@@ -11,7 +11,9 @@ import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.IntStream;
 
 /**
  * An I/O APIC of 24 pins (Intel 82093AA datasheet, order number 290566), with version 20h and the
@@ -154,6 +156,7 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
     /** Sends what waits: messages that no local APIC has accepted yet. */
     @Override
     public void settle() {
+        bus.route();
         for (int i = 0; i < PINS; i++) {
             service(i);
         }
@@ -176,6 +179,15 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
             case EOIR -> endOfInterrupt((int) value & 0xFF);
             default -> {}
         }
+    }
+
+    /**
+     * What the pins send, also those that are masked: an interrupt may end while its pin is masked.
+     */
+    List<ApicMessage> messages() {
+        return IntStream.range(0, PINS)
+                .mapToObj(i -> message(redirection[i], levelTriggered(redirection[i])))
+                .toList();
     }
 
     /** An EOI for {@code vector} arrived; called with the lock held. */
@@ -214,6 +226,7 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
             }
             // Remote IRR is of level-triggered entries only: software clears it by way of edge.
             redirection[pin] = (entry & RTE_LEVEL) == 0 ? entry & ~RTE_REMOTE_IRR : entry;
+            bus.route();
             service(pin);
         } else if (select == IOAPICID) {
             id = value & ID_BITS;

@@ -13,11 +13,14 @@ import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuSignals;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.EngineApic;
 import dev.frond.machine.vcpu.LocalInterrupts;
+
+import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -30,95 +33,12 @@ import java.util.concurrent.locks.ReentrantLock;
  * single volatile reads; all else takes the lock that the APICs of a machine share. {@link
  * CpuSignals} are called with that lock held: they must not wait for a thread that may call here.
  */
-public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts {
-    /**
-     * The registers; ISR, TMR and IRR have 4 values of 64 bits.
-     *
-     * @param apicBase IA32_APIC_BASE
-     * @param id the ID register as xAPIC shows it, in bits 31:24; x2APIC does not use it
-     * @param svr the spurious-interrupt vector register
-     * @param icr both halves, as x2APIC shows them
-     * @param esr the error status register as last latched
-     * @param errors the errors since then
-     * @param lvt the six LVT entries in the order of their registers, the timer's first
-     * @param lint0 the level of the pin LINT0
-     * @param lint1 the level of the pin LINT1
-     * @param extInt whether an ExtINT message waits for its INTA cycle
-     */
-    public record State(
-            long apicBase,
-            int id,
-            int tpr,
-            int ldr,
-            int dfr,
-            int svr,
-            Longs isr,
-            Longs tmr,
-            Longs irr,
-            long icr,
-            int esr,
-            int errors,
-            List<Integer> lvt,
-            ApicTimerState timer,
-            boolean lint0,
-            boolean lint1,
-            boolean extInt) {
-        public State {
-            check("IA32_APIC_BASE", (apicBase & BASE_RESERVED) == 0 && validMode(apicBase));
-            check("ID", (id & 0x00FF_FFFF) == 0);
-            check("TPR", (tpr & ~0xFF) == 0);
-            check("LDR", (ldr & 0x00FF_FFFF) == 0);
-            check("DFR", (dfr | 0xF000_0000) == -1);
-            check("SVR", (svr & ~SVR_BITS) == 0);
-            check("ISR", vectors(isr));
-            check("TMR", vectors(tmr));
-            check("IRR", vectors(irr));
-            check("ICR", (icr & ~ICR_BITS) == 0);
-            check("ESR", ((esr | errors) & ~ESR_BITS) == 0);
-            check("LVT", lvt.size() == LVT_ENTRIES);
-            for (int i = 0; i < LVT_ENTRIES; i++) {
-                int register = LVT_TIMER + i;
-                int remoteIrr = register == LVT_LINT0 ? LVT_REMOTE_IRR : 0;
-                check("LVT entry " + i, (lvt.get(i) & ~(lvtBits(register) | remoteIrr)) == 0);
-            }
-            lvt = List.copyOf(lvt);
-        }
-
-        private static boolean vectors(Longs bits) {
-            return bits.length() == 4 && (bits.at(0) & 0xFFFF) == 0;
-        }
-
-        private static void check(String register, boolean valid) {
-            if (!valid) {
-                throw new IllegalArgumentException(
-                        "local APIC state: " + register + " holds what the chip cannot hold");
-            }
-        }
-    }
-
+public final class LocalApic implements Device<LocalApicState>, LocalInterrupts {
     /** The time base of the timer: {@value} counts a second before the divider. */
     public static final long TIMER_HZ = 1_000_000_000;
 
     /** The highest ID that interrupt messages of 8 bits can name; FFh is the broadcast. */
     private static final int MAX_ID = 0xFE;
-
-    private static final CpuSignals UNCONNECTED =
-            new CpuSignals() {
-                @Override
-                public void interruptChanged() {}
-
-                @Override
-                public void nmi() {}
-
-                @Override
-                public void smi() {}
-
-                @Override
-                public void init() {}
-
-                @Override
-                public void startup(int vector) {}
-            };
 
     private final ApicBus bus;
     private final ReentrantLock lock;
@@ -128,7 +48,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     private final boolean hasTscDeadline;
     private final ApicTimer timer;
     private final IoHandler page = new XapicPage(this);
-    private volatile CpuSignals cpu = UNCONNECTED;
+    private volatile CpuSignals cpu = CpuSignals.UNCONNECTED;
 
     /** The answer of {@link #pending}, kept up to date by {@link #update}. */
     private volatile boolean pending;
@@ -149,6 +69,11 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     private boolean lint0;
     private boolean lint1;
     private boolean extInt;
+
+    /** Who keeps the registers; then those here are as they were when it was given them. */
+    private volatile @Nullable EngineApic engine;
+
+    private @Nullable EngineApic engineBefore;
 
     /**
      * The local APIC of the CPU that {@code cpuid} describes, in its power-on state; its ID is the
@@ -196,9 +121,11 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     public void programVirtualWire() {
         lock.lock();
         try {
+            takeRegisters();
             writeRegister(SVR, SVR_ENABLE | SVR_RESET);
             writeRegister(LVT_LINT0, LVT_EXT_INT);
             writeRegister(LVT_LINT1, LVT_NMI);
+            giveRegisters();
         } finally {
             lock.unlock();
         }
@@ -212,9 +139,9 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     @Override
-    public State resetState() {
+    public LocalApicState resetState() {
         ApicTimerState stopped = new ApicTimerState(0, 0, 0, 0, 0, timer.save().tscOffset());
-        return new State(
+        return new LocalApicState(
                 BASE_RESET | (initialId == 0 ? BASE_BSP : 0),
                 initialId << 24,
                 0,
@@ -235,8 +162,14 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     @Override
-    public State save() {
-        return new State(
+    public LocalApicState save() {
+        EngineApic keeper = engine;
+        LocalApicState here = here();
+        return keeper == null ? here : ApicPage.state(keeper.save(), timer.now(), here);
+    }
+
+    private LocalApicState here() {
+        return new LocalApicState(
                 apicBase,
                 id,
                 tpr,
@@ -257,33 +190,111 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     @Override
-    public void load(State state) {
-        apicBase = state.apicBase;
-        id = state.id;
-        tpr = state.tpr;
-        ldr = state.ldr;
-        dfr = state.dfr;
-        svr = state.svr;
-        isr.load(state.isr);
-        tmr.load(state.tmr);
-        irr.load(state.irr);
-        icr = state.icr;
-        esr = state.esr;
-        errors = state.errors;
+    public void load(LocalApicState state) {
+        apicBase = state.apicBase();
+        id = state.id();
+        tpr = state.tpr();
+        ldr = state.ldr();
+        dfr = state.dfr();
+        svr = state.svr();
+        isr.load(state.isr());
+        tmr.load(state.tmr());
+        irr.load(state.irr());
+        icr = state.icr();
+        esr = state.esr();
+        errors = state.errors();
         for (int i = 0; i < LVT_ENTRIES; i++) {
-            lvt[i] = state.lvt.get(i);
+            lvt[i] = state.lvt().get(i);
         }
-        timer.load(state.timer, entry(LVT_TIMER));
-        lint0 = state.lint0;
-        lint1 = state.lint1;
-        extInt = state.extInt;
+        timer.load(state.timer(), entry(LVT_TIMER));
+        lint0 = state.lint0();
+        lint1 = state.lint1();
+        extInt = state.extInt();
     }
 
     @Override
     public void settle() {
-        timer.expireAndArm();
+        if (engine == null) {
+            timer.expireAndArm();
+        } else {
+            giveRegisters();
+            bus.route();
+        }
         pending = deliverable();
         cpu.interruptChanged();
+    }
+
+    // What an engine keeps
+
+    @Override
+    public void entrust(EngineApic keeper) {
+        lock.lock();
+        try {
+            takeRegisters();
+            engineBefore = engine;
+            engine = keeper;
+            giveRegisters();
+            bus.route();
+            pending = deliverable();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void withdraw(EngineApic keeper) {
+        lock.lock();
+        try {
+            if (keeper.equals(engine)) {
+                takeRegisters();
+                engine = engineBefore;
+                engineBefore = null;
+                timer.elsewhere(engine != null);
+                settle();
+            } else if (keeper.equals(engineBefore)) {
+                engineBefore = null;
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void takeRegisters() {
+        if (engine != null) {
+            load(save());
+        }
+    }
+
+    private void giveRegisters() {
+        EngineApic keeper = engine;
+        if (keeper != null) {
+            // What is due by now still happens here.
+            timer.elsewhere(false);
+            timer.expireAndArm();
+            timer.elsewhere(true);
+            keeper.load(ApicPage.of(here(), timer.currentCount()));
+        }
+    }
+
+    /** Who keeps the registers of this APIC, and with them those of all others. */
+    Optional<EngineApic> keeper() {
+        return Optional.ofNullable(engine);
+    }
+
+    @Override
+    public void endOfInterrupt(int vector) {
+        lock.lock();
+        try {
+            bus.endOfInterrupt(vector);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** An ExtINT message, which asks the 8259 pair; engines leave these to the machine. */
+    void deliverExtInt() {
+        extInt = true;
+        update();
     }
 
     // LocalInterrupts
@@ -298,6 +309,9 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         lock.lock();
         try {
             if (!extIntAsserted()) {
+                if (engine != null) {
+                    return -1;
+                }
                 int vector = irr.highest();
                 if (vector >> 4 <= processorPriority() >> 4) {
                     return -1;
@@ -346,6 +360,9 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
 
     @Override
     public long registerPage() {
+        if (engine != null) {
+            return -1;
+        }
         long base = apicBase;
         return (base & (BASE_EN | BASE_EXTD)) == BASE_EN ? base & BASE_ADDRESS : -1;
     }
@@ -415,25 +432,9 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         return (apicBase & BASE_EN) != 0;
     }
 
-    /** Whether {@code message} names this APIC (SDM Vol. 3A, 12.6.2). */
+    /** Whether {@code message} names this APIC. */
     boolean matches(ApicMessage message) {
-        if (message.broadcast()) {
-            return true;
-        }
-        int destination = message.destination();
-        if (!message.logical()) {
-            return destination == (x2apic() ? initialId : id >>> 24);
-        }
-        if (x2apic()) {
-            return destination >>> 16 == initialId >>> 4
-                    && (destination & logicalId(initialId) & 0xFFFF) != 0;
-        }
-        int address = ldr >>> 24;
-        if (dfr >>> 28 == 0xF) {
-            return (destination & address & 0xFF) != 0;
-        }
-        // Cluster model: bits 7:4 name the cluster, bits 3:0 its members.
-        return (destination ^ address) >>> 4 == 0 && (destination & address & 15) != 0;
+        return x2apic() ? message.addresses(initialId) : message.addresses(id, ldr, dfr);
     }
 
     /** Whether fixed interrupts are accepted. */
@@ -456,10 +457,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
             case NMI -> cpu.nmi();
             case INIT -> initialize();
             case START_UP -> cpu.startup(vector);
-            case EXT_INT -> {
-                extInt = true;
-                update();
-            }
+            case EXT_INT -> deliverExtInt();
             case SMI -> cpu.smi();
             case RESERVED -> {
                 return false;
@@ -519,13 +517,21 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     private boolean deliverable() {
-        return extIntAsserted() || irr.highest() >> 4 > processorPriority() >> 4;
+        return extIntAsserted() || engine == null && fixedDeliverable();
+    }
+
+    private boolean fixedDeliverable() {
+        return irr.highest() >> 4 > processorPriority() >> 4;
     }
 
     /** Whether the 8259 pair is to be asked for a vector. */
     private boolean extIntAsserted() {
         if (extInt) {
             return true;
+        }
+        if (engine != null) {
+            // Whether LINT0 lets it through is the engine's to say.
+            return lint0;
         }
         // With the APIC off LINT0 is the INTR pin of a CPU without one (12.4.3).
         return !enabled()
@@ -548,7 +554,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         try {
             if (level != lint0) {
                 lint0 = level;
-                if (enabled()) {
+                if (engine == null && enabled()) {
                     pinChanged(level, entry(LVT_LINT0));
                     serviceLint0();
                 }
@@ -564,7 +570,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         try {
             if (level != lint1) {
                 lint1 = level;
-                if (enabled()) {
+                if (engine == null && enabled()) {
                     pinChanged(level, entry(LVT_LINT1));
                 } else if (level) {
                     cpu.nmi();
@@ -649,10 +655,6 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         apicBase = value;
         update();
         return true;
-    }
-
-    private static boolean validMode(long base) {
-        return (base & BASE_EXTD) == 0 || (base & BASE_EN) != 0;
     }
 
     /** Reads a register for the CPU, with what reading does; the lock is held. */

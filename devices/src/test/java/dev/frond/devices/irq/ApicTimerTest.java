@@ -167,7 +167,7 @@ class ApicTimerTest {
     @Test
     void anExpiryOfWhichTheAlarmIsLateComesWithTheOldVectorBeforeTheNewOneCounts() {
         start(0, DIVIDE_BY_1, 1_000);
-        LocalApic.State running = apic.save();
+        LocalApicState running = apic.save();
         rig.write(0, INITIAL_COUNT, 0);
         rig.clock.advance(1_500);
         apic.load(running);
@@ -203,7 +203,7 @@ class ApicTimerTest {
     void aDeadlineThatPassedIsNotLostToTheNextOne() {
         rig.write(0, LVT_TIMER, TSC_DEADLINE | VECTOR);
         assertThat(apic.writeMsr(IA32_TSC_DEADLINE, 1_000)).isTrue();
-        LocalApic.State armed = apic.save();
+        LocalApicState armed = apic.save();
         assertThat(apic.writeMsr(IA32_TSC_DEADLINE, 0)).isTrue();
         rig.clock.advance(1_500);
         apic.load(armed);
@@ -268,7 +268,7 @@ class ApicTimerTest {
         start(PERIODIC, DIVIDE_BY_1, 1_000_000);
         rig.clock.advance(2_300_000);
         assertThat(takeAndEnd()).isEqualTo(VECTOR);
-        LocalApic.State state = apic.save();
+        LocalApicState state = apic.save();
         rig.write(0, INITIAL_COUNT, 0);
         apic.load(state);
         apic.settle();
@@ -280,7 +280,7 @@ class ApicTimerTest {
     @Test
     void anExpiryThatTheStateStillOwesComesWithSettle() {
         start(0, DIVIDE_BY_1, 1_000);
-        LocalApic.State state = apic.save();
+        LocalApicState state = apic.save();
         rig.write(0, INITIAL_COUNT, 0);
         rig.clock.advance(5_000);
         apic.load(state);

@@ -26,7 +26,7 @@ import java.util.Random;
 import java.util.Set;
 
 /** One CPU and its local APIC: registers, priorities, pins, modes. */
-class LocalApicTest extends DeviceContract<LocalApic.State> {
+class LocalApicTest extends DeviceContract<LocalApicState> {
     private final ApicRig rig = new ApicRig(1);
     private final LocalApic apic = rig.apic(0);
 
@@ -60,7 +60,7 @@ class LocalApicTest extends DeviceContract<LocalApic.State> {
     }
 
     @Override
-    protected Rig<LocalApic.State> newRig() {
+    protected Rig<LocalApicState> newRig() {
         ApicRig one = new ApicRig(1);
         LocalApic device = one.apic(0);
         TakingCpu cpu = new TakingCpu(one);
@@ -90,14 +90,14 @@ class LocalApicTest extends DeviceContract<LocalApic.State> {
     }
 
     @Override
-    protected LocalApic.State randomState(LocalApic.State reset, Random random) {
+    protected LocalApicState randomState(LocalApicState reset, Random random) {
         List<Integer> lvt = new ArrayList<>();
         for (int register = 0x32; register <= 0x37; register++) {
             int bits = ApicRegisters.lvtBits(register) | (register == 0x35 ? 1 << 14 : 0);
             lvt.add(random.nextInt() & bits);
         }
         long[] modes = {0, 0x800, 0x800, 0xC00};
-        return new LocalApic.State(
+        return new LocalApicState(
                 (random.nextLong() & (1L << 46) - 0x1000) | modes[random.nextInt(modes.length)],
                 random.nextInt(256) << 24,
                 random.nextInt(256),

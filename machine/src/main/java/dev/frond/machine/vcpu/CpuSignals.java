@@ -21,4 +21,23 @@ public interface CpuSignals {
 
     /** Start-up IPI: a waiting CPU starts in real mode at {@code vector << 12}, vector 0..255. */
     void startup(int vector);
+
+    /** Pins that lead nowhere. */
+    CpuSignals UNCONNECTED =
+            new CpuSignals() {
+                @Override
+                public void interruptChanged() {}
+
+                @Override
+                public void nmi() {}
+
+                @Override
+                public void smi() {}
+
+                @Override
+                public void init() {}
+
+                @Override
+                public void startup(int vector) {}
+            };
 }

@@ -44,6 +44,21 @@ public interface LocalInterrupts {
     void tscOffset(long offset);
 
     /**
+     * Gives the registers to {@code engine}, which keeps them from here on: {@link #pending} and
+     * {@link #acknowledge} are then about interrupts of the 8259 pair only. Called while the
+     * machine stands still, as {@link #withdraw} is.
+     */
+    default void entrust(EngineApic engine) {
+        throw new UnsupportedOperationException("this controller stays in the machine");
+    }
+
+    /** Takes the registers back from {@code engine}, if it keeps them. */
+    default void withdraw(EngineApic engine) {}
+
+    /** The CPU ended a level-triggered interrupt that the engine was told of. */
+    default void endOfInterrupt(int vector) {}
+
+    /**
      * Whether {@code index} is an MSR of this controller: IA32_APIC_BASE, IA32_TSC_DEADLINE,
      * x2APIC.
      */

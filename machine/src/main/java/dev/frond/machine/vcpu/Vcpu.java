@@ -20,6 +20,18 @@ public interface Vcpu extends CpuSignals {
     /** Takes on {@code state}; the CPU must not be running. */
     void load(CpuState state);
 
+    /**
+     * Has {@link #run} return {@link VcpuExit.Debug} as {@code request} says, until the next
+     * request; the CPU must not be running.
+     *
+     * @throws UnsupportedOperationException if this engine cannot, saying what it cannot
+     */
+    default void debug(DebugRequest request) {
+        if (!request.equals(DebugRequest.NONE)) {
+            throw new UnsupportedOperationException("this engine does not stop for a debugger");
+        }
+    }
+
     /** Counters of this CPU for people, in the order to show them. */
     VcpuStats stats();
 }

@@ -11,11 +11,21 @@ public sealed interface VcpuExit {
     /** A triple fault: the CPU is in the shutdown state and the board decides what follows. */
     record Shutdown() implements VcpuExit {}
 
+    /** Why a CPU stopped for a debugger. */
+    enum DebugCause {
+        /** An instruction of a single step was executed. */
+        STEP,
+        /** An INT3 is next; it was not executed. */
+        BREAKPOINT,
+        /** A place that is watched was reached. */
+        WATCHPOINT
+    }
+
     /**
-     * The guest reached a breakpoint or finished a step of the debugger at linear address {@code
-     * rip}.
+     * The CPU stopped as a {@link DebugRequest} asked for, with the instruction at linear address
+     * {@code rip} next.
      */
-    record Debug(long rip) implements VcpuExit {}
+    record Debug(long rip, DebugCause cause) implements VcpuExit {}
 
     /**
      * The engine cannot go on; {@code reason} says why to a person. The state can still be saved.

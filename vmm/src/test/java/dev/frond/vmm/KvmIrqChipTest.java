@@ -1,0 +1,256 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.frond.vmm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import dev.frond.cpu.interp.Interpreter;
+import dev.frond.devices.irq.LocalApicState;
+import dev.frond.kvm.KvmEngine;
+import dev.frond.kvm.KvmEngine.IrqChip;
+import dev.frond.kvm.KvmSupport;
+
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Interrupts of small programs under this host's KVM, wherever the controllers are. */
+class KvmIrqChipTest {
+    /** What ends an interrupt at the local APIC. */
+    private static final String EOI = "mov dword [rbx + 0xB0], 0\n iretq\n";
+
+    private static final String ENABLE = "mov dword [rbx + 0xF0], 0x1FF\n";
+
+    /** Sleeps until the byte at 3000h is {@code count}, then ends the machine with it. */
+    private static String untilCount(int count) {
+        return "sti\n next: hlt\n cmp byte [0x3000], %d\n jb next\n mov al, [0x3000]\n out 0xF4, al\n jmp $"
+                .formatted(count);
+    }
+
+    @BeforeAll
+    static void needsKvm() {
+        assumeThat(KvmSupport.whyUnavailable()).as("KVM on this host").isEmpty();
+    }
+
+    private static IrqRig rig(IrqChip irqChip, int cpus) {
+        return new IrqRig(new KvmEngine(irqChip), cpus);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void theTimerInterruptsOnceAndAgain(IrqChip irqChip) throws Exception {
+        try (IrqRig rig = rig(irqChip, 1)) {
+            rig.handler(0x40, "inc byte [0x3000]\n" + EOI)
+                    .code(
+                            ENABLE
+                                    + """
+                                    mov dword [rbx + 0x3E0], 0xB    ; divide by 1
+                                    mov dword [rbx + 0x320], 0x20040 ; periodic
+                                    mov dword [rbx + 0x380], 5000000
+                                    """
+                                    + untilCount(5));
+            long begin = System.nanoTime();
+            assertThat(rig.run()).isEqualTo(5);
+            assertThat(System.nanoTime() - begin).isGreaterThan(24_000_000);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aLevelIsServedUntilItFalls(IrqChip irqChip) throws Exception {
+        try (IrqRig rig = rig(irqChip, 1)) {
+            // The first time the wire stays high, so that the end of the interrupt brings the next.
+            rig.handler(
+                            0x50,
+                            """
+                            inc byte [0x3000]
+                            cmp byte [0x3000], 2
+                            jb done
+                            out 0xE8, al
+                            done:
+                            mov dword [rbx + 0xB0], 0
+                            out 0xE9, al    ; a KVM in software tells of the end only then
+                            iretq
+                            """)
+                    .code(
+                            ENABLE
+                                    + """
+                                    mov dword [rbp], 0x30           ; pin 16, low half
+                                    mov dword [rbp + 0x10], 0x8050  ; level
+                                    out 0xE9, al
+                                    """
+                                    + untilCount(3));
+            rig.machine.start();
+            await(rig, 1);
+            rig.wire.set(true);
+            awaitCount(rig, 2);
+            Thread.sleep(20);
+            assertThat(rig.ram.load(0x3000, 1)).as("the wire is low").isEqualTo(2);
+            rig.wire.set(true);
+            assertThat(rig.end()).isEqualTo(3);
+        }
+    }
+
+    private static void await(IrqRig rig, int bytes) throws InterruptedException {
+        for (int i = 0; rig.written.size() < bytes; i++) {
+            assertThat(i).as("the guest says nothing").isLessThan(5000);
+            Thread.sleep(1);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aMessageInterrupts(IrqChip irqChip) throws Exception {
+        try (IrqRig rig = rig(irqChip, 1)) {
+            rig.handler(0x60, "inc byte [0x3000]\n" + EOI)
+                    .code(ENABLE + "out 0xE9, al\n" + untilCount(1));
+            rig.machine.start();
+            await(rig, 1);
+            rig.bus.send(0xFEE0_0000L, 0x60);
+            assertThat(rig.end()).isEqualTo(1);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void theOldControllersInterruptThroughTheVirtualWire(IrqChip irqChip) throws Exception {
+        try (IrqRig rig = rig(irqChip, 1)) {
+            rig.handler(0x21, "inc byte [0x3000]\n mov al, 0x20\n out 0x20, al\n iretq\n")
+                    .code(
+                            """
+                            mov al, 0x11
+                            out 0x20, al
+                            mov al, 0x20
+                            out 0x21, al
+                            mov al, 4
+                            out 0x21, al
+                            mov al, 1
+                            out 0x21, al
+                            mov al, 0xFD
+                            out 0x21, al
+                            out 0xE9, al
+                            """
+                                    + untilCount(2));
+            rig.machine.start();
+            await(rig, 1);
+            // While the CPU sleeps, most likely.
+            Thread.sleep(20);
+            rig.pic.input(1).set(true);
+            awaitCount(rig, 1);
+            rig.pic.input(1).set(false);
+            rig.pic.input(1).set(true);
+            assertThat(rig.end()).isEqualTo(2);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aCpuStartsAnotherAndInterruptsIt(IrqChip irqChip) throws Exception {
+        try (IrqRig rig = rig(irqChip, 2)) {
+            rig.assemble(
+                            0x8000,
+                            16,
+                            "xor ax, ax\n mov ds, ax\n inc byte [0x3001]\n again: hlt\n jmp again")
+                    .code(
+                            ENABLE
+                                    + """
+                                    mov dword [rbx + 0x310], 0x01000000
+                                    mov dword [rbx + 0x300], 0x4500 ; INIT
+                                    mov dword [rbx + 0x310], 0x01000000
+                                    mov dword [rbx + 0x300], 0x4608 ; start-up at 8000h
+                                    still: pause
+                                    cmp byte [0x3001], 1
+                                    jne still
+                                    mov al, 7
+                                    out 0xF4, al
+                                    jmp $
+                                    """);
+            assertThat(rig.run()).isEqualTo(7);
+            rig.machine.pause();
+            assertThat(rig.machine.save().cpus().get(1).cs().base()).isEqualTo(0x8000);
+        }
+    }
+
+    @Test
+    void aMachineGoesFromKernelControllersToTheInterpreterAndBack() throws Exception {
+        try (IrqRig rig = rig(IrqChip.SPLIT, 1)) {
+            rig.handler(0x40, "inc byte [0x3000]\n" + EOI)
+                    .code(
+                            ENABLE
+                                    + """
+                                    mov dword [rbx + 0x3E0], 0xB
+                                    mov dword [rbx + 0x320], 0x20040
+                                    mov dword [rbx + 0x380], 2000000
+                                    """
+                                    + untilCount(200));
+            rig.machine.start();
+            for (int i = 0; i < 3; i++) {
+                awaitCount(rig, 10 + 60 * i);
+                rig.machine.whileStanding(() -> rig.engine.handOver(new Interpreter())).join();
+                awaitCount(rig, 40 + 60 * i);
+                IrqChip next = i == 1 ? IrqChip.OFF : IrqChip.SPLIT;
+                rig.machine.whileStanding(() -> rig.engine.handOver(new KvmEngine(next))).join();
+            }
+            assertThat(rig.end()).isEqualTo(200);
+        }
+    }
+
+    private static void awaitCount(IrqRig rig, int count) throws InterruptedException {
+        for (int i = 0; rig.ram.load(0x3000, 1) < count; i++) {
+            assertThat(i).as(() -> said(rig)).isLessThan(3000);
+            Thread.sleep(1);
+        }
+    }
+
+    private static String said(IrqRig rig) {
+        rig.machine.pause();
+        return "interrupts so far: "
+                + rig.ram.load(0x3000, 1)
+                + "; "
+                + rig.engine.name()
+                + rig.machine.cpus().getFirst().stats()
+                + rig.machine.save();
+    }
+
+    @Test
+    void theKernelsRegistersAreThoseThatWereLoaded() {
+        try (IrqRig rig = rig(IrqChip.SPLIT, 1)) {
+            LocalApicState reset = rig.apics.getFirst().save();
+            assertThat(reset).isEqualTo(rig.apics.getFirst().resetState());
+            LocalApicState busy = busy(reset);
+            rig.apics.getFirst().load(busy);
+            rig.apics.getFirst().settle();
+            LocalApicState saved = rig.apics.getFirst().save();
+            assertThat(saved).isEqualTo(busy);
+            // And from there to Frond's own.
+            rig.engine.handOver(new Interpreter());
+            assertThat(rig.apics.getFirst().save()).isEqualTo(busy);
+        }
+    }
+
+    private static LocalApicState busy(LocalApicState s) {
+        var timer =
+                new dev.frond.devices.irq.ApicTimerState(
+                        1_000_000, 0xB, 777_777, 0, 0, s.timer().tscOffset());
+        return new LocalApicState(
+                s.apicBase(),
+                s.id(),
+                0x20,
+                0x0100_0000,
+                -1,
+                0x1F0,
+                dev.frond.machine.device.Longs.of(0, 1L << 5, 0, 0),
+                dev.frond.machine.device.Longs.of(0, 1L << 5, 1, 0),
+                dev.frond.machine.device.Longs.of(1L << 40, 0, 1, 0),
+                0x0100_0000_0000_0831L,
+                0,
+                0,
+                java.util.List.of(0x20040, 0x10000, 0x10000, 0x700, 0x400, 0xFE),
+                timer,
+                false,
+                false,
+                false);
+    }
+}
