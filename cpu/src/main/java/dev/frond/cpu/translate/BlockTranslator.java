@@ -1053,7 +1053,7 @@ final class BlockTranslator {
     /** How many pushes or pops of registers follow each other from here on; 0 if it is neither. */
     private int stackRun(int count) {
         Shape.Path path = shapes[index].path();
-        if (path != Shape.Path.PUSH_REGISTER && path != Shape.Path.POP_REGISTER) {
+        if (page.separate || path != Shape.Path.PUSH_REGISTER && path != Shape.Path.POP_REGISTER) {
             return 0;
         }
         int end = index;
@@ -1076,7 +1076,7 @@ final class BlockTranslator {
         } else {
             a.move(RCX, R14);
         }
-        check(bytes, pushes);
+        check(bytes, pushes, true);
         for (int i = 0; i < run; i++) {
             int guest = insns[index + i].opcodeRegister;
             if (pushes) {

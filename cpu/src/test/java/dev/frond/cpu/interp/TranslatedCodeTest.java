@@ -212,6 +212,21 @@ final class TranslatedCodeTest {
     }
 
     @Test
+    void operandsThatLieInTwoPagesAgainAndAgainAreLookedUpOneByOne() {
+        // mov ecx,10000; again: push rax; push rbx; push rdx; pop rdx; pop rbx; pop rax;
+        // add eax,[rdi]; add eax,[rdi+8]; dec ecx; jnz again; hlt
+        load(CODE, "B9 10 27 00 00 50 53 52 5A 5B 58 03 07 03 47 08 FF C9 75 F1 F4");
+        cpu.r[Cpu.RSP] = CODE + 8192 + 8;
+        cpu.r[Cpu.RDI] = DATA + 4096 - 8;
+        cpu.r[Cpu.RAX] = 0;
+        harness.write(DATA + 4096 - 8, new byte[] {1});
+        harness.write(DATA + 4096, new byte[] {2});
+        run(CODE, CODE + 20);
+        assertThat(cpu.r[Cpu.RAX]).isEqualTo(30_000);
+        assertThat(runner.counters().get("instructions interpreted")).isLessThan(200L);
+    }
+
+    @Test
     void aCallReadsItsTargetBeforeItPushesOverIt() {
         // mov [rbx],rax; call [rbx]; hlt; in the next page: hlt
         load(CODE, "48 89 03 FF 13 F4");
