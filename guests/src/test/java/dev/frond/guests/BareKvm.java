@@ -56,9 +56,7 @@ final class BareKvm implements AutoCloseable {
             ram.store(RESET_VECTOR + i, 1, code[i]);
         }
         AddressSpace ports = new AddressSpace("ports");
-        ports.map(
-                0x80,
-                new Region.Io(new Counter(), 1, AccessWidths.BYTE, new ReentrantLock()));
+        ports.map(0x80, new Region.Io(new Counter(), 1, AccessWidths.BYTE, new ReentrantLock()));
         Cpuid cpuid = new Cpuid(CpuModel.X86_64_V2.within(engine.features()), 0, 1);
         LocalApic apic = new LocalApic(new ApicBus(), cpuid, clock, () -> 0);
         vcpu = engine.createVcpu(0, cpuid, new Accelerator.Wiring(memory, ports, clock, apic));

@@ -20,8 +20,8 @@ import java.util.concurrent.TimeUnit;
 /**
  * What runs in the test bed, a Linux with a full KVM inside of an emulator: boots debian-tiny under
  * KVM with two CPUs and the kernel's local APICs, hands it over to the interpreter, and back with
- * Frond's local APICs, and switches it off. It uses
- * nothing but Frond, as there is nothing else in the bed.
+ * Frond's local APICs, and switches it off. It uses nothing but Frond, as there is nothing else in
+ * the bed.
  */
 @NullMarked
 final class KvmBedProgram {

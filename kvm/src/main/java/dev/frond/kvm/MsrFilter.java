@@ -56,7 +56,10 @@ final class MsrFilter {
         {0xC001_0010, 0xC001_0010}, {0xC001_0015, 0xC001_0015}, {0xC001_1029, 0xC001_1029}
     };
 
-    /** As many registers as one range of a filter can have bits for (KVM_MSR_FILTER_MAX_BITMAP_SIZE). */
+    /**
+     * As many registers as one range of a filter can have bits for
+     * (KVM_MSR_FILTER_MAX_BITMAP_SIZE).
+     */
     private static final int PER_RANGE = 0x600 * 8;
 
     private MsrFilter() {}
@@ -81,9 +84,7 @@ final class MsrFilter {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment filter = arena.allocate(Structs.MSR_FILTER);
             filter.set(
-                    JAVA_INT,
-                    Structs.at(Structs.MSR_FILTER, "flags"),
-                    Kvm.MSR_FILTER_DEFAULT_DENY);
+                    JAVA_INT, Structs.at(Structs.MSR_FILTER, "flags"), Kvm.MSR_FILTER_DEFAULT_DENY);
             long at = Structs.at(Structs.MSR_FILTER, "ranges");
             for (Map.Entry<Integer, BitSet> range : ranges.entrySet()) {
                 range(
@@ -123,7 +124,6 @@ final class MsrFilter {
         for (int i = 0; i < words.length; i++) {
             bitmap.set(JAVA_LONG, 8L * i, words[i]);
         }
-        range.set(
-                JAVA_LONG, Structs.at(Structs.MSR_FILTER_RANGE, "bitmap"), bitmap.address());
+        range.set(JAVA_LONG, Structs.at(Structs.MSR_FILTER_RANGE, "bitmap"), bitmap.address());
     }
 }

@@ -256,8 +256,7 @@ final class Structs {
                     .withName("kvm_guest_debug_arch");
 
     static final StructLayout GUEST_DEBUG =
-            MemoryLayout.structLayout(
-                            u32("control"), u32("pad"), GUEST_DEBUG_ARCH.withName("arch"))
+            MemoryLayout.structLayout(u32("control"), u32("pad"), GUEST_DEBUG_ARCH.withName("arch"))
                     .withName("kvm_guest_debug");
 
     /** What all exits share; the part of each reason follows. */

@@ -279,8 +279,9 @@ class KvmVcpuTest {
     void anNmiComesWithInterruptsDisabled() throws Exception {
         rig.code(0x2000, 16, "mov al, 'n'\n out 0xE9, al\n out 0xF4, al\n jmp $");
         rig.ram.store(4 * 2, 4, 0x2000);
+        rig.real("cli\n jmp $");
         rig.later(100, rig.vcpu::nmi);
-        rig.real("cli\n jmp $").run();
+        rig.run();
         assertThat(rig.written).containsExactly((long) 'n');
         assertThat(rig.vcpu.save().nmiBlocked()).isTrue();
     }
@@ -438,8 +439,7 @@ class KvmVcpuTest {
     @Test
     void anMsrThatIsUnknownIsRefused() {
         CpuState state = rig.longState();
-        assertThatThrownBy(
-                        () -> rig.vcpu.load(withMsrs(state, List.of(new Msr(0x12345, 1)))))
+        assertThatThrownBy(() -> rig.vcpu.load(withMsrs(state, List.of(new Msr(0x12345, 1)))))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("cpu state: MSR 0x12345 is unknown");
     }
@@ -453,7 +453,10 @@ class KvmVcpuTest {
             rig.written.clear();
             rig.ram.store(0x7000 + 16 * 13, 8, 0x8E00_0008_0000L | 0x2000);
             rig.code(0x2000, 64, "mov al, 'g'\n out 0xE9, al" + END);
-            rig.code(KvmRig.CODE, 64, "mov ecx, " + index + "\n rdmsr\n mov al, 'r'\n out 0xE9, al" + END);
+            rig.code(
+                    KvmRig.CODE,
+                    64,
+                    "mov ecx, " + index + "\n rdmsr\n mov al, 'r'\n out 0xE9, al" + END);
             rig.vcpu.load(withIdt(rig.longState(), new Table(0x7000, 0xFFF)));
             assertThat(rig.run()).isEqualTo(VcpuExit.KICKED);
             assertThat(rig.written).as(Integer.toHexString(index)).containsExactly((long) 'g');
@@ -501,8 +504,7 @@ class KvmVcpuTest {
     void aCpuStopsBeforeAnInstructionThatIsWatched() throws Exception {
         rig.longMode("nop\n inc eax\n nop" + END);
         rig.vcpu.debug(
-                new DebugRequest(
-                        false, false, List.of(new Watchpoint(0x1001, 1, Access.EXECUTE))));
+                new DebugRequest(false, false, List.of(new Watchpoint(0x1001, 1, Access.EXECUTE))));
         assertThat(rig.run()).isEqualTo(new VcpuExit.Debug(0x1001, DebugCause.WATCHPOINT));
         assertThat(rig.vcpu.save().gprs().at(0)).isZero();
         rig.vcpu.debug(DebugRequest.NONE);
@@ -515,8 +517,7 @@ class KvmVcpuTest {
         assumeThat(KvmSupport.whyLimited()).as("KVM with data watchpoints").isEmpty();
         rig.longMode("mov dword [0x3004], 7\n nop" + END);
         rig.vcpu.debug(
-                new DebugRequest(
-                        false, false, List.of(new Watchpoint(0x3004, 4, Access.WRITE))));
+                new DebugRequest(false, false, List.of(new Watchpoint(0x3004, 4, Access.WRITE))));
         assertThat(rig.run()).isEqualTo(new VcpuExit.Debug(0x100B, DebugCause.WATCHPOINT));
         assertThat(rig.ram.load(0x3004, 4)).isEqualTo(7);
         assertThat(rig.vcpu.save().dr().at(6) & 15).as("the guest sees no hit").isZero();

@@ -187,8 +187,7 @@ public final class Vm implements AutoCloseable {
     /** The same, with the interrupt controllers of the kernel that {@code irqChip} says. */
     public void handOver(String name, VmSpec.IrqChip irqChip) throws VmException {
         try {
-            machine.whileStanding(
-                            () -> engine.handOver(Engines.open(name, irqChip).engine()))
+            machine.whileStanding(() -> engine.handOver(Engines.open(name, irqChip).engine()))
                     .join();
         } catch (CompletionException e) {
             switch (e.getCause()) {

@@ -12,8 +12,7 @@ import java.util.List;
  * @param breakpoints at each INT3 (opcode CCh), which then is the debugger's and not the guest's
  * @param watchpoints up to {@value #MOST_WATCHPOINTS}; the guest's own in DR0 to DR3 rest meanwhile
  */
-public record DebugRequest(
-        boolean singleStep, boolean breakpoints, List<Watchpoint> watchpoints) {
+public record DebugRequest(boolean singleStep, boolean breakpoints, List<Watchpoint> watchpoints) {
     /** As many as the processor has debug-address registers (SDM Vol. 3B, 18.2.1). */
     public static final int MOST_WATCHPOINTS = 4;
 
