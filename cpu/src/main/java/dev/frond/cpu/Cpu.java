@@ -205,6 +205,7 @@ public final class Cpu {
     public final VirtualInterrupts virtualInterrupts = new VirtualInterrupts(this);
     public final SystemManagement systemManagement = new SystemManagement(this);
     public final Debug debug = new Debug(this);
+    public final Monitor monitor;
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs;
     public final CodeCache code;
@@ -251,6 +252,9 @@ public final class Cpu {
     /** A start-up IPI was received. */
     public static final int EVENT_SIPI = 128;
 
+    /** What MWAIT waits for was stored to. */
+    public static final int EVENT_MONITOR = 512;
+
     private static final VarHandle EVENTS;
 
     static {
@@ -295,8 +299,16 @@ public final class Cpu {
      */
     public long stackShadowRip = -1;
 
-    /** HLT was executed and no interrupt has come since. */
+    /** HLT was executed and no interrupt has come since; or MWAIT, see {@link #monitor}. */
     public boolean halted;
+
+    /** Ends HLT or MWAIT. */
+    public void wakeUp() {
+        halted = false;
+        if (monitor.isWaiting()) {
+            monitor.disarm();
+        }
+    }
 
     /** The page whose code is executing. */
     public CodePage codePage;
@@ -335,6 +347,7 @@ public final class Cpu {
         this.ram = ram;
         mmu = new Mmu(this, memory);
         code = new CodeCache(this);
+        monitor = new Monitor(this);
         codePage = CodePage.NONE;
         readTlb = mmu.readTlb();
         writeTlb = mmu.writeTlb();

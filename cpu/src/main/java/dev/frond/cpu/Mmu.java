@@ -200,6 +200,12 @@ public final class Mmu {
                 : space.isReadGlobal(context, linear & PAGE_MASK);
     }
 
+    /** The offset in RAM of {@code linear}, which a load would reach; -1 if that is no RAM. */
+    long ramOffsetForLoad(long linear) {
+        long physical = translate(linear, READ, context);
+        return isRam(physical) && !isApic(physical) ? ramOffset(physical) : -1;
+    }
+
     /** The bus behind the paging. */
     public AddressSpace memory() {
         return memory;

@@ -70,7 +70,7 @@ public final class Msrs {
 
     Msrs(Cpu cpu) {
         this.cpu = cpu;
-        held = new HeldMsrs(cpu.cpuid.model().isAmd());
+        held = new HeldMsrs(cpu.cpuid);
     }
 
     /** Whether CR4.TSD permits reading the time-stamp counter. */
@@ -98,6 +98,18 @@ public final class Msrs {
     private void setTscOffset(long offset) {
         cpu.tscOffset = offset;
         cpu.interrupts.tscOffset(offset);
+    }
+
+    /** Whether MONITOR and MWAIT are offered and not disabled. */
+    public boolean monitorEnabled() {
+        return held.monitorEnabled();
+    }
+
+    /** #UD unless MONITOR and MWAIT may execute. */
+    public void requireMonitor() {
+        if (!held.monitorEnabled() || cpu.cpl != 0 && !held.monitorForPrograms()) {
+            throw cpu.ud();
+        }
     }
 
     /** Bit 11 of IA32_APIC_BASE. */

@@ -55,6 +55,7 @@ final class InterpretedCpu implements Vcpu {
         this.runner = runner.apply(cpu);
         CpuState powerOn = CpuState.powerOn(cpuid.signature());
         load(id == 0 ? powerOn : powerOn.withActivity(Activity.WAIT_FOR_SIPI));
+        cpu.monitor.onTrigger(() -> signal(Cpu.EVENT_MONITOR));
         wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));
         ram.dirtyLog().onHarvest(() -> signal(Cpu.EVENT_MAP));
     }
@@ -106,11 +107,17 @@ final class InterpretedCpu implements Vcpu {
 
     @Override
     public CpuState save() {
-        return CpuStates.save(cpu, cpu.halted ? Activity.HLT : activity, nmiPending, acknowledged);
+        return CpuStates.save(cpu, activity(), nmiPending, acknowledged);
+    }
+
+    /** A CPU that is saved in MWAIT wakes up in the saved state, as from a false wake-up. */
+    private Activity activity() {
+        return cpu.halted && !cpu.monitor.isWaiting() ? Activity.HLT : activity;
     }
 
     @Override
     public void load(CpuState state) {
+        cpu.monitor.disarm();
         CpuStates.load(cpu, state);
         activity = state.activity() == Activity.HLT ? Activity.ACTIVE : state.activity();
         cpu.halted = state.activity() == Activity.HLT;
@@ -337,6 +344,9 @@ final class InterpretedCpu implements Vcpu {
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();
             }
+            if ((events & Cpu.EVENT_MONITOR) != 0) {
+                cpu.monitor.attend();
+            }
             if ((events & Cpu.EVENT_SMI) != 0) {
                 cpu.systemManagement.pending = true;
             }
@@ -403,7 +413,7 @@ final class InterpretedCpu implements Vcpu {
             int vector = acknowledged;
             acknowledged = CpuState.NONE;
             cpu.post(events & Cpu.EVENT_INTERRUPT);
-            cpu.halted = false;
+            cpu.wakeUp();
             return deliver(vector, Delivery.Source.EXTERNAL, 0);
         }
         boolean shadow = cpu.shadowRip == cpu.rip && !cpu.halted;
@@ -419,7 +429,7 @@ final class InterpretedCpu implements Vcpu {
         }
         if (nmiPending && !cpu.nmiBlocked) {
             nmiPending = false;
-            cpu.halted = false;
+            cpu.wakeUp();
             cpu.post(events & Cpu.EVENT_INTERRUPT);
             VcpuExit exit = deliver(CpuFault.NMI, Delivery.Source.EXTERNAL, 0);
             cpu.nmiBlocked = true;
@@ -430,6 +440,7 @@ final class InterpretedCpu implements Vcpu {
         }
         if ((cpu.systemFlags & Cpu.IF) == 0) {
             cpu.interruptHeld = true;
+            cpu.monitor.masked();
             return null;
         }
         int vector = cpu.interrupts.acknowledge();
@@ -439,7 +450,7 @@ final class InterpretedCpu implements Vcpu {
         // There may be more.
         cpu.post(Cpu.EVENT_INTERRUPT);
         interruptsTaken++;
-        cpu.halted = false;
+        cpu.wakeUp();
         return deliver(vector, Delivery.Source.EXTERNAL, 0);
     }
 }

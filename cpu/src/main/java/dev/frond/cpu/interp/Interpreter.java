@@ -24,8 +24,7 @@ public final class Interpreter implements Accelerator {
     private static final Set<CpuFeature> FEATURES =
             Collections.unmodifiableSet(
                     EnumSet.complementOf(
-                            EnumSet.of(
-                                    CpuFeature.MONITOR, CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
+                            EnumSet.of(CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
 
     /** The engine; it holds nothing of the host. */
     public Interpreter() {}

@@ -30,19 +30,25 @@ public final class GuestMemory {
     private static final VarHandle ATOMIC_LONG = ValueLayout.JAVA_LONG.varHandle();
     private static final VarHandle BITS = MethodHandles.arrayElementVarHandle(long[].class);
 
-    /** A CPU that holds decoded code. Called on any thread. */
+    /**
+     * A part of a CPU that must know of stores to some pages: it holds code of them, or waits for
+     * the store. Those are the code pages. Called on any thread.
+     */
     public interface Watcher {
         /**
          * Bytes {@code offset .. offset + length - 1}, all in one code page, were stored to.
-         * Returns whether the CPU still holds code of the page.
+         * Returns whether it still must know of stores to the page.
          */
         boolean stored(long offset, int length);
 
-        /** Whether the CPU holds code of page number {@code page}. */
+        /** Whether it must know of stores to page number {@code page}. */
         boolean holds(long page);
 
         /** Page number {@code page} became a code page: stores to it must be told from now on. */
         void marked(long page);
+
+        /** Somebody may have stored to page number {@code page} untold, and will tell from now on. */
+        default void tellsFromNow(long page) {}
     }
 
     private final MemorySegment segment;
@@ -201,6 +207,16 @@ public final class GuestMemory {
                     markCode(page);
                 }
             }
+        }
+    }
+
+    /**
+     * Says that the caller, having been told that page number {@code page} became a code page,
+     * stores to it no more without telling.
+     */
+    public void tellsFromNow(long page) {
+        for (Watcher watcher : watchers) {
+            watcher.tellsFromNow(page);
         }
     }
 

@@ -117,7 +117,9 @@ public record CpuModel(
                     0x3C,
                     3,
                     "Intel Core Processor (Haswell)",
-                    without(PROCESSOR, SMAP, UMIP, RDSEED, XSAVEC, XGETBV1, XSAVES));
+                    with(
+                            without(PROCESSOR, SMAP, UMIP, RDSEED, XSAVEC, XGETBV1, XSAVES),
+                            MONITOR));
 
     /** Intel's Core processors of 2015. */
     public static final CpuModel SKYLAKE_CLIENT =
@@ -128,9 +130,9 @@ public record CpuModel(
                     0x5E,
                     3,
                     "Intel Core Processor (Skylake)",
-                    with(without(PROCESSOR, UMIP), ADX, CLFLUSHOPT, PREFETCHW));
+                    with(without(PROCESSOR, UMIP), ADX, CLFLUSHOPT, PREFETCHW, MONITOR));
 
-    /** AMD's server processors of 2017, without misaligned SSE operands, MONITOR and FFXSR. */
+    /** AMD's server processors of 2017, without misaligned SSE operands and FFXSR. */
     public static final CpuModel EPYC =
             new CpuModel(
                     "EPYC",
@@ -146,7 +148,8 @@ public record CpuModel(
                             SSE4A,
                             CLFLUSHOPT,
                             PREFETCHW,
-                            TOPOEXT));
+                            TOPOEXT,
+                            MONITOR));
 
     /** AMD's server processors of 2021, without what {@link #EPYC} is without. */
     public static final CpuModel EPYC_MILAN =

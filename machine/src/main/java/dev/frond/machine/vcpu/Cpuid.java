@@ -97,6 +97,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
             // A 32 KiB L1 of each kind, 1 MiB L2, 8 MiB L3, by leaf 4.
             case 2 -> new Leaf(0x00FF_FF01, 0, 0, 0);
             case 4 -> cache(subleaf);
+            case 5 -> has(CpuFeature.MONITOR) ? monitor() : Leaf.ZERO;
             case 0xB -> topology(subleaf);
             case 0xD -> xsave(subleaf, features);
             // The time-stamp counter and the APIC timer both count the crystal's clock.
@@ -148,6 +149,11 @@ public record Cpuid(CpuModel model, int id, int cpus) {
     /** The components that XCR0 may enable. */
     public long xcr0Mask() {
         return (has(CpuFeature.AVX) ? 7 : 3) | (has(CpuFeature.PKU) ? PKRU : 0);
+    }
+
+    /** Lines of 64 bytes; masked interrupts may end MWAIT; one depth of C1, and of C0 with AMD. */
+    private Leaf monitor() {
+        return new Leaf(64, 64, 3, model.isAmd() ? 0x11 : 0x10);
     }
 
     private Leaf features(int leaf, int subleaf) {
