@@ -145,4 +145,21 @@ final class ApicRegisters {
     static int logicalId(int x2apicId) {
         return x2apicId >>> 4 << 16 | 1 << (x2apicId & 15);
     }
+
+    static boolean isUnmaskedExtInt(int entry) {
+        return (entry & LVT_MASKED) == 0 && DeliveryMode.in(entry) == DeliveryMode.EXT_INT;
+    }
+
+    /** Whether a pin at {@code level} is active, by the entry's polarity bit. */
+    static boolean asserted(boolean level, int lvt) {
+        return level != ((lvt & LVT_POLARITY) != 0);
+    }
+
+    static boolean levelTriggered(int lvt) {
+        return (lvt & LVT_LEVEL) != 0 && DeliveryMode.in(lvt) == DeliveryMode.FIXED;
+    }
+
+    static boolean validMode(long base) {
+        return (base & BASE_EXTD) == 0 || (base & BASE_EN) != 0;
+    }
 }

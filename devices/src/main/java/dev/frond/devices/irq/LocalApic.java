@@ -102,24 +102,6 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     /** The highest ID that interrupt messages of 8 bits can name; FFh is the broadcast. */
     private static final int MAX_ID = 0xFE;
 
-    private static final CpuSignals UNCONNECTED =
-            new CpuSignals() {
-                @Override
-                public void interruptChanged() {}
-
-                @Override
-                public void nmi() {}
-
-                @Override
-                public void smi() {}
-
-                @Override
-                public void init() {}
-
-                @Override
-                public void startup(int vector) {}
-            };
-
     private final ApicBus bus;
     private final ReentrantLock lock;
     private final IntaCycle inta;
@@ -128,7 +110,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     private final boolean hasTscDeadline;
     private final ApicTimer timer;
     private final IoHandler page = new XapicPage(this);
-    private volatile CpuSignals cpu = UNCONNECTED;
+    private volatile CpuSignals cpu = NoCpu.INSTANCE;
 
     /** The answer of {@link #pending}, kept up to date by {@link #update}. */
     private volatile boolean pending;
@@ -533,10 +515,6 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
                 : isUnmaskedExtInt(entry(LVT_LINT0)) && asserted(lint0, entry(LVT_LINT0));
     }
 
-    private static boolean isUnmaskedExtInt(int entry) {
-        return (entry & LVT_MASKED) == 0 && DeliveryMode.in(entry) == DeliveryMode.EXT_INT;
-    }
-
     private boolean x2apic() {
         return (apicBase & BASE_EXTD) != 0;
     }
@@ -575,11 +553,6 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         }
     }
 
-    /** Whether a pin at {@code level} is active, by the entry's polarity bit. */
-    private static boolean asserted(boolean level, int lvt) {
-        return level != ((lvt & LVT_POLARITY) != 0);
-    }
-
     /** An edge at a pin; ExtINT and level-triggered fixed interrupts follow the level instead. */
     private void pinChanged(boolean level, int lvt) {
         if ((lvt & LVT_MASKED) != 0 || !asserted(level, lvt)) {
@@ -589,10 +562,6 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         if (mode != DeliveryMode.EXT_INT && !levelTriggered(lvt)) {
             deliver(mode, lvt & 0xFF, false);
         }
-    }
-
-    private static boolean levelTriggered(int lvt) {
-        return (lvt & LVT_LEVEL) != 0 && DeliveryMode.in(lvt) == DeliveryMode.FIXED;
     }
 
     /** Delivers LINT0 as a level-triggered interrupt, if it is one and the last one has ended. */
@@ -649,10 +618,6 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
         apicBase = value;
         update();
         return true;
-    }
-
-    private static boolean validMode(long base) {
-        return (base & BASE_EXTD) == 0 || (base & BASE_EN) != 0;
     }
 
     /** Reads a register for the CPU, with what reading does; the lock is held. */
