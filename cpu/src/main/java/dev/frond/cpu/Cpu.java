@@ -206,6 +206,8 @@ public final class Cpu {
     public final SystemManagement systemManagement = new SystemManagement(this);
     public final Debug debug = new Debug(this);
     public final Monitor monitor;
+    public final Paravirtual paravirtual;
+    final CpuGroup group;
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs;
     public final CodeCache code;
@@ -251,6 +253,9 @@ public final class Cpu {
 
     /** A start-up IPI was received. */
     public static final int EVENT_SIPI = 128;
+
+    /** What a paravirtual clock says has changed. */
+    public static final int EVENT_TIME = 1024;
 
     /** What MWAIT waits for was stored to. */
     public static final int EVENT_MONITOR = 512;
@@ -328,10 +333,10 @@ public final class Cpu {
     /** Instructions executed. */
     public long instructions;
 
-    /** TSC minus virtual time. */
-    public long tscOffset;
+    /** TSC minus virtual time; other threads read it. */
+    public volatile long tscOffset;
 
-    /** A CPU wired to its surroundings, with all registers 0; the caller loads a state. */
+    /** A CPU alone in its machine. */
     public Cpu(
             Cpuid cpuid,
             AddressSpace memory,
@@ -339,7 +344,21 @@ public final class Cpu {
             GuestMemory ram,
             Clock clock,
             LocalInterrupts interrupts) {
+        this(new CpuGroup(), cpuid, memory, ports, ram, clock, interrupts);
+    }
+
+    /** A CPU wired to its surroundings, with all registers 0; the caller loads a state. */
+    public Cpu(
+            CpuGroup group,
+            Cpuid cpuid,
+            AddressSpace memory,
+            AddressSpace ports,
+            GuestMemory ram,
+            Clock clock,
+            LocalInterrupts interrupts) {
+        this.group = group;
         this.cpuid = cpuid;
+        paravirtual = new Paravirtual(this);
         msrs = new Msrs(this);
         this.ports = ports;
         this.clock = clock;
@@ -351,6 +370,7 @@ public final class Cpu {
         codePage = CodePage.NONE;
         readTlb = mmu.readTlb();
         writeTlb = mmu.writeTlb();
+        group.join(this);
     }
 
     // --- events

@@ -5,6 +5,7 @@ package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.CpuGroup;
 import dev.frond.cpu.CpuStates;
 import dev.frond.cpu.Debug;
 import dev.frond.cpu.Delivery;
@@ -39,6 +40,7 @@ final class InterpretedCpu implements Vcpu {
     private long halts;
 
     InterpretedCpu(
+            CpuGroup group,
             int id,
             Cpuid cpuid,
             Accelerator.Wiring wiring,
@@ -46,6 +48,7 @@ final class InterpretedCpu implements Vcpu {
             Function<Cpu, Runner> runner) {
         cpu =
                 new Cpu(
+                        group,
                         cpuid,
                         wiring.memory(),
                         wiring.ports(),
@@ -344,6 +347,9 @@ final class InterpretedCpu implements Vcpu {
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();
             }
+            if ((events & Cpu.EVENT_TIME) != 0) {
+                cpu.paravirtual.updateTime();
+            }
             if ((events & Cpu.EVENT_MONITOR) != 0) {
                 cpu.monitor.attend();
             }
@@ -353,7 +359,11 @@ final class InterpretedCpu implements Vcpu {
             if ((events & Cpu.EVENT_INIT) != 0 && cpu.systemManagement.active()) {
                 cpu.systemManagement.initPending = true;
             } else if ((events & Cpu.EVENT_INIT) != 0) {
+                long tscOffset = cpu.tscOffset;
                 load(save().afterInit(cpu.cpuid.signature()));
+                // No time has passed meanwhile.
+                cpu.msrs.tscOffset(tscOffset);
+                cpu.paravirtual.reset();
             }
             if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
                 cpu.segments.setReal(Seg.CS, startupVector << 8);
@@ -450,6 +460,7 @@ final class InterpretedCpu implements Vcpu {
         // There may be more.
         cpu.post(Cpu.EVENT_INTERRUPT);
         interruptsTaken++;
+        cpu.paravirtual.updateSteal();
         cpu.wakeUp();
         return deliver(vector, Delivery.Source.EXTERNAL, 0);
     }

@@ -4,6 +4,7 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuGroup;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.GuestMemory;
@@ -26,7 +27,9 @@ public final class Interpreter implements Accelerator {
                     EnumSet.complementOf(
                             EnumSet.of(CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
 
-    /** The engine; it holds nothing of the host. */
+    private final CpuGroup group = new CpuGroup();
+
+    /** The engine of one machine; it holds nothing of the host. */
     public Interpreter() {}
 
     @Override
@@ -46,7 +49,7 @@ public final class Interpreter implements Accelerator {
 
     /** A CPU that has blocks executed by what {@code runner} makes for it, where that does. */
     public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring, Function<Cpu, Runner> runner) {
-        return new InterpretedCpu(id, cpuid, wiring, mainMemory(wiring.memory()), runner);
+        return new InterpretedCpu(group, id, cpuid, wiring, mainMemory(wiring.memory()), runner);
     }
 
     /** The largest memory on the bus: the one that fast paths reach. */

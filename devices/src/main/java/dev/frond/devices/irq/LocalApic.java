@@ -9,6 +9,7 @@ import dev.frond.machine.clock.Clock;
 import dev.frond.machine.device.Device;
 import dev.frond.machine.device.Longs;
 import dev.frond.machine.irq.IrqLine;
+import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuSignals;
@@ -131,6 +132,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     private boolean lint0;
     private boolean lint1;
     private boolean extInt;
+    private final PvEoi pvEoi = new PvEoi();
 
     /**
      * The local APIC of the CPU that {@code cpuid} describes, in its power-on state; its ID is the
@@ -218,6 +220,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
 
     @Override
     public State save() {
+        settlePvEoi();
         return new State(
                 apicBase,
                 id,
@@ -240,6 +243,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
 
     @Override
     public void load(State state) {
+        pvEoi.forget();
         apicBase = state.apicBase;
         id = state.id;
         tpr = state.tpr;
@@ -279,13 +283,18 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     public int acknowledge() {
         lock.lock();
         try {
+            settlePvEoi();
             if (!extIntAsserted()) {
                 int vector = irr.highest();
                 if (vector >> 4 <= processorPriority() >> 4) {
+                    update();
                     return -1;
                 }
                 irr.clear(vector);
                 isr.set(vector);
+                if (!tmr.test(vector) && irr.highest() < 0) {
+                    pvEoi.offer();
+                }
                 // The CPU knows that it took one; it is told only if there is another.
                 pending = false;
                 update();
@@ -304,6 +313,35 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
             lock.unlock();
         }
         return vector;
+    }
+
+    @Override
+    public void pvEoi(GuestMemory ram, long offset) {
+        lock.lock();
+        try {
+            settlePvEoi();
+            pvEoi.place(ram, offset);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void noPvEoi() {
+        lock.lock();
+        try {
+            settlePvEoi();
+            pvEoi.remove();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Ends the interrupt in service if the guest did; on the CPU's own thread, locked. */
+    void settlePvEoi() {
+        if (pvEoi.take()) {
+            endOfInterrupt();
+        }
     }
 
     @Override
@@ -350,6 +388,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     public long readMsr(int index) {
         lock.lock();
         try {
+            settlePvEoi();
             return switch (index) {
                 case IA32_APIC_BASE -> apicBase;
                 case IA32_TSC_DEADLINE -> timer.deadline();
@@ -367,6 +406,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     public boolean writeMsr(int index, long value) {
         lock.lock();
         try {
+            settlePvEoi();
             return switch (index) {
                 case IA32_APIC_BASE -> writeBase(value);
                 case IA32_TSC_DEADLINE -> {
@@ -476,6 +516,7 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     private void resetRegisters() {
+        pvEoi.forget();
         tpr = 0;
         ldr = 0;
         dfr = DFR_FLAT;
@@ -501,7 +542,9 @@ public final class LocalApic implements Device<LocalApic.State>, LocalInterrupts
     }
 
     private boolean deliverable() {
-        return extIntAsserted() || irr.highest() >> 4 > processorPriority() >> 4;
+        // What is in service may be over: only the CPU's thread may look whether it is.
+        int priority = pvEoi.isOffered() ? tpr : processorPriority();
+        return extIntAsserted() || irr.highest() >> 4 > priority >> 4;
     }
 
     /** Whether the 8259 pair is to be asked for a vector. */

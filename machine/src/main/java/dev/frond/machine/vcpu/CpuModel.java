@@ -73,7 +73,14 @@ public record CpuModel(
                     XGETBV1,
                     XSAVES,
                     RDRAND,
-                    RDSEED);
+                    RDSEED,
+                    KVM_CLOCKSOURCE,
+                    KVM_NOP_IO_DELAY,
+                    KVM_CLOCKSOURCE2,
+                    KVM_STEAL_TIME,
+                    KVM_PV_EOI,
+                    KVM_POLL_CONTROL,
+                    KVM_CLOCKSOURCE_STABLE);
 
     /** x86-64-v1 of the psABI. */
     public static final CpuModel X86_64_V1 =

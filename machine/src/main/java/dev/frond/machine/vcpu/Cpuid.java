@@ -27,6 +27,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
     private static final int SHOWN_TWICE = 0x0183_F3FF;
 
     private static final int MAX_HYPERVISOR = 0x4000_0001;
+    private static final int MAX_KVM = 0x4000_0010;
 
     /** What the time-stamp counter counts in a second of virtual time. */
     public static final int TSC_HZ = 1_000_000_000;
@@ -74,7 +75,8 @@ public record Cpuid(CpuModel model, int id, int cpus) {
                 }
                 in = maxBasic;
             }
-        } else if (Integer.compareUnsigned(in, 0x4000_0000) >= 0) {
+        } else if (Integer.compareUnsigned(in, 0x4000_0000) >= 0
+                && has(CpuFeature.HYPERVISOR)) {
             return hypervisor(in);
         } else if (in > maxBasic) {
             if (amd) {
@@ -173,12 +175,28 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         return new Leaf(eax, word(text, 0), word(text, 8), word(text, 4));
     }
 
-    private static Leaf hypervisor(int leaf) {
-        if (leaf == 0x4000_0000) {
-            byte[] text = "FrondFrond\0\0".getBytes(StandardCharsets.US_ASCII);
-            return new Leaf(MAX_HYPERVISOR, word(text, 0), word(text, 4), word(text, 8));
-        }
-        return Leaf.ZERO;
+    /** Whether there are paravirtual features, under the signature of KVM. */
+    private boolean isKvm() {
+        return model.features().stream().anyMatch(CpuFeature::isKvm);
+    }
+
+    private Leaf hypervisor(int leaf) {
+        boolean kvm = isKvm();
+        return switch (leaf) {
+            case 0x4000_0000 -> {
+                String signature = kvm ? "KVMKVMKVM\0\0\0" : "FrondFrond\0\0";
+                byte[] text = signature.getBytes(StandardCharsets.US_ASCII);
+                yield new Leaf(
+                        kvm ? MAX_KVM : MAX_HYPERVISOR,
+                        word(text, 0),
+                        word(text, 4),
+                        word(text, 8));
+            }
+            case 0x4000_0001 -> features(leaf, 0);
+            // The frequencies of the time-stamp counter and of the APIC's timer in kHz.
+            case MAX_KVM -> kvm ? new Leaf(TSC_HZ / 1000, TSC_HZ / 1000, 0, 0) : Leaf.ZERO;
+            default -> Leaf.ZERO;
+        };
     }
 
     private Leaf cache(int subleaf) {
