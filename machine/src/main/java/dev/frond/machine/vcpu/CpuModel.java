@@ -169,6 +169,16 @@ public record CpuModel(
                     "AMD EPYC-Milan Processor",
                     with(EPYC.features, UMIP, PCID, INVPCID, ERMS, FSRM, CLWB, RDPID, PKU));
 
+    /**
+     * Everything that is implemented: what an engine lacks, or would be slow at, is taken away
+     * ({@link Accelerator#offer}).
+     */
+    public static final CpuModel MAX =
+            of(
+                    "max",
+                    // What only AMD's leaves describe is not for a processor of Intel.
+                    EnumSet.complementOf(EnumSet.of(MISALIGNSSE, FFXSR, TOPOEXT)));
+
     public CpuModel {
         features =
                 Collections.unmodifiableSet(
@@ -179,12 +189,30 @@ public record CpuModel(
 
     /** All models by name. */
     public static List<CpuModel> all() {
-        return List.of(X86_64_V1, X86_64_V2, X86_64_V3, HASWELL, SKYLAKE_CLIENT, EPYC, EPYC_MILAN);
+        return List.of(
+                X86_64_V1, X86_64_V2, X86_64_V3, HASWELL, SKYLAKE_CLIENT, EPYC, EPYC_MILAN, MAX);
     }
 
     /** The model of that name. */
     public static Optional<CpuModel> named(String name) {
         return all().stream().filter(m -> m.name.equals(name)).findFirst();
+    }
+
+    /**
+     * The model that {@code text} describes: a name, then switches, {@code +f}, {@code -f}, {@code
+     * f=on} or {@code f=off}, each after a comma. A feature that is taken away takes those along
+     * that need it. The result's name is such a text.
+     *
+     * @throws IllegalArgumentException if there is no such model or feature, or one that is asked
+     *     for needs another; the message says which, and what is accepted
+     */
+    public static CpuModel parse(String text) {
+        return CpuSwitches.parse(text);
+    }
+
+    /** Whether it is {@link #MAX}, with or without switches. */
+    public boolean isMax() {
+        return name.equals(MAX.name) || name.startsWith(MAX.name + ",");
     }
 
     /** This model without what {@code implemented} lacks. */
