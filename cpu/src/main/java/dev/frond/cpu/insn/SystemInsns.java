@@ -388,10 +388,10 @@ public final class SystemInsns {
         } else if (leaf == 7 && subleaf == 0) {
             // OSPKE.
             ecx |= (cpu.cr4 & ControlRegisters.PKE) != 0 ? 1 << 4 : 0;
-        } else if (leaf == 0xD
-                && cpu.cpuid.has(CpuFeature.XSAVE)
-                && (subleaf == 0 || subleaf == 1)) {
+        } else if (leaf == 0xD && subleaf == 0 && cpu.cpuid.has(CpuFeature.XSAVE)) {
             ebx = Cpuid.xsaveSize(cpu.xcr0);
+        } else if (leaf == 0xD && subleaf == 1 && cpu.cpuid.has(CpuFeature.XSAVEC)) {
+            ebx = Cpuid.compactedSize(cpu.xcr0);
         }
         cpu.r[Cpu.RAX] = answer.eax() & 0xFFFF_FFFFL;
         cpu.r[Cpu.RBX] = ebx & 0xFFFF_FFFFL;

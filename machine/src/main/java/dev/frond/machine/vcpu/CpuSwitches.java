@@ -154,6 +154,16 @@ final class CpuSwitches {
                 features);
     }
 
+    /** What {@code features} need and lack. */
+    static Set<CpuFeature> lacking(Set<CpuFeature> features) {
+        Set<CpuFeature> lacking = EnumSet.noneOf(CpuFeature.class);
+        for (CpuFeature feature : features) {
+            lacking.addAll(BASES.getOrDefault(feature, Set.of()));
+        }
+        lacking.removeAll(features);
+        return lacking;
+    }
+
     /** Takes features away, and those that cannot be without them. */
     private static void remove(String part, Set<CpuFeature> from, Set<CpuFeature> gone) {
         for (CpuFeature feature : gone) {

@@ -148,6 +148,14 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         return (xcr0 & 4) != 0 ? 512 + 64 + 256 : 512 + 64;
     }
 
+    /**
+     * The bytes that the compacted format needs for the components in {@code xcr0}, each of which
+     * follows the one before at once (SDM Vol. 1, 13.4.3).
+     */
+    public static int compactedSize(long xcr0) {
+        return 512 + 64 + ((xcr0 & 4) != 0 ? 256 : 0) + ((xcr0 & PKRU) != 0 ? 8 : 0);
+    }
+
     /** The components that XCR0 may enable. */
     public long xcr0Mask() {
         return (has(CpuFeature.AVX) ? 7 : 3) | (has(CpuFeature.PKU) ? PKRU : 0);
