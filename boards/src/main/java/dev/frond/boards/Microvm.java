@@ -128,7 +128,8 @@ public final class Microvm {
             HostClock clock,
             KernelImage kernel,
             BootArguments arguments) {
-        return new Microvm(spec, engine.offer(spec.cpu()), ram, clock).wire(engine, kernel, arguments);
+        return new Microvm(spec, engine.offer(spec.cpu()), ram, clock)
+                .wire(engine, kernel, arguments);
     }
 
     private Machine wire(Accelerator engine, KernelImage kernel, BootArguments arguments) {

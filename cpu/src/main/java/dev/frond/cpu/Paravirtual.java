@@ -53,7 +53,9 @@ public final class Paravirtual {
     /** Bits of MSR_KVM_STEAL_TIME that must be 0. */
     private static final long STEAL_RESERVED = 0x3E;
 
-    /** Virtual time between two looks at what the host says of the thread: that is a system call. */
+    /**
+     * Virtual time between two looks at what the host says of the thread: that is a system call.
+     */
     private static final long STEAL_PERIOD = 4_000_000;
 
     private final Cpu cpu;
@@ -241,8 +243,7 @@ public final class Paravirtual {
         if (at < 0) {
             return;
         }
-        boolean stable =
-                cpu.cpuid.has(CpuFeature.KVM_CLOCKSOURCE_STABLE) && cpu.group.hasSameTsc();
+        boolean stable = cpu.cpuid.has(CpuFeature.KVM_CLOCKSOURCE_STABLE) && cpu.group.hasSameTsc();
         GuestMemory ram = cpu.ram;
         int version = open(at);
         long now = cpu.clock.now();

@@ -32,8 +32,7 @@ import java.util.regex.Pattern;
 /** Debian's kernel on CPUs of other models, and on the paravirtual devices that all have. */
 @NullMarked
 class NamedModelsTest {
-    private static final String FASTEST =
-            Translator.isSupported() ? "translator" : "interpreter";
+    private static final String FASTEST = Translator.isSupported() ? "translator" : "interpreter";
 
     private static TinyGuest tiny;
 

@@ -24,8 +24,7 @@ public final class Interpreter implements Accelerator {
     /** What the instruction table and the architecture behind it implement. */
     private static final Set<CpuFeature> FEATURES =
             Collections.unmodifiableSet(
-                    EnumSet.complementOf(
-                            EnumSet.of(CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
+                    EnumSet.complementOf(EnumSet.of(CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
 
     private final CpuGroup group = new CpuGroup();
 

@@ -194,11 +194,14 @@ final class ParavirtualTest {
         boolean[] stop = new boolean[1];
         Thread[] busy = new Thread[2 * Runtime.getRuntime().availableProcessors()];
         for (int i = 0; i < busy.length; i++) {
-            busy[i] = Thread.ofPlatform().daemon().start(() -> {
-                while (!stop[0]) {
-                    Thread.onSpinWait();
-                }
-            });
+            busy[i] =
+                    Thread.ofPlatform()
+                            .daemon()
+                            .start(() -> {
+                                while (!stop[0]) {
+                                    Thread.onSpinWait();
+                                }
+                            });
         }
         long deadline = System.nanoTime() + 30_000_000_000L;
         while (rig.load(RECORD, 8) == 0 && System.nanoTime() < deadline) {

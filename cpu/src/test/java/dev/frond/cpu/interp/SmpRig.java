@@ -169,16 +169,19 @@ final class SmpRig implements AutoCloseable {
         CompletableFuture<Void> end = new CompletableFuture<>();
         ends.set(number, end);
         stopping[number] = false;
-        Thread.ofPlatform().daemon().name("cpu" + number).start(() -> {
-            try {
-                do {
-                    var unused = vcpu.run();
-                } while (!stopping[number]);
-                end.complete(null);
-            } catch (RuntimeException | Error e) {
-                end.completeExceptionally(e);
-            }
-        });
+        Thread.ofPlatform()
+                .daemon()
+                .name("cpu" + number)
+                .start(() -> {
+                    try {
+                        do {
+                            var unused = vcpu.run();
+                        } while (!stopping[number]);
+                        end.complete(null);
+                    } catch (RuntimeException | Error e) {
+                        end.completeExceptionally(e);
+                    }
+                });
     }
 
     private final boolean[] stopping = new boolean[16];

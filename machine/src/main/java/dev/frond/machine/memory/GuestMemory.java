@@ -47,7 +47,9 @@ public final class GuestMemory {
         /** Page number {@code page} became a code page: stores to it must be told from now on. */
         void marked(long page);
 
-        /** Somebody may have stored to page number {@code page} untold, and will tell from now on. */
+        /**
+         * Somebody may have stored to page number {@code page} untold, and will tell from now on.
+         */
         default void tellsFromNow(long page) {}
     }
 

@@ -124,9 +124,7 @@ public record CpuModel(
                     0x3C,
                     3,
                     "Intel Core Processor (Haswell)",
-                    with(
-                            without(PROCESSOR, SMAP, UMIP, RDSEED, XSAVEC, XGETBV1, XSAVES),
-                            MONITOR));
+                    with(without(PROCESSOR, SMAP, UMIP, RDSEED, XSAVEC, XGETBV1, XSAVES), MONITOR));
 
     /** Intel's Core processors of 2015. */
     public static final CpuModel SKYLAKE_CLIENT =

@@ -176,8 +176,8 @@ final class CpuSwitches {
         boolean more = true;
         while (more) {
             more =
-                    from.removeIf(feature ->
-                            !from.containsAll(BASES.getOrDefault(feature, Set.of())));
+                    from.removeIf(
+                            feature -> !from.containsAll(BASES.getOrDefault(feature, Set.of())));
         }
     }
 
@@ -190,8 +190,7 @@ final class CpuSwitches {
                 changed.add(feature);
             }
         }
-        boolean noKvm =
-                base.containsAll(KVM) && features.stream().noneMatch(CpuFeature::isKvm);
+        boolean noKvm = base.containsAll(KVM) && features.stream().noneMatch(CpuFeature::isKvm);
         if (noKvm) {
             words.add("kvm=off");
             changed.removeAll(KVM);

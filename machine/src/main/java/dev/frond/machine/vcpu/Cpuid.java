@@ -75,8 +75,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
                 }
                 in = maxBasic;
             }
-        } else if (Integer.compareUnsigned(in, 0x4000_0000) >= 0
-                && has(CpuFeature.HYPERVISOR)) {
+        } else if (Integer.compareUnsigned(in, 0x4000_0000) >= 0 && has(CpuFeature.HYPERVISOR)) {
             return hypervisor(in);
         } else if (in > maxBasic) {
             if (amd) {

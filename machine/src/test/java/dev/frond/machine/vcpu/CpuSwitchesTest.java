@@ -85,7 +85,15 @@ class CpuSwitchesTest {
                         "x86-64-v3,-pni,-lahf_lm,-abm,-invtsc,-tsc-adjust,-arat,-sha-ni,-pcid,-cx16");
         assertThat(model.features())
                 .doesNotContain(
-                        SSE3, LAHF64, ABM, INVARIANT_TSC, TSC_ADJUST, ARAT, SHA, PCID, INVPCID,
+                        SSE3,
+                        LAHF64,
+                        ABM,
+                        INVARIANT_TSC,
+                        TSC_ADJUST,
+                        ARAT,
+                        SHA,
+                        PCID,
+                        INVPCID,
                         CX16);
         assertThat(CpuModel.parse("x86-64-v3,+3dnowprefetch").features()).contains(PREFETCHW);
     }

@@ -175,8 +175,7 @@ class CpuidTest {
         assertThat(leaf.eax()).isEqualTo(0x4000_0010);
         assertThat(text(leaf.ebx(), leaf.ecx(), leaf.edx())).isEqualTo("KVMKVMKVM\0\0\0");
         assertThat(one.query(0x4000_0001, 0).eax()).isEqualTo(0x0100_106B);
-        assertThat(one.query(0x4000_0010, 0))
-                .isEqualTo(new Cpuid.Leaf(1_000_000, 1_000_000, 0, 0));
+        assertThat(one.query(0x4000_0010, 0)).isEqualTo(new Cpuid.Leaf(1_000_000, 1_000_000, 0, 0));
         assertThat(one.query(0x4000_0FFF, 0)).isEqualTo(Cpuid.Leaf.ZERO);
     }
 
