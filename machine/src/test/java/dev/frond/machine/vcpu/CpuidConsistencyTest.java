@@ -147,7 +147,7 @@ class CpuidConsistencyTest {
             }
             assertThat(component.eax()).isPositive();
             assertThat(component.ebx()).as("component %d", i).isGreaterThanOrEqualTo((int) taken);
-            taken = component.ebx() + component.eax();
+            taken = (long) component.ebx() + component.eax();
         }
         assertThat(main.ecx()).isEqualTo((int) taken);
         assertThat(Cpuid.xsaveSize(components)).isEqualTo((int) taken);
