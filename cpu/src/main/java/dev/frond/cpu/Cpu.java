@@ -11,6 +11,7 @@ import dev.frond.host.HostMemory;
 import dev.frond.machine.clock.Clock;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.memory.MemoryOrder;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.LocalInterrupts;
@@ -207,7 +208,10 @@ public final class Cpu {
     public final Debug debug = new Debug(this);
     public final Monitor monitor;
     public final Paravirtual paravirtual;
-    final CpuGroup group;
+    public final CpuGroup group;
+
+    /** Whether it is at work between {@link CpuGroup#enter} and {@link CpuGroup#leave}. */
+    volatile boolean executing;
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs;
     public final CodeCache code;
@@ -253,6 +257,9 @@ public final class Cpu {
 
     /** A start-up IPI was received. */
     public static final int EVENT_SIPI = 128;
+
+    /** Another CPU wants to be alone for an instruction, see {@link CpuGroup}. */
+    public static final int EVENT_ALONE = 2048;
 
     /** What a paravirtual clock says has changed. */
     public static final int EVENT_TIME = 1024;
@@ -813,7 +820,9 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear & Mmu.PAGE_MASK)) {
-            return (byte) BYTE.get(HOST, linear + addend);
+            byte value = (byte) BYTE.get(HOST, linear + addend);
+            MemoryOrder.loaded();
+            return value;
         }
         return (int) mmu.loadSlow(linear, 1);
     }
@@ -823,7 +832,9 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 1 & Mmu.PAGE_MASK)) {
-            return (short) SHORT.get(HOST, linear + addend);
+            short value = (short) SHORT.get(HOST, linear + addend);
+            MemoryOrder.loaded();
+            return value;
         }
         return (int) mmu.loadSlow(linear, 2);
     }
@@ -833,7 +844,9 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 3 & Mmu.PAGE_MASK)) {
-            return (int) INT.get(HOST, linear + addend);
+            int value = (int) INT.get(HOST, linear + addend);
+            MemoryOrder.loaded();
+            return value;
         }
         return (int) mmu.loadSlow(linear, 4);
     }
@@ -843,7 +856,9 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 7 & Mmu.PAGE_MASK)) {
-            return (long) LONG.get(HOST, linear + addend);
+            long value = (long) LONG.get(HOST, linear + addend);
+            MemoryOrder.loaded();
+            return value;
         }
         return mmu.loadSlow(linear, 8);
     }
@@ -868,12 +883,15 @@ public final class Cpu {
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + size - 1 & Mmu.PAGE_MASK)) {
             long at = linear + addend;
-            return switch (size) {
-                case 1 -> (byte) BYTE.get(HOST, at);
-                case 2 -> (short) SHORT.get(HOST, at);
-                case 4 -> (int) INT.get(HOST, at);
-                default -> (long) LONG.get(HOST, at);
-            };
+            long value =
+                    switch (size) {
+                        case 1 -> (byte) BYTE.get(HOST, at);
+                        case 2 -> (short) SHORT.get(HOST, at);
+                        case 4 -> (int) INT.get(HOST, at);
+                        default -> (long) LONG.get(HOST, at);
+                    };
+            MemoryOrder.loaded();
+            return value;
         }
         mmu.checkStore(linear, size);
         return mmu.loadSlow(linear, size);
@@ -884,6 +902,7 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear & Mmu.PAGE_MASK)) {
+            MemoryOrder.storing();
             BYTE.set(HOST, linear + addend, (byte) value);
         } else {
             mmu.storeSlow(linear, 1, value);
@@ -895,6 +914,7 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 1 & Mmu.PAGE_MASK)) {
+            MemoryOrder.storing();
             SHORT.set(HOST, linear + addend, (short) value);
         } else {
             mmu.storeSlow(linear, 2, value);
@@ -906,6 +926,7 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 3 & Mmu.PAGE_MASK)) {
+            MemoryOrder.storing();
             INT.set(HOST, linear + addend, (int) value);
         } else {
             mmu.storeSlow(linear, 4, value);
@@ -917,6 +938,7 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 7 & Mmu.PAGE_MASK)) {
+            MemoryOrder.storing();
             LONG.set(HOST, linear + addend, value);
         } else {
             mmu.storeSlow(linear, 8, value);
@@ -956,6 +978,7 @@ public final class Cpu {
             long at = linear + addend;
             v[index] = (long) LONG.get(HOST, at);
             v[index + 1] = (long) LONG.get(HOST, at + 8);
+            MemoryOrder.loaded();
         } else {
             long low = mmu.loadSlow(linear, 8);
             v[index + 1] = load64(linear + 8);
@@ -970,6 +993,7 @@ public final class Cpu {
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 15 & Mmu.PAGE_MASK)) {
             long at = linear + addend;
+            MemoryOrder.storing();
             LONG.set(HOST, at, low);
             LONG.set(HOST, at + 8, high);
         } else {
@@ -990,6 +1014,7 @@ public final class Cpu {
             v[index + 1] = (long) LONG.get(HOST, at + 8);
             v[index + 2] = (long) LONG.get(HOST, at + 16);
             v[index + 3] = (long) LONG.get(HOST, at + 24);
+            MemoryOrder.loaded();
         } else {
             long e0 = load64(linear);
             long e1 = load64(linear + 8);
@@ -1008,6 +1033,7 @@ public final class Cpu {
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 31 & Mmu.PAGE_MASK)) {
             long at = linear + addend;
+            MemoryOrder.storing();
             LONG.set(HOST, at, e0);
             LONG.set(HOST, at + 8, e1);
             LONG.set(HOST, at + 16, e2);

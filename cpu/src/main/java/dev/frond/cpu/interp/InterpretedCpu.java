@@ -153,6 +153,15 @@ final class InterpretedCpu implements Vcpu {
         thread = Thread.currentThread();
         cpu.code.setOwner(Thread.currentThread());
         runner.setOwner(Thread.currentThread());
+        cpu.group.enter(cpu);
+        try {
+            return loop();
+        } finally {
+            cpu.group.leave(cpu);
+        }
+    }
+
+    private VcpuExit loop() {
         while (true) {
             VcpuExit exit = null;
             if (cpu.hasEvents() || cpu.halted || activity != Activity.ACTIVE || stepping) {
@@ -347,6 +356,9 @@ final class InterpretedCpu implements Vcpu {
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();
             }
+            if ((events & Cpu.EVENT_ALONE) != 0) {
+                cpu.group.giveWay(cpu);
+            }
             if ((events & Cpu.EVENT_TIME) != 0) {
                 cpu.paravirtual.updateTime();
             }
@@ -405,9 +417,11 @@ final class InterpretedCpu implements Vcpu {
                 }
             }
             halts++;
+            cpu.group.leave(cpu);
             while (!cpu.hasEvents()) {
                 LockSupport.park(this);
             }
+            cpu.group.enter(cpu);
         }
     }
 

@@ -141,7 +141,7 @@ final class ParavirtualTest {
         CpuModel model = CpuModel.X86_64_V3;
         try (SmpRig smp = new SmpRig(2, new Interpreter(), model)) {
             for (int i = 0; i < 2; i++) {
-                smp.cpu(i).msrs.write(SYSTEM_TIME, SmpRig.DATA + 64 * i | 1);
+                smp.cpu(i).msrs.write(SYSTEM_TIME, SmpRig.DATA + 64L * i | 1);
             }
             assertThat(flags(smp, 0)).isEqualTo(1);
             assertThat(flags(smp, 1)).isEqualTo(1);
@@ -168,7 +168,7 @@ final class ParavirtualTest {
     }
 
     private static long flags(SmpRig smp, int cpu) {
-        return smp.load(SmpRig.DATA + 64 * cpu + 29, 1);
+        return smp.load(SmpRig.DATA + 64L * cpu + 29, 1);
     }
 
     @Test
@@ -205,7 +205,6 @@ final class ParavirtualTest {
         }
         long deadline = System.nanoTime() + 30_000_000_000L;
         while (rig.load(RECORD, 8) == 0 && System.nanoTime() < deadline) {
-            Thread.yield();
             rig.clock.advance(10_000_000);
             cpu.paravirtual.updateSteal();
         }

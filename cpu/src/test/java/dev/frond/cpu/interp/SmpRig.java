@@ -175,7 +175,7 @@ final class SmpRig implements AutoCloseable {
                 .start(() -> {
                     try {
                         do {
-                            var unused = vcpu.run();
+                            var _ = vcpu.run();
                         } while (!stopping[number]);
                         end.complete(null);
                     } catch (RuntimeException | Error e) {

@@ -98,17 +98,21 @@ public final class GuestMemory {
 
     /** Loads {@code size} (1, 2, 4, 8) bytes, zero-extended. */
     public long load(long offset, int size) {
-        return switch (size) {
-            case 1 -> segment.get(ValueLayout.JAVA_BYTE, offset) & 0xFF;
-            case 2 -> segment.get(SHORT, offset) & 0xFFFF;
-            case 4 -> segment.get(INT, offset) & 0xFFFF_FFFFL;
-            case 8 -> segment.get(LONG, offset);
-            default -> throw badSize(size);
-        };
+        long value =
+                switch (size) {
+                    case 1 -> segment.get(ValueLayout.JAVA_BYTE, offset) & 0xFF;
+                    case 2 -> segment.get(SHORT, offset) & 0xFFFF;
+                    case 4 -> segment.get(INT, offset) & 0xFFFF_FFFFL;
+                    case 8 -> segment.get(LONG, offset);
+                    default -> throw badSize(size);
+                };
+        MemoryOrder.loaded();
+        return value;
     }
 
     /** Stores the low {@code size} (1, 2, 4, 8) bytes of {@code value}. */
     public void store(long offset, int size, long value) {
+        MemoryOrder.storing();
         switch (size) {
             case 1 -> segment.set(ValueLayout.JAVA_BYTE, offset, (byte) value);
             case 2 -> segment.set(SHORT, offset, (short) value);
