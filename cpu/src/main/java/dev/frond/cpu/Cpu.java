@@ -212,6 +212,7 @@ public final class Cpu {
 
     /** Whether it is at work between {@link CpuGroup#enter} and {@link CpuGroup#leave}. */
     volatile boolean executing;
+
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs;
     public final CodeCache code;

@@ -547,13 +547,16 @@ public final class Mmu {
                 }
             }
         }
-        return cpu.group.alone(cpu, () -> {
-            boolean equal = Width.zx(size, loadSlow(linear, size)) == Width.zx(size, expected);
-            if (equal) {
-                storeSlow(linear, size, value);
-            }
-            return equal;
-        });
+        return cpu.group.alone(
+                cpu,
+                () -> {
+                    boolean equal =
+                            Width.zx(size, loadSlow(linear, size)) == Width.zx(size, expected);
+                    if (equal) {
+                        storeSlow(linear, size, value);
+                    }
+                    return equal;
+                });
     }
 
     /** The host's own instruction, from its first use on. */
@@ -584,16 +587,18 @@ public final class Mmu {
             cpu.ram.wrote(offset, 16);
             return equal;
         }
-        return cpu.group.alone(cpu, () -> {
-            old[0] = loadSlow(linear, 8);
-            old[1] = loadSlow(linear + 8, 8);
-            boolean equal = old[0] == low && old[1] == high;
-            if (equal) {
-                storeSlow(linear, 8, newLow);
-                storeSlow(linear + 8, 8, newHigh);
-            }
-            return equal;
-        });
+        return cpu.group.alone(
+                cpu,
+                () -> {
+                    old[0] = loadSlow(linear, 8);
+                    old[1] = loadSlow(linear + 8, 8);
+                    boolean equal = old[0] == low && old[1] == high;
+                    if (equal) {
+                        storeSlow(linear, 8, newLow);
+                        storeSlow(linear + 8, 8, newHigh);
+                    }
+                    return equal;
+                });
     }
 
     private static final boolean WIDE = WideExchange.isSupported();

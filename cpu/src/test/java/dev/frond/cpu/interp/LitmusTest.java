@@ -61,8 +61,7 @@ final class LitmusTest {
             // MOV EBX,1; L: MOV [40000h],EBX; MOV [41000h],EBX; INC EBX; CMP EBX,200000; JNZ L
             rig.program(
                     0,
-                    "bb01000000 891c2500000400 891c2500100400 ffc3 81fb400d0300 75e8"
-                            + SmpRig.END);
+                    "bb01000000 891c2500000400 891c2500100400 ffc3 81fb400d0300 75e8" + SmpRig.END);
             // XOR EDX,EDX; L: MOV EAX,[41000h]; MOV ECX,[40000h]; CMP ECX,EAX; SETB CL;
             // MOVZX ECX,CL; ADD EDX,ECX; CMP EAX,199999; JNZ L
             rig.program(

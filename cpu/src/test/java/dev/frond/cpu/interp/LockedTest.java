@@ -57,8 +57,7 @@ final class LockedTest {
     static Stream<Case> engines() {
         Stream<Case> interpreter = Stream.of(new Case("interpreter", Interpreter::new, 0));
         return Translator.isSupported()
-                ? Stream.concat(
-                        interpreter, Stream.of(new Case("translator", Translator::new, 0)))
+                ? Stream.concat(interpreter, Stream.of(new Case("translator", Translator::new, 0)))
                 : interpreter;
     }
 
@@ -68,10 +67,7 @@ final class LockedTest {
                         Stream.of(
                                 new Case(each.name + ", 8 bytes", each.engine, SmpRig.DATA + 6),
                                 new Case(each.name + ", a line", each.engine, SmpRig.DATA + 62),
-                                new Case(
-                                        each.name + ", a page",
-                                        each.engine,
-                                        SmpRig.DATA + 4094)));
+                                new Case(each.name + ", a page", each.engine, SmpRig.DATA + 4094)));
     }
 
     private static SmpRig rig(Case each, long operand) {
