@@ -67,9 +67,9 @@ public final class CpuGroup {
                 return;
             }
             leave(cpu);
-            // Held as long as somebody is alone.
-            exclusive.lock();
-            exclusive.unlock();
+            for (int i = 0; alone != null; i++) {
+                pause(i);
+            }
         }
     }
 
@@ -123,11 +123,15 @@ public final class CpuGroup {
         }
         other.post(Cpu.EVENT_ALONE);
         for (int i = 0; other.executing; i++) {
-            if (i < SPINS) {
-                Thread.onSpinWait();
-            } else {
-                LockSupport.parkNanos(PAUSE_NANOS);
-            }
+            pause(i);
+        }
+    }
+
+    private static void pause(int times) {
+        if (times < SPINS) {
+            Thread.onSpinWait();
+        } else {
+            LockSupport.parkNanos(PAUSE_NANOS);
         }
     }
 }
