@@ -54,9 +54,12 @@ final class HeldMsrs {
 
     private final Map<Integer, Long> values = new TreeMap<>();
 
-    /** Of processors of AMD: SYSCFG, HWCR with TscFreqSel, DE_CFG with serializing LFENCE. */
+    /**
+     * Of processors of AMD: SYSCFG, HWCR with TscFreqSel, NB_CFG, whose bit for extended
+     * configuration cycles Linux sets on each CPU, DE_CFG with serializing LFENCE.
+     */
     private static final Map<Integer, Long> AMD =
-            Map.of(0xC001_0010, 0L, HWCR, 1L << 24, 0xC001_1029, 2L);
+            Map.of(0xC001_0010, 0L, HWCR, 1L << 24, 0xC001_001F, 0L, 0xC001_1029, 2L);
 
     private final boolean amd;
     private final boolean monitor;
