@@ -113,9 +113,9 @@ public final class Microvm {
     private final AddressSpace memory;
     private final AddressSpace ports;
 
-    private Microvm(Spec spec, GuestMemory ram, HostClock clock) {
+    private Microvm(Spec spec, CpuModel model, GuestMemory ram, HostClock clock) {
         this.spec = spec;
-        machine = new Machine(NAME, spec.cpu().name(), ram, clock);
+        machine = new Machine(NAME, model, ram, clock);
         memory = machine.memory();
         ports = machine.ports();
     }
@@ -128,7 +128,8 @@ public final class Microvm {
             HostClock clock,
             KernelImage kernel,
             BootArguments arguments) {
-        return new Microvm(spec, ram, clock).wire(engine, kernel, arguments);
+        return new Microvm(spec, engine.offer(spec.cpu()), ram, clock)
+                .wire(engine, kernel, arguments);
     }
 
     private Machine wire(Accelerator engine, KernelImage kernel, BootArguments arguments) {
@@ -148,7 +149,7 @@ public final class Microvm {
         ports.map(0x4D0, pic.elcrRegisters());
         List<LocalApic> apics = new ArrayList<>();
         for (int id = 0; id < spec.cpus(); id++) {
-            Cpuid cpuid = new Cpuid(spec.cpu().within(engine.features()), id, spec.cpus());
+            Cpuid cpuid = new Cpuid(machine.cpuModel(), id, spec.cpus());
             LocalApic apic = machine.add("apic" + id, new LocalApic(bus, cpuid, clock, pic));
             Vcpu vcpu =
                     engine.createVcpu(

@@ -32,7 +32,6 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 
 /** {@code frond run}: boots a guest and connects the terminal to its serial line. */
 @Command(
@@ -100,11 +99,12 @@ final class RunCommand implements Callable<Integer> {
 
     @Option(
             names = "--cpu",
-            paramLabel = "MODEL",
+            paramLabel = "MODEL[,+F|,-F]",
             defaultValue = "x86-64-v2",
             description =
-                    "x86-64-v1, x86-64-v2 (default), x86-64-v3, Haswell, Skylake-Client, EPYC or"
-                            + " EPYC-Milan")
+                    "x86-64-v1, x86-64-v2 (default), x86-64-v3, Haswell, Skylake-Client, EPYC,"
+                            + " EPYC-Milan or max, with features added and taken away: +avx2,"
+                            + " -bmi2, kvm=off")
     private String cpu = "";
 
     @Option(
@@ -299,14 +299,11 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private CpuModel cpu() throws CliException {
-        Optional<CpuModel> model = CpuModel.named(cpu);
-        if (model.isEmpty()) {
-            throw CliException.badValue(
-                    "--cpu",
-                    cpu,
-                    CpuModel.all().stream().map(CpuModel::name).collect(Collectors.joining(", ")));
+        try {
+            return CpuModel.parse(cpu);
+        } catch (IllegalArgumentException e) {
+            throw new CliException(ExitStatus.USAGE, "--cpu: " + e.getMessage(), e);
         }
-        return model.get();
     }
 
     private RunSpec.IrqChip irqChip() throws CliException {

@@ -163,9 +163,9 @@ class RunCommandTest {
     @ParameterizedTest
     @CsvSource({
         "--cpu, pentium, 'accepted: x86-64-v1, x86-64-v2, x86-64-v3, Haswell, Skylake-Client, EPYC,"
-                + " EPYC-Milan'",
+                + " EPYC-Milan, max'",
         "--cpu, '', 'accepted: x86-64-v1, x86-64-v2, x86-64-v3, Haswell, Skylake-Client, EPYC,"
-                + " EPYC-Milan'",
+                + " EPYC-Milan, max'",
         "--engine, xen, 'accepted: auto, interpreter, translator, kvm'",
         "--engine, AUTO, 'accepted: auto, interpreter, translator, kvm'",
         "--irqchip, on, 'accepted: auto, off, split'",
@@ -324,6 +324,15 @@ class RunCommandTest {
                 new ArrayList<>(List.of("run", "--kernel=" + kernel, "--serial=none"));
         command.addAll(List.of(arguments));
         return frond.execute(command.toArray(String[]::new));
+    }
+
+    @Test
+    void featuresOfTheCpuAreAddedAndTakenAway() {
+        assertThat(run("--timeout=1ms", "--cpu=x86-64-v2,+avx,kvm=off")).isEqualTo(124);
+        assertThat(machine.specs.getFirst().cpu().name()).isEqualTo("x86-64-v2,kvm=off,avx=on");
+        assertThat(frond.execute("run", "--cpu=EPYC,+avx3")).isEqualTo(64);
+        assertThat(frond.err()).startsWith("frond: --cpu: '+avx3' is not accepted; accepted, with");
+        assertThat(frond.err()).contains(" avx2, ").hasLineCount(1);
     }
 
     private void assertRefused(String option, String value, String accepted) {

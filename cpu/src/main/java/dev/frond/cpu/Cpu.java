@@ -11,6 +11,7 @@ import dev.frond.host.HostMemory;
 import dev.frond.machine.clock.Clock;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.memory.MemoryOrder;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.LocalInterrupts;
@@ -205,6 +206,13 @@ public final class Cpu {
     public final VirtualInterrupts virtualInterrupts = new VirtualInterrupts(this);
     public final SystemManagement systemManagement = new SystemManagement(this);
     public final Debug debug = new Debug(this);
+    public final Monitor monitor;
+    public final Paravirtual paravirtual;
+    public final CpuGroup group;
+
+    /** Whether it is at work between {@link CpuGroup#enter} and {@link CpuGroup#leave}. */
+    volatile boolean executing;
+
     final Tasks tasks = new Tasks(this);
     public final Msrs msrs;
     public final CodeCache code;
@@ -252,7 +260,16 @@ public final class Cpu {
     public static final int EVENT_SIPI = 128;
 
     /** Remember what is executed next, see {@link #sample}. */
-    public static final int EVENT_SAMPLE = 512;
+    public static final int EVENT_SAMPLE = 4096;
+
+    /** Another CPU wants to be alone for an instruction, see {@link CpuGroup}. */
+    public static final int EVENT_ALONE = 2048;
+
+    /** What a paravirtual clock says has changed. */
+    public static final int EVENT_TIME = 1024;
+
+    /** What MWAIT waits for was stored to. */
+    public static final int EVENT_MONITOR = 512;
 
     private static final VarHandle EVENTS;
 
@@ -298,8 +315,16 @@ public final class Cpu {
      */
     public long stackShadowRip = -1;
 
-    /** HLT was executed and no interrupt has come since. */
+    /** HLT was executed and no interrupt has come since; or MWAIT, see {@link #monitor}. */
     public boolean halted;
+
+    /** Ends HLT or MWAIT. */
+    public void wakeUp() {
+        halted = false;
+        if (monitor.isWaiting()) {
+            monitor.disarm();
+        }
+    }
 
     /** The page whose code is executing. */
     public CodePage codePage;
@@ -332,10 +357,10 @@ public final class Cpu {
         post(EVENT_SAMPLE);
     }
 
-    /** TSC minus virtual time. */
-    public long tscOffset;
+    /** TSC minus virtual time; other threads read it. */
+    public volatile long tscOffset;
 
-    /** A CPU wired to its surroundings, with all registers 0; the caller loads a state. */
+    /** A CPU alone in its machine. */
     public Cpu(
             Cpuid cpuid,
             AddressSpace memory,
@@ -343,7 +368,21 @@ public final class Cpu {
             GuestMemory ram,
             Clock clock,
             LocalInterrupts interrupts) {
+        this(new CpuGroup(), cpuid, memory, ports, ram, clock, interrupts);
+    }
+
+    /** A CPU wired to its surroundings, with all registers 0; the caller loads a state. */
+    public Cpu(
+            CpuGroup group,
+            Cpuid cpuid,
+            AddressSpace memory,
+            AddressSpace ports,
+            GuestMemory ram,
+            Clock clock,
+            LocalInterrupts interrupts) {
+        this.group = group;
         this.cpuid = cpuid;
+        paravirtual = new Paravirtual(this);
         msrs = new Msrs(this);
         this.ports = ports;
         this.clock = clock;
@@ -351,9 +390,11 @@ public final class Cpu {
         this.ram = ram;
         mmu = new Mmu(this, memory);
         code = new CodeCache(this);
+        monitor = new Monitor(this);
         codePage = CodePage.NONE;
         readTlb = mmu.readTlb();
         writeTlb = mmu.writeTlb();
+        group.join(this);
     }
 
     // --- events
@@ -801,7 +842,9 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear & Mmu.PAGE_MASK)) {
-            return (byte) BYTE.get(HOST, linear + addend);
+            byte value = (byte) BYTE.get(HOST, linear + addend);
+            MemoryOrder.loaded();
+            return value;
         }
         return (int) mmu.loadSlow(linear, 1);
     }
@@ -811,7 +854,9 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 1 & Mmu.PAGE_MASK)) {
-            return (short) SHORT.get(HOST, linear + addend);
+            short value = (short) SHORT.get(HOST, linear + addend);
+            MemoryOrder.loaded();
+            return value;
         }
         return (int) mmu.loadSlow(linear, 2);
     }
@@ -821,7 +866,9 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 3 & Mmu.PAGE_MASK)) {
-            return (int) INT.get(HOST, linear + addend);
+            int value = (int) INT.get(HOST, linear + addend);
+            MemoryOrder.loaded();
+            return value;
         }
         return (int) mmu.loadSlow(linear, 4);
     }
@@ -831,7 +878,9 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 7 & Mmu.PAGE_MASK)) {
-            return (long) LONG.get(HOST, linear + addend);
+            long value = (long) LONG.get(HOST, linear + addend);
+            MemoryOrder.loaded();
+            return value;
         }
         return mmu.loadSlow(linear, 8);
     }
@@ -856,12 +905,15 @@ public final class Cpu {
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + size - 1 & Mmu.PAGE_MASK)) {
             long at = linear + addend;
-            return switch (size) {
-                case 1 -> (byte) BYTE.get(HOST, at);
-                case 2 -> (short) SHORT.get(HOST, at);
-                case 4 -> (int) INT.get(HOST, at);
-                default -> (long) LONG.get(HOST, at);
-            };
+            long value =
+                    switch (size) {
+                        case 1 -> (byte) BYTE.get(HOST, at);
+                        case 2 -> (short) SHORT.get(HOST, at);
+                        case 4 -> (int) INT.get(HOST, at);
+                        default -> (long) LONG.get(HOST, at);
+                    };
+            MemoryOrder.loaded();
+            return value;
         }
         mmu.checkStore(linear, size);
         return mmu.loadSlow(linear, size);
@@ -872,6 +924,7 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear & Mmu.PAGE_MASK)) {
+            MemoryOrder.storing();
             BYTE.set(HOST, linear + addend, (byte) value);
         } else {
             mmu.storeSlow(linear, 1, value);
@@ -883,6 +936,7 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 1 & Mmu.PAGE_MASK)) {
+            MemoryOrder.storing();
             SHORT.set(HOST, linear + addend, (short) value);
         } else {
             mmu.storeSlow(linear, 2, value);
@@ -894,6 +948,7 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 3 & Mmu.PAGE_MASK)) {
+            MemoryOrder.storing();
             INT.set(HOST, linear + addend, (int) value);
         } else {
             mmu.storeSlow(linear, 4, value);
@@ -905,6 +960,7 @@ public final class Cpu {
         int slot = slot(linear);
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 7 & Mmu.PAGE_MASK)) {
+            MemoryOrder.storing();
             LONG.set(HOST, linear + addend, value);
         } else {
             mmu.storeSlow(linear, 8, value);
@@ -944,6 +1000,7 @@ public final class Cpu {
             long at = linear + addend;
             v[index] = (long) LONG.get(HOST, at);
             v[index + 1] = (long) LONG.get(HOST, at + 8);
+            MemoryOrder.loaded();
         } else {
             long low = mmu.loadSlow(linear, 8);
             v[index + 1] = load64(linear + 8);
@@ -958,6 +1015,7 @@ public final class Cpu {
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 15 & Mmu.PAGE_MASK)) {
             long at = linear + addend;
+            MemoryOrder.storing();
             LONG.set(HOST, at, low);
             LONG.set(HOST, at + 8, high);
         } else {
@@ -978,6 +1036,7 @@ public final class Cpu {
             v[index + 1] = (long) LONG.get(HOST, at + 8);
             v[index + 2] = (long) LONG.get(HOST, at + 16);
             v[index + 3] = (long) LONG.get(HOST, at + 24);
+            MemoryOrder.loaded();
         } else {
             long e0 = load64(linear);
             long e1 = load64(linear + 8);
@@ -996,6 +1055,7 @@ public final class Cpu {
         long addend = tlb[slot + 1];
         if (tlb[slot] == (linear + 31 & Mmu.PAGE_MASK)) {
             long at = linear + addend;
+            MemoryOrder.storing();
             LONG.set(HOST, at, e0);
             LONG.set(HOST, at + 8, e1);
             LONG.set(HOST, at + 16, e2);

@@ -43,7 +43,7 @@ public final class Delivery {
         } else {
             protectedMode(vector, source, withError, errorCode);
         }
-        cpu.halted = false;
+        cpu.wakeUp();
         // What steps into a handler does not trap there.
         cpu.stepTrap = false;
         if (vector == CpuFault.DB && source == Source.EXCEPTION) {

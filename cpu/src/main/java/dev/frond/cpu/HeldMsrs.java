@@ -3,6 +3,7 @@
 
 package dev.frond.cpu;
 
+import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
 
 import java.util.Map;
@@ -35,6 +36,17 @@ final class HeldMsrs {
     /** Fast strings, branch trace storage and event sampling not available. */
     private static final long MISC_ENABLE_RESET = 0x1801;
 
+    /** MONITOR and MWAIT are enabled. */
+    private static final long MISC_ENABLE_MONITOR = 1 << 18;
+
+    private static final int HWCR = 0xC001_0015;
+
+    /** MONITOR and MWAIT are disabled (APM Vol. 2, 3.2.10; the family's register reference). */
+    private static final long HWCR_MON_MWAIT_DIS = 1 << 9;
+
+    /** Programs may execute them. */
+    private static final long HWCR_MON_MWAIT_USER_EN = 1 << 10;
+
     /** Fast strings, thermal control, MONITOR, execute disable: what may be changed. */
     private static final long MISC_ENABLE_WRITABLE = 1L << 34 | 1 << 18 | 1 << 3 | 1;
 
@@ -42,22 +54,27 @@ final class HeldMsrs {
 
     private final Map<Integer, Long> values = new TreeMap<>();
 
-    /** Of processors of AMD: SYSCFG, HWCR with TscFreqSel, DE_CFG with serializing LFENCE. */
+    /**
+     * Of processors of AMD: SYSCFG, HWCR with TscFreqSel, NB_CFG, whose bit for extended
+     * configuration cycles Linux sets on each CPU, DE_CFG with serializing LFENCE.
+     */
     private static final Map<Integer, Long> AMD =
-            Map.of(0xC001_0010, 0L, 0xC001_0015, 1L << 24, 0xC001_1029, 2L);
+            Map.of(0xC001_0010, 0L, HWCR, 1L << 24, 0xC001_001F, 0L, 0xC001_1029, 2L);
 
     private final boolean amd;
+    private final boolean monitor;
 
-    /** The registers of a processor of AMD, or of Intel. */
-    HeldMsrs(boolean amd) {
-        this.amd = amd;
+    /** The registers of the processor that {@code cpuid} describes. */
+    HeldMsrs(Cpuid cpuid) {
+        amd = cpuid.model().isAmd();
+        monitor = cpuid.has(CpuFeature.MONITOR);
         reset();
     }
 
     void reset() {
         values.clear();
         values.put(IA32_MCG_STATUS, 0L);
-        values.put(IA32_MISC_ENABLE, MISC_ENABLE_RESET);
+        values.put(IA32_MISC_ENABLE, MISC_ENABLE_RESET | (monitor ? MISC_ENABLE_MONITOR : 0));
         values.put(IA32_BIOS_SIGN_ID, 0L);
         values.put(IA32_MTRR_DEF_TYPE, 0L);
         if (amd) {
@@ -75,6 +92,19 @@ final class HeldMsrs {
         for (int i = 0; i < 4 * BANKS; i++) {
             values.put(IA32_MC0_CTL + i, 0L);
         }
+    }
+
+    /** Whether MONITOR and MWAIT are offered and not disabled. */
+    boolean monitorEnabled() {
+        return monitor
+                && (amd
+                        ? (get(HWCR) & HWCR_MON_MWAIT_DIS) == 0
+                        : (get(IA32_MISC_ENABLE) & MISC_ENABLE_MONITOR) != 0);
+    }
+
+    /** Whether programs may execute MONITOR and MWAIT: never on processors of Intel. */
+    boolean monitorForPrograms() {
+        return amd && (get(HWCR) & HWCR_MON_MWAIT_USER_EN) != 0;
     }
 
     boolean has(int index) {

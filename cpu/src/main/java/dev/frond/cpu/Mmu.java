@@ -3,11 +3,15 @@
 
 package dev.frond.cpu;
 
+import dev.frond.host.WideExchange;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
+import dev.frond.machine.memory.MemoryOrder;
 import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
+
+import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -198,6 +202,12 @@ public final class Mmu {
         return write
                 ? space.isWriteGlobal(context, linear & PAGE_MASK)
                 : space.isReadGlobal(context, linear & PAGE_MASK);
+    }
+
+    /** The offset in RAM of {@code linear}, which a load would reach; -1 if that is no RAM. */
+    long ramOffsetForLoad(long linear) {
+        long physical = translate(linear, READ, context);
+        return isRam(physical) && !isApic(physical) ? ramOffset(physical) : -1;
     }
 
     /** The bus behind the paging. */
@@ -473,7 +483,9 @@ public final class Mmu {
             return false;
         }
         MemorySegment ram = cpu.ram.segment();
+        MemoryOrder.storing();
         MemorySegment.copy(ram, source, ram, target, bytes);
+        MemoryOrder.loaded();
         return true;
     }
 
@@ -486,6 +498,7 @@ public final class Mmu {
         if (target < 0) {
             return false;
         }
+        MemoryOrder.storing();
         MemorySegment slice = cpu.ram.slice(target, count * size);
         long pattern = Width.zx(size, value) * (size == 1 ? 0x0101_0101_0101_0101L : 1);
         boolean uniform = size == 1 || value == 0;
@@ -501,8 +514,8 @@ public final class Mmu {
 
     /**
      * LOCK CMPXCHG for 1, 2, 4 or 8 bytes: stores {@code value} if {@code expected} stands there. A
-     * misaligned operand within an aligned 8 bytes is exchanged with those; one that crosses them
-     * is atomic only towards other such operands.
+     * misaligned operand within an aligned 8 bytes is exchanged with those; for one that crosses
+     * them, a line or a page all other CPUs stand still.
      */
     boolean compareAndSet(long linear, int size, long expected, long value) {
         checkStore(linear, size);
@@ -534,18 +547,24 @@ public final class Mmu {
                 }
             }
         }
-        synchronized (cpu.ram) {
-            if (Width.zx(size, loadSlow(linear, size)) != Width.zx(size, expected)) {
-                return false;
-            }
-            storeSlow(linear, size, value);
-            return true;
-        }
+        return cpu.group.alone(
+                cpu,
+                () -> {
+                    boolean equal =
+                            Width.zx(size, loadSlow(linear, size)) == Width.zx(size, expected);
+                    if (equal) {
+                        storeSlow(linear, size, value);
+                    }
+                    return equal;
+                });
     }
 
+    /** The host's own instruction, from its first use on. */
+    private @Nullable WideExchange wide;
+
     /**
-     * CMPXCHG16B: {@code old} gets the two longs found. Atomic towards other CPUs' CMPXCHG16B; Java
-     * has no 16-byte exchange, so that other accesses may come between the halves.
+     * CMPXCHG16B: {@code old} gets the two longs found. The host's own instruction does it; where
+     * there is none, all other CPUs stand still.
      */
     public boolean compareAndExchange16(
             long linear, long low, long high, long newLow, long newHigh, long[] old) {
@@ -553,17 +572,36 @@ public final class Mmu {
         if (cpu.debug.onData()) {
             cpu.debug.access(linear, 16, true);
         }
-        synchronized (cpu.ram) {
-            old[0] = loadSlow(linear, 8);
-            old[1] = loadSlow(linear + 8, 8);
-            boolean equal = old[0] == low && old[1] == high;
-            if (equal) {
-                storeSlow(linear, 8, newLow);
-                storeSlow(linear + 8, 8, newHigh);
+        long physical = translate(linear, WRITE, context);
+        if (WIDE && isRam(physical) && !isApic(physical)) {
+            WideExchange exchange = wide;
+            if (exchange == null) {
+                exchange = WideExchange.create();
+                wide = exchange;
             }
+            long offset = ramOffset(physical);
+            boolean equal =
+                    exchange.compareAndExchange(ramAddress + offset, low, high, newLow, newHigh);
+            old[0] = exchange.foundLow();
+            old[1] = exchange.foundHigh();
+            cpu.ram.wrote(offset, 16);
             return equal;
         }
+        return cpu.group.alone(
+                cpu,
+                () -> {
+                    old[0] = loadSlow(linear, 8);
+                    old[1] = loadSlow(linear + 8, 8);
+                    boolean equal = old[0] == low && old[1] == high;
+                    if (equal) {
+                        storeSlow(linear, 8, newLow);
+                        storeSlow(linear + 8, 8, newHigh);
+                    }
+                    return equal;
+                });
     }
+
+    private static final boolean WIDE = WideExchange.isSupported();
 
     private static boolean crosses(long linear, int size) {
         return (linear & 4095) + size > 4096;

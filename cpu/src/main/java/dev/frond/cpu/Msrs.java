@@ -70,7 +70,7 @@ public final class Msrs {
 
     Msrs(Cpu cpu) {
         this.cpu = cpu;
-        held = new HeldMsrs(cpu.cpuid.model().isAmd());
+        held = new HeldMsrs(cpu.cpuid);
     }
 
     /** Whether CR4.TSD permits reading the time-stamp counter. */
@@ -86,7 +86,7 @@ public final class Msrs {
     private void setTsc(long value) {
         long offset = value - cpu.clock.now();
         tscAdjust += offset - cpu.tscOffset;
-        setTscOffset(offset);
+        tscOffset(offset);
     }
 
     private void requireTscAdjust() {
@@ -95,9 +95,24 @@ public final class Msrs {
         }
     }
 
-    private void setTscOffset(long offset) {
+    /** Lets the time-stamp counter be {@code offset} ahead of virtual time. */
+    public void tscOffset(long offset) {
         cpu.tscOffset = offset;
         cpu.interrupts.tscOffset(offset);
+        cpu.group.tscChanged();
+        cpu.paravirtual.updateTime();
+    }
+
+    /** Whether MONITOR and MWAIT are offered and not disabled. */
+    public boolean monitorEnabled() {
+        return held.monitorEnabled();
+    }
+
+    /** #UD unless MONITOR and MWAIT may execute. */
+    public void requireMonitor() {
+        if (!held.monitorEnabled() || cpu.cpl != 0 && !held.monitorForPrograms()) {
+            throw cpu.ud();
+        }
     }
 
     /** Bit 11 of IA32_APIC_BASE. */
@@ -112,6 +127,9 @@ public final class Msrs {
                 throw cpu.gp();
             }
             return cpu.interrupts.readMsr(index);
+        }
+        if (cpu.paravirtual.has(index)) {
+            return cpu.paravirtual.read(index);
         }
         return switch (index) {
             case IA32_TSC -> tsc();
@@ -165,11 +183,17 @@ public final class Msrs {
             }
             return;
         }
+        if (cpu.paravirtual.has(index)) {
+            if (!cpu.paravirtual.write(index, value)) {
+                throw cpu.gp();
+            }
+            return;
+        }
         switch (index) {
             case IA32_TSC -> setTsc(value);
             case IA32_TSC_ADJUST -> {
                 requireTscAdjust();
-                setTscOffset(cpu.tscOffset + value - tscAdjust);
+                tscOffset(cpu.tscOffset + value - tscAdjust);
                 tscAdjust = value;
             }
             case IA32_XSS -> xss(value);
@@ -287,6 +311,7 @@ public final class Msrs {
             all.add(new CpuState.Msr(IA32_TSC_ADJUST, tscAdjust));
         }
         held.forEach((index, value) -> all.add(new CpuState.Msr(index, value)));
+        cpu.paravirtual.forEach((index, value) -> all.add(new CpuState.Msr(index, value)));
         return all;
     }
 
@@ -307,9 +332,12 @@ public final class Msrs {
         pat = PAT_RESET;
         cpu.debug.control = 0;
         held.reset();
+        cpu.paravirtual.reset();
         for (CpuState.Msr msr : saved) {
             try {
-                write(msr.index(), msr.value());
+                if (!cpu.paravirtual.load(msr.index(), msr.value())) {
+                    write(msr.index(), msr.value());
+                }
             } catch (CpuFault e) {
                 throw new IllegalArgumentException(
                         "cpu state: MSR 0x"

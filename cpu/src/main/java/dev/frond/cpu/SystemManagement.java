@@ -107,7 +107,7 @@ public final class SystemManagement {
         putSegment(TR_AREA, TR);
         putTable(GDTR, cpu.gdtBase, cpu.gdtLimit);
         putTable(IDTR, cpu.idtBase, cpu.idtLimit);
-        put(AUTO_HALT_RESTART, 1, cpu.halted ? 1 : 0);
+        put(AUTO_HALT_RESTART, 1, cpu.halted && !cpu.monitor.isWaiting() ? 1 : 0);
         put(NMI_MASK, 1, cpu.nmiBlocked ? 1 : 0);
         put(EFER, 8, cpu.efer);
         put(REVISION, 4, REVISION_64);
@@ -120,7 +120,7 @@ public final class SystemManagement {
         put(RFLAGS, 8, cpu.rflags() | (cpu.resumeRip == cpu.rip ? Cpu.RF : 0));
         put(RIP, 8, cpu.rip);
 
-        cpu.halted = false;
+        cpu.wakeUp();
         cpu.nmiBlocked = true;
         cpu.shadowRip = -1;
         cpu.cr0 &=

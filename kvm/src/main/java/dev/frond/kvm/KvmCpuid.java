@@ -124,6 +124,15 @@ final class KvmCpuid {
                     hasBit(feature) && supported(XSAVE_LEAF, AVX_COMPONENT).ebx() == YMM_OFFSET;
             case PKU -> hasBit(feature) && pkruOffset() == Cpuid.PKRU_OFFSET;
             case MONITOR -> false;
+            // Their MSRs are not part of the state that engines hand over here.
+            case KVM_CLOCKSOURCE,
+                    KVM_NOP_IO_DELAY,
+                    KVM_CLOCKSOURCE2,
+                    KVM_STEAL_TIME,
+                    KVM_PV_EOI,
+                    KVM_POLL_CONTROL,
+                    KVM_CLOCKSOURCE_STABLE ->
+                    false;
             default -> hasBit(feature);
         };
     }

@@ -7,6 +7,8 @@ import dev.frond.machine.clock.HostClock;
 import dev.frond.machine.device.Device;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.vcpu.CpuFeature;
+import dev.frond.machine.vcpu.CpuModel;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
@@ -15,10 +17,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.locks.Condition;
@@ -53,7 +57,7 @@ public final class Machine implements MachineControl, AutoCloseable {
     }
 
     private final String board;
-    private final String cpuModel;
+    private final CpuModel cpuModel;
     private final GuestMemory ram;
     private final HostClock clock;
     private final AddressSpace memory = new AddressSpace("memory");
@@ -81,7 +85,7 @@ public final class Machine implements MachineControl, AutoCloseable {
     private record Cpu(Vcpu vcpu, Thread thread, CpuState powerOn) {}
 
     /** An empty machine, not started. */
-    public Machine(String board, String cpuModel, GuestMemory ram, HostClock clock) {
+    public Machine(String board, CpuModel cpuModel, GuestMemory ram, HostClock clock) {
         this.board = board;
         this.cpuModel = cpuModel;
         this.ram = ram;
@@ -99,6 +103,11 @@ public final class Machine implements MachineControl, AutoCloseable {
     /** The bus of I/O ports. */
     public AddressSpace ports() {
         return ports;
+    }
+
+    /** What its CPUs are. */
+    public CpuModel cpuModel() {
+        return cpuModel;
     }
 
     /** The main memory. */
@@ -425,7 +434,8 @@ public final class Machine implements MachineControl, AutoCloseable {
         devices.forEach((id, device) -> states.add(new MachineState.DeviceState(id, save(device))));
         return new MachineState(
                 board,
-                cpuModel,
+                cpuModel.name(),
+                cpuModel.features().stream().sorted().toList(),
                 ram.size(),
                 clock.now(),
                 Duration.between(Instant.EPOCH, clock.wallTime()).toNanos() - clock.now(),
@@ -445,7 +455,7 @@ public final class Machine implements MachineControl, AutoCloseable {
     /** Takes on a state of a machine that was wired in the same way; must not be running. */
     private void load(MachineState state) {
         if (!state.board().equals(board)
-                || !state.cpuModel().equals(cpuModel)
+                || !state.cpuModel().equals(cpuModel.name())
                 || state.memory() != ram.size()
                 || state.cpus().size() != cpus.size()
                 || !state.devices().stream()
@@ -463,11 +473,12 @@ public final class Machine implements MachineControl, AutoCloseable {
                                             .map(MachineState.DeviceState::id)
                                             .toList(),
                                     board,
-                                    cpuModel,
+                                    cpuModel.name(),
                                     ram.size(),
                                     cpus.size(),
                                     devices.keySet()));
         }
+        checkFeatures(state.cpuFeatures());
         clock.set(state.clock());
         for (int i = 0; i < cpus.size(); i++) {
             cpus.get(i).vcpu.load(state.cpus().get(i));
@@ -479,6 +490,22 @@ public final class Machine implements MachineControl, AutoCloseable {
             }
         }
         settle();
+    }
+
+    /** A guest must find the features that it was told of; older states do not tell. */
+    private void checkFeatures(List<CpuFeature> saved) {
+        Set<CpuFeature> different = EnumSet.noneOf(CpuFeature.class);
+        different.addAll(cpuModel.features());
+        for (CpuFeature feature : saved) {
+            if (!different.remove(feature)) {
+                different.add(feature);
+            }
+        }
+        if (!saved.isEmpty() && !different.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "the saved machine's CPUs (%s) differ from those of this one in %s"
+                            .formatted(cpuModel.name(), different));
+        }
     }
 
     private void settle() {

@@ -6,6 +6,7 @@ package dev.frond.machine;
 import dev.frond.machine.device.Bytes;
 import dev.frond.machine.device.StateCodec;
 import dev.frond.machine.device.StateException;
+import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuState;
 
 import java.util.ArrayList;
@@ -25,12 +26,13 @@ public final class MachineStateCodec {
     private record Stream(
             String board,
             String cpuModel,
+            List<CpuFeature> cpuFeatures,
             long memory,
             long clock,
             long wallClock,
             List<Bytes> cpus,
             List<DeviceStream> devices) {
-        static final Stream RESET = new Stream("", "", 0, 0, 0, List.of(), List.of());
+        static final Stream RESET = new Stream("", "", List.of(), 0, 0, 0, List.of(), List.of());
     }
 
     private record DeviceStream(String id, Bytes state) {}
@@ -44,6 +46,7 @@ public final class MachineStateCodec {
                         new Stream(
                                 state.board(),
                                 state.cpuModel(),
+                                state.cpuFeatures(),
                                 state.memory(),
                                 state.clock(),
                                 state.wallClock(),
@@ -93,7 +96,14 @@ public final class MachineStateCodec {
             }
         }
         return new MachineState(
-                body.board, body.cpuModel, body.memory, body.clock, body.wallClock, cpus, devices);
+                body.board,
+                body.cpuModel,
+                body.cpuFeatures,
+                body.memory,
+                body.clock,
+                body.wallClock,
+                cpus,
+                devices);
     }
 
     private static Record device(

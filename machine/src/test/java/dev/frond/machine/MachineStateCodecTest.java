@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.machine.device.Bytes;
 import dev.frond.machine.device.StateException;
+import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuState;
 
 import org.junit.jupiter.api.Test;
@@ -34,6 +35,7 @@ class MachineStateCodecTest {
             new MachineState(
                     "microvm",
                     "x86-64-v2",
+                    List.of(CpuFeature.FPU, CpuFeature.KVM_PV_EOI),
                     512L << 20,
                     123_456_789L,
                     1_700_000_000_000_000_000L,
@@ -127,6 +129,7 @@ class MachineStateCodecTest {
         return new MachineState(
                 STATE.board(),
                 STATE.cpuModel(),
+                STATE.cpuFeatures(),
                 STATE.memory(),
                 STATE.clock(),
                 STATE.wallClock(),

@@ -4,9 +4,12 @@
 package dev.frond.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.machine.clock.HostClock;
 import dev.frond.machine.memory.GuestMemory;
+import dev.frond.machine.vcpu.CpuFeature;
+import dev.frond.machine.vcpu.CpuModel;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
@@ -17,6 +20,8 @@ import org.junit.jupiter.api.Test;
 
 import java.lang.foreign.Arena;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -29,7 +34,7 @@ class MachineTest {
     private final Machine machine =
             new Machine(
                     "board",
-                    "model",
+                    CpuModel.X86_64_V2,
                     new GuestMemory(Arena.ofAuto().allocate(4096, 4096)),
                     new HostClock(0, Instant.EPOCH));
 
@@ -84,6 +89,32 @@ class MachineTest {
         machine.onTripleFault(Machine.OnReset.RESET);
         machine.start();
         assertThat(cpu.enough.await(60, TimeUnit.SECONDS)).isTrue();
+    }
+
+    @Test
+    void aStateOfCpusThatOfferedOtherThingsIsRefused() {
+        MachineState state = machine.save();
+        assertThat(state.cpuModel()).isEqualTo("x86-64-v2");
+        assertThat(state.cpuFeatures())
+                .containsExactlyInAnyOrderElementsOf(CpuModel.X86_64_V2.features());
+        List<CpuFeature> others = new ArrayList<>(state.cpuFeatures());
+        others.remove(CpuFeature.SSE3);
+        others.add(CpuFeature.AVX2);
+        MachineState other =
+                new MachineState(
+                        state.board(),
+                        state.cpuModel(),
+                        others,
+                        state.memory(),
+                        state.clock(),
+                        state.wallClock(),
+                        state.cpus(),
+                        state.devices());
+        assertThatThrownBy(() -> machine.start(other))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "the saved machine's CPUs (x86-64-v2) differ from those of this one in"
+                                + " [SSE3, AVX2]");
     }
 
     @Test

@@ -37,6 +37,11 @@ final class EngineSwitch implements Accelerator {
     }
 
     @Override
+    public Set<CpuFeature> best() {
+        return engine.best();
+    }
+
+    @Override
     public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring) {
         SwitchedVcpu vcpu =
                 new SwitchedVcpu(id, cpuid, wiring, engine.createVcpu(id, cpuid, wiring));

@@ -380,6 +380,7 @@ public final class SystemInsns {
             if ((cpu.cr4 & ControlRegisters.OSXSAVE) != 0) {
                 ecx |= 1 << 27;
             }
+            ecx &= cpu.msrs.monitorEnabled() ? -1 : ~(1 << 3);
             // A disabled APIC is as none (SDM Vol. 3A, 11.4.3).
             if (!cpu.msrs.apicEnabled()) {
                 edx &= ~(1 << 9);
@@ -387,10 +388,10 @@ public final class SystemInsns {
         } else if (leaf == 7 && subleaf == 0) {
             // OSPKE.
             ecx |= (cpu.cr4 & ControlRegisters.PKE) != 0 ? 1 << 4 : 0;
-        } else if (leaf == 0xD
-                && cpu.cpuid.has(CpuFeature.XSAVE)
-                && (subleaf == 0 || subleaf == 1)) {
+        } else if (leaf == 0xD && subleaf == 0 && cpu.cpuid.has(CpuFeature.XSAVE)) {
             ebx = Cpuid.xsaveSize(cpu.xcr0);
+        } else if (leaf == 0xD && subleaf == 1 && cpu.cpuid.has(CpuFeature.XSAVEC)) {
+            ebx = Cpuid.compactedSize(cpu.xcr0);
         }
         cpu.r[Cpu.RAX] = answer.eax() & 0xFFFF_FFFFL;
         cpu.r[Cpu.RBX] = ebx & 0xFFFF_FFFFL;
@@ -474,6 +475,17 @@ public final class SystemInsns {
     static void stac(Cpu cpu, Insn insn) {
         requireSupervisor(cpu);
         cpu.setSystemFlags(cpu.systemFlags | Cpu.AC);
+    }
+
+    @Encoding("0F 01 =C8 : MONITOR : +MONITOR")
+    static void monitor(Cpu cpu, Insn insn) {
+        cpu.msrs.requireMonitor();
+        if (Width.zx(cpu.is64() ? 8 : 4, cpu.r[Cpu.RCX]) != 0) {
+            // No extension is known.
+            throw cpu.gp();
+        }
+        long offset = cpu.r[Cpu.RAX] & insn.addressMask();
+        cpu.monitor.arm(cpu.linear(insn.stringSegment, offset, 1, false));
     }
 
     private static void requireFsGsBase(Cpu cpu) {

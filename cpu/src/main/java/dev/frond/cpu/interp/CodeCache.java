@@ -603,6 +603,8 @@ public final class CodeCache implements GuestMemory.Watcher {
                     // It may have stored since the other CPU decoded.
                     cpu.ram.wrote(offset, 4096);
                 }
+                // The right may have been displaced from the TLB since it was used.
+                cpu.ram.tellsFromNow(~request);
             }
         }
     }

@@ -5,6 +5,7 @@ package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.CpuGroup;
 import dev.frond.cpu.CpuStates;
 import dev.frond.cpu.Debug;
 import dev.frond.cpu.Delivery;
@@ -42,6 +43,7 @@ final class InterpretedCpu implements Vcpu {
     private long halts;
 
     InterpretedCpu(
+            CpuGroup group,
             int id,
             Cpuid cpuid,
             Accelerator.Wiring wiring,
@@ -49,6 +51,7 @@ final class InterpretedCpu implements Vcpu {
             Function<Cpu, Runner> runner) {
         cpu =
                 new Cpu(
+                        group,
                         cpuid,
                         wiring.memory(),
                         wiring.ports(),
@@ -58,6 +61,7 @@ final class InterpretedCpu implements Vcpu {
         this.runner = runner.apply(cpu);
         CpuState powerOn = CpuState.powerOn(cpuid.signature());
         load(id == 0 ? powerOn : powerOn.withActivity(Activity.WAIT_FOR_SIPI));
+        cpu.monitor.onTrigger(() -> signal(Cpu.EVENT_MONITOR));
         wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));
         ram.dirtyLog().onHarvest(() -> signal(Cpu.EVENT_MAP));
     }
@@ -119,11 +123,17 @@ final class InterpretedCpu implements Vcpu {
     }
 
     private CpuState state() {
-        return CpuStates.save(cpu, cpu.halted ? Activity.HLT : activity, nmiPending, acknowledged);
+        return CpuStates.save(cpu, activity(), nmiPending, acknowledged);
+    }
+
+    /** A CPU that is saved in MWAIT wakes up in the saved state, as from a false wake-up. */
+    private Activity activity() {
+        return cpu.halted && !cpu.monitor.isWaiting() ? Activity.HLT : activity;
     }
 
     @Override
     public void load(CpuState state) {
+        cpu.monitor.disarm();
         CpuStates.load(cpu, state);
         activity = state.activity() == Activity.HLT ? Activity.ACTIVE : state.activity();
         cpu.halted = state.activity() == Activity.HLT;
@@ -157,6 +167,15 @@ final class InterpretedCpu implements Vcpu {
         thread = Thread.currentThread();
         cpu.code.setOwner(Thread.currentThread());
         runner.setOwner(Thread.currentThread());
+        cpu.group.enter(cpu);
+        try {
+            return loop();
+        } finally {
+            cpu.group.leave(cpu);
+        }
+    }
+
+    private VcpuExit loop() {
         while (true) {
             VcpuExit exit = null;
             if (cpu.hasEvents() || cpu.halted || activity != Activity.ACTIVE || stepping) {
@@ -352,7 +371,11 @@ final class InterpretedCpu implements Vcpu {
         if ((events & Cpu.EVENT_INIT) != 0 && cpu.systemManagement.active()) {
             cpu.systemManagement.initPending = true;
         } else if ((events & Cpu.EVENT_INIT) != 0) {
+            long tscOffset = cpu.tscOffset;
             load(state().afterInit(cpu.cpuid.signature()));
+            // No time has passed meanwhile.
+            cpu.msrs.tscOffset(tscOffset);
+            cpu.paravirtual.reset();
         }
         if ((events & Cpu.EVENT_SIPI) != 0 && activity == Activity.WAIT_FOR_SIPI) {
             cpu.segments.setReal(Seg.CS, startupVector << 8);
@@ -377,6 +400,15 @@ final class InterpretedCpu implements Vcpu {
             }
             if ((events & Cpu.EVENT_CODE) != 0) {
                 cpu.code.handleRequests();
+            }
+            if ((events & Cpu.EVENT_ALONE) != 0) {
+                cpu.group.giveWay(cpu);
+            }
+            if ((events & Cpu.EVENT_TIME) != 0) {
+                cpu.paravirtual.updateTime();
+            }
+            if ((events & Cpu.EVENT_MONITOR) != 0) {
+                cpu.monitor.attend();
             }
             takeSignals(events);
             if ((events & Cpu.EVENT_KICK) != 0) {
@@ -410,9 +442,11 @@ final class InterpretedCpu implements Vcpu {
                 }
             }
             halts++;
+            cpu.group.leave(cpu);
             while (!cpu.hasEvents()) {
                 LockSupport.park(this);
             }
+            cpu.group.enter(cpu);
         }
     }
 
@@ -428,7 +462,7 @@ final class InterpretedCpu implements Vcpu {
             int vector = acknowledged;
             acknowledged = CpuState.NONE;
             cpu.post(events & Cpu.EVENT_INTERRUPT);
-            cpu.halted = false;
+            cpu.wakeUp();
             return deliver(vector, Delivery.Source.EXTERNAL, 0);
         }
         boolean shadow = cpu.shadowRip == cpu.rip && !cpu.halted;
@@ -444,7 +478,7 @@ final class InterpretedCpu implements Vcpu {
         }
         if (nmiPending && !cpu.nmiBlocked) {
             nmiPending = false;
-            cpu.halted = false;
+            cpu.wakeUp();
             cpu.post(events & Cpu.EVENT_INTERRUPT);
             VcpuExit exit = deliver(CpuFault.NMI, Delivery.Source.EXTERNAL, 0);
             cpu.nmiBlocked = true;
@@ -455,6 +489,7 @@ final class InterpretedCpu implements Vcpu {
         }
         if ((cpu.systemFlags & Cpu.IF) == 0) {
             cpu.interruptHeld = true;
+            cpu.monitor.masked();
             return null;
         }
         int vector = cpu.interrupts.acknowledge();
@@ -464,7 +499,8 @@ final class InterpretedCpu implements Vcpu {
         // There may be more.
         cpu.post(Cpu.EVENT_INTERRUPT);
         interruptsTaken++;
-        cpu.halted = false;
+        cpu.paravirtual.updateSteal();
+        cpu.wakeUp();
         return deliver(vector, Delivery.Source.EXTERNAL, 0);
     }
 }

@@ -4,6 +4,7 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuGroup;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.GuestMemory;
@@ -23,11 +24,11 @@ public final class Interpreter implements Accelerator {
     /** What the instruction table and the architecture behind it implement. */
     private static final Set<CpuFeature> FEATURES =
             Collections.unmodifiableSet(
-                    EnumSet.complementOf(
-                            EnumSet.of(
-                                    CpuFeature.MONITOR, CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
+                    EnumSet.complementOf(EnumSet.of(CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
 
-    /** The engine; it holds nothing of the host. */
+    private final CpuGroup group = new CpuGroup();
+
+    /** The engine of one machine; it holds nothing of the host. */
     public Interpreter() {}
 
     @Override
@@ -55,7 +56,7 @@ public final class Interpreter implements Accelerator {
 
     /** A CPU that has blocks executed by what {@code runner} makes for it, where that does. */
     public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring, Function<Cpu, Runner> runner) {
-        return new InterpretedCpu(id, cpuid, wiring, mainMemory(wiring.memory()), runner);
+        return new InterpretedCpu(group, id, cpuid, wiring, mainMemory(wiring.memory()), runner);
     }
 
     /** The largest memory on the bus: the one that fast paths reach. */

@@ -316,6 +316,21 @@ record Shape(
         };
     }
 
+    /** Whether instructions of {@code feature} are none that only the host lacks. */
+    static boolean isQuick(CpuFeature feature) {
+        return !VECTOR_FEATURES.contains(feature) && !GENERAL_FEATURES.contains(feature)
+                || isHosts(feature);
+    }
+
+    private static final Set<CpuFeature> GENERAL_FEATURES =
+            Set.of(
+                    CpuFeature.ABM,
+                    CpuFeature.ADX,
+                    CpuFeature.BMI1,
+                    CpuFeature.BMI2,
+                    CpuFeature.MOVBE,
+                    CpuFeature.POPCNT);
+
     private static boolean isHosts(CpuFeature feature) {
         if ((feature == CpuFeature.AVX2 || feature == CpuFeature.FMA || feature == CpuFeature.F16C)
                 && !isHosts(CpuFeature.AVX)) {

@@ -14,6 +14,7 @@ import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.Vcpu;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 
@@ -61,6 +62,18 @@ public final class Translator implements Accelerator {
     @Override
     public Set<CpuFeature> features() {
         return interpreter.features();
+    }
+
+    /**
+     * Without what emitted code cannot do: instructions that the host lacks, and 5-level paging,
+     * under which all is interpreted.
+     */
+    @Override
+    public Set<CpuFeature> best() {
+        Set<CpuFeature> best = EnumSet.copyOf(features());
+        best.remove(CpuFeature.LA57);
+        best.removeIf(feature -> !Shape.isQuick(feature));
+        return best;
     }
 
     @Override

@@ -32,6 +32,7 @@ final class InstructionPageTest {
                     FarTransferTest.class,
                     FloatingPointStateTest.class,
                     InterruptDeliveryTest.class,
+                    MonitorTest.class,
                     PagingTest.class,
                     SegmentRulesTest.class,
                     SystemInstructionsTest.class,

@@ -405,6 +405,15 @@ final class PagingTest {
         cpu.r[Cpu.RDX] = 0;
         rig.execute("0f01d1");
         assertThat(rig.handling()).isEqualTo(-1);
+        // CPUID tells how large both formats are.
+        for (int subleaf : new int[] {0, 1}) {
+            cpu.r[Cpu.RAX] = 0xD;
+            cpu.r[Cpu.RCX] = subleaf;
+            rig.execute("0fa2");
+            assertThat(cpu.r[Cpu.RBX]).isEqualTo(subleaf == 0 ? 2696 : 840);
+        }
+        cpu.r[Cpu.RBX] = LINEAR;
+        cpu.r[Cpu.RDX] = 0;
         cpu.setPkru(0x1234_5670);
         cpu.r[Cpu.RAX] = 0x204;
         rig.execute(save);

@@ -544,6 +544,17 @@ final class SystemInstructionsTest {
         amd.vcpu.load(amd.vcpu.save());
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {0xC001_0010, 0xC001_0015, 0xC001_001F, 0xC001_1029})
+    void processorsOfAmdHaveRegistersOfTheirOwn(int msr) {
+        SystemRig amd = new SystemRig(CpuModel.EPYC);
+        long value = amd.cpu.msrs.read(msr) | 1L << 46;
+        amd.cpu.msrs.write(msr, value);
+        assertThat(amd.cpu.msrs.read(msr)).isEqualTo(value);
+        cpu.r[Cpu.RCX] = msr & 0xFFFF_FFFFL;
+        raises(CpuFault.GP, "0f32");
+    }
+
     @Test
     void rdpidReadsTheAuxiliaryValue() {
         SystemRig all = new SystemRig(CpuHarness.EVERYTHING);

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.frond.cpu.ControlRegisters;
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuGroup;
 import dev.frond.cpu.Msrs;
 import dev.frond.cpu.Seg;
 import dev.frond.cpu.decode.Decoder;
@@ -89,6 +90,7 @@ final class SystemRig {
                 new Region.Io(new Ports(), 0x10000, AccessWidths.UP_TO_DWORD, new ReentrantLock()));
         vcpu =
                 new InterpretedCpu(
+                        new CpuGroup(),
                         0,
                         new Cpuid(model, 0, 1),
                         new Accelerator.Wiring(memory, ports, clock, wires),

@@ -146,6 +146,19 @@ final class ApicRegisters {
         return x2apicId >>> 4 << 16 | 1 << (x2apicId & 15);
     }
 
+    static boolean isUnmaskedExtInt(int entry) {
+        return (entry & LVT_MASKED) == 0 && DeliveryMode.in(entry) == DeliveryMode.EXT_INT;
+    }
+
+    /** Whether a pin at {@code level} is active, by the entry's polarity bit. */
+    static boolean asserted(boolean level, int lvt) {
+        return level != ((lvt & LVT_POLARITY) != 0);
+    }
+
+    static boolean levelTriggered(int lvt) {
+        return (lvt & LVT_LEVEL) != 0 && DeliveryMode.in(lvt) == DeliveryMode.FIXED;
+    }
+
     /** Whether IA32_APIC_BASE can hold this: x2APIC mode is one of an enabled APIC. */
     static boolean validMode(long base) {
         return (base & BASE_EXTD) == 0 || (base & BASE_EN) != 0;

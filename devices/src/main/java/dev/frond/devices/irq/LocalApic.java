@@ -9,6 +9,7 @@ import dev.frond.machine.clock.Clock;
 import dev.frond.machine.device.Device;
 import dev.frond.machine.device.Longs;
 import dev.frond.machine.irq.IrqLine;
+import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuSignals;
@@ -69,6 +70,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     private boolean lint0;
     private boolean lint1;
     private boolean extInt;
+    private final PvEoi pvEoi = new PvEoi();
 
     /** Who keeps the registers; then those here are as they were when it was given them. */
     private volatile @Nullable EngineApic engine;
@@ -163,6 +165,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
 
     @Override
     public LocalApicState save() {
+        settlePvEoi();
         EngineApic keeper = engine;
         LocalApicState here = here();
         return keeper == null ? here : ApicPage.state(keeper.save(), timer.now(), here);
@@ -191,6 +194,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
 
     @Override
     public void load(LocalApicState state) {
+        pvEoi.forget();
         apicBase = state.apicBase();
         id = state.id();
         tpr = state.tpr();
@@ -308,16 +312,21 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     public int acknowledge() {
         lock.lock();
         try {
+            settlePvEoi();
             if (!extIntAsserted()) {
                 if (engine != null) {
                     return -1;
                 }
                 int vector = irr.highest();
                 if (vector >> 4 <= processorPriority() >> 4) {
+                    update();
                     return -1;
                 }
                 irr.clear(vector);
                 isr.set(vector);
+                if (!tmr.test(vector) && irr.highest() < 0) {
+                    pvEoi.offer();
+                }
                 // The CPU knows that it took one; it is told only if there is another.
                 pending = false;
                 update();
@@ -336,6 +345,35 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
             lock.unlock();
         }
         return vector;
+    }
+
+    @Override
+    public void pvEoi(GuestMemory ram, long offset) {
+        lock.lock();
+        try {
+            settlePvEoi();
+            pvEoi.place(ram, offset);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void noPvEoi() {
+        lock.lock();
+        try {
+            settlePvEoi();
+            pvEoi.remove();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Ends the interrupt in service if the guest did; on the CPU's own thread, locked. */
+    void settlePvEoi() {
+        if (pvEoi.take()) {
+            endOfInterrupt();
+        }
     }
 
     @Override
@@ -385,6 +423,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     public long readMsr(int index) {
         lock.lock();
         try {
+            settlePvEoi();
             return switch (index) {
                 case IA32_APIC_BASE -> apicBase;
                 case IA32_TSC_DEADLINE -> timer.deadline();
@@ -402,6 +441,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     public boolean writeMsr(int index, long value) {
         lock.lock();
         try {
+            settlePvEoi();
             return switch (index) {
                 case IA32_APIC_BASE -> writeBase(value);
                 case IA32_TSC_DEADLINE -> {
@@ -492,6 +532,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     }
 
     private void resetRegisters() {
+        pvEoi.forget();
         tpr = 0;
         ldr = 0;
         dfr = DFR_FLAT;
@@ -521,7 +562,9 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     }
 
     private boolean fixedDeliverable() {
-        return irr.highest() >> 4 > processorPriority() >> 4;
+        // What is in service may be over: only the CPU's thread may look whether it is.
+        int priority = pvEoi.isOffered() ? tpr : processorPriority();
+        return irr.highest() >> 4 > priority >> 4;
     }
 
     /** Whether the 8259 pair is to be asked for a vector. */
@@ -537,10 +580,6 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         return !enabled()
                 ? lint0
                 : isUnmaskedExtInt(entry(LVT_LINT0)) && asserted(lint0, entry(LVT_LINT0));
-    }
-
-    private static boolean isUnmaskedExtInt(int entry) {
-        return (entry & LVT_MASKED) == 0 && DeliveryMode.in(entry) == DeliveryMode.EXT_INT;
     }
 
     private boolean x2apic() {
@@ -581,11 +620,6 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         }
     }
 
-    /** Whether a pin at {@code level} is active, by the entry's polarity bit. */
-    private static boolean asserted(boolean level, int lvt) {
-        return level != ((lvt & LVT_POLARITY) != 0);
-    }
-
     /** An edge at a pin; ExtINT and level-triggered fixed interrupts follow the level instead. */
     private void pinChanged(boolean level, int lvt) {
         if ((lvt & LVT_MASKED) != 0 || !asserted(level, lvt)) {
@@ -595,10 +629,6 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         if (mode != DeliveryMode.EXT_INT && !levelTriggered(lvt)) {
             deliver(mode, lvt & 0xFF, false);
         }
-    }
-
-    private static boolean levelTriggered(int lvt) {
-        return (lvt & LVT_LEVEL) != 0 && DeliveryMode.in(lvt) == DeliveryMode.FIXED;
     }
 
     /** Delivers LINT0 as a level-triggered interrupt, if it is one and the last one has ended. */

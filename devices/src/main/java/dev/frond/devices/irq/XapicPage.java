@@ -19,6 +19,7 @@ record XapicPage(LocalApic apic) implements IoHandler {
         }
         apic.lock().lock();
         try {
+            apic.settlePvEoi();
             long value = Integer.toUnsignedLong(apic.readRegister(register(offset)));
             long mask = size >= 4 ? 0xFFFF_FFFFL : (1L << (8 * size)) - 1;
             return value >>> (8 * within) & mask;
@@ -34,6 +35,7 @@ record XapicPage(LocalApic apic) implements IoHandler {
         }
         apic.lock().lock();
         try {
+            apic.settlePvEoi();
             apic.writeXapic(register(offset), (int) value);
         } finally {
             apic.lock().unlock();

@@ -30,19 +30,27 @@ public final class GuestMemory {
     private static final VarHandle ATOMIC_LONG = ValueLayout.JAVA_LONG.varHandle();
     private static final VarHandle BITS = MethodHandles.arrayElementVarHandle(long[].class);
 
-    /** A CPU that holds decoded code. Called on any thread. */
+    /**
+     * A part of a CPU that must know of stores to some pages: it holds code of them, or waits for
+     * the store. Those are the code pages. Called on any thread.
+     */
     public interface Watcher {
         /**
          * Bytes {@code offset .. offset + length - 1}, all in one code page, were stored to.
-         * Returns whether the CPU still holds code of the page.
+         * Returns whether it still must know of stores to the page.
          */
         boolean stored(long offset, int length);
 
-        /** Whether the CPU holds code of page number {@code page}. */
+        /** Whether it must know of stores to page number {@code page}. */
         boolean holds(long page);
 
         /** Page number {@code page} became a code page: stores to it must be told from now on. */
         void marked(long page);
+
+        /**
+         * Somebody may have stored to page number {@code page} untold, and will tell from now on.
+         */
+        default void tellsFromNow(long page) {}
     }
 
     private final MemorySegment segment;
@@ -90,17 +98,21 @@ public final class GuestMemory {
 
     /** Loads {@code size} (1, 2, 4, 8) bytes, zero-extended. */
     public long load(long offset, int size) {
-        return switch (size) {
-            case 1 -> segment.get(ValueLayout.JAVA_BYTE, offset) & 0xFF;
-            case 2 -> segment.get(SHORT, offset) & 0xFFFF;
-            case 4 -> segment.get(INT, offset) & 0xFFFF_FFFFL;
-            case 8 -> segment.get(LONG, offset);
-            default -> throw badSize(size);
-        };
+        long value =
+                switch (size) {
+                    case 1 -> segment.get(ValueLayout.JAVA_BYTE, offset) & 0xFF;
+                    case 2 -> segment.get(SHORT, offset) & 0xFFFF;
+                    case 4 -> segment.get(INT, offset) & 0xFFFF_FFFFL;
+                    case 8 -> segment.get(LONG, offset);
+                    default -> throw badSize(size);
+                };
+        MemoryOrder.loaded();
+        return value;
     }
 
     /** Stores the low {@code size} (1, 2, 4, 8) bytes of {@code value}. */
     public void store(long offset, int size, long value) {
+        MemoryOrder.storing();
         switch (size) {
             case 1 -> segment.set(ValueLayout.JAVA_BYTE, offset, (byte) value);
             case 2 -> segment.set(SHORT, offset, (short) value);
@@ -201,6 +213,16 @@ public final class GuestMemory {
                     markCode(page);
                 }
             }
+        }
+    }
+
+    /**
+     * Says that the caller, having been told that page number {@code page} became a code page,
+     * stores to it no more without telling.
+     */
+    public void tellsFromNow(long page) {
+        for (Watcher watcher : watchers) {
+            watcher.tellsFromNow(page);
         }
     }
 

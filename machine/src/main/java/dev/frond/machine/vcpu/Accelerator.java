@@ -6,13 +6,25 @@ package dev.frond.machine.vcpu;
 import dev.frond.machine.clock.Clock;
 import dev.frond.machine.memory.AddressSpace;
 
+import java.util.Set;
+
 /** An engine that executes guest code. */
 public interface Accelerator extends AutoCloseable {
     /** The name that {@code --engine} takes. */
     String name();
 
     /** The features that a CPU of this engine can offer. */
-    java.util.Set<CpuFeature> features();
+    Set<CpuFeature> features();
+
+    /** The features that a CPU of the model {@link CpuModel#MAX} has here. */
+    default Set<CpuFeature> best() {
+        return features();
+    }
+
+    /** What a CPU of this engine is if {@code wanted} is asked for: that within what it can. */
+    default CpuModel offer(CpuModel wanted) {
+        return wanted.within(wanted.isMax() ? best() : features());
+    }
 
     /**
      * Makes CPU number {@code id}, in its power-on state: CPU 0 at the reset vector, all others

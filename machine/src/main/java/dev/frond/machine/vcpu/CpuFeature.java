@@ -8,7 +8,10 @@ import static dev.frond.machine.vcpu.CpuFeature.Register.EBX;
 import static dev.frond.machine.vcpu.CpuFeature.Register.ECX;
 import static dev.frond.machine.vcpu.CpuFeature.Register.EDX;
 
-/** A feature that CPUID announces by one bit (SDM Vol. 2A, CPUID; APM Vol. 3, appendix E). */
+/**
+ * A feature that CPUID announces by one bit (SDM Vol. 2A, CPUID; APM Vol. 3, appendix E), or a
+ * paravirtual one of KVM (Linux, Documentation/virt/kvm/x86/cpuid.rst).
+ */
 public enum CpuFeature {
     FPU(0x1, EDX, 0),
     VME(0x1, EDX, 1),
@@ -87,7 +90,17 @@ public enum CpuFeature {
     RDTSCP(0x8000_0001, EDX, 27),
     LM(0x8000_0001, EDX, 29),
     INVARIANT_TSC(0x8000_0007, EDX, 8),
-    ARAT(0x6, EAX, 2);
+    ARAT(0x6, EAX, 2),
+    KVM_CLOCKSOURCE(0x4000_0001, EAX, 0),
+    KVM_NOP_IO_DELAY(0x4000_0001, EAX, 1),
+    KVM_CLOCKSOURCE2(0x4000_0001, EAX, 3),
+    KVM_STEAL_TIME(0x4000_0001, EAX, 5),
+    KVM_PV_EOI(0x4000_0001, EAX, 6),
+    KVM_POLL_CONTROL(0x4000_0001, EAX, 12),
+    KVM_CLOCKSOURCE_STABLE(0x4000_0001, EAX, 24);
+
+    /** The leaf of what KVM offers to its guests (Linux, Documentation/virt/kvm/x86/cpuid.rst). */
+    private static final int KVM_LEAF = 0x4000_0001;
 
     /** The register of a CPUID leaf that holds the bit. */
     public enum Register {
@@ -111,6 +124,11 @@ public enum CpuFeature {
         this.subleaf = subleaf;
         this.register = register;
         this.bit = bit;
+    }
+
+    /** Whether it is a paravirtual one, as KVM offers them. */
+    public boolean isKvm() {
+        return leaf == KVM_LEAF;
     }
 
     /** The CPUID leaf (EAX). */

@@ -73,7 +73,14 @@ public record CpuModel(
                     XGETBV1,
                     XSAVES,
                     RDRAND,
-                    RDSEED);
+                    RDSEED,
+                    KVM_CLOCKSOURCE,
+                    KVM_NOP_IO_DELAY,
+                    KVM_CLOCKSOURCE2,
+                    KVM_STEAL_TIME,
+                    KVM_PV_EOI,
+                    KVM_POLL_CONTROL,
+                    KVM_CLOCKSOURCE_STABLE);
 
     /** x86-64-v1 of the psABI. */
     public static final CpuModel X86_64_V1 =
@@ -117,7 +124,7 @@ public record CpuModel(
                     0x3C,
                     3,
                     "Intel Core Processor (Haswell)",
-                    without(PROCESSOR, SMAP, UMIP, RDSEED, XSAVEC, XGETBV1, XSAVES));
+                    with(without(PROCESSOR, SMAP, UMIP, RDSEED, XSAVEC, XGETBV1, XSAVES), MONITOR));
 
     /** Intel's Core processors of 2015. */
     public static final CpuModel SKYLAKE_CLIENT =
@@ -128,9 +135,9 @@ public record CpuModel(
                     0x5E,
                     3,
                     "Intel Core Processor (Skylake)",
-                    with(without(PROCESSOR, UMIP), ADX, CLFLUSHOPT, PREFETCHW));
+                    with(without(PROCESSOR, UMIP), ADX, CLFLUSHOPT, PREFETCHW, MONITOR));
 
-    /** AMD's server processors of 2017, without misaligned SSE operands, MONITOR and FFXSR. */
+    /** AMD's server processors of 2017, without misaligned SSE operands and FFXSR. */
     public static final CpuModel EPYC =
             new CpuModel(
                     "EPYC",
@@ -146,7 +153,8 @@ public record CpuModel(
                             SSE4A,
                             CLFLUSHOPT,
                             PREFETCHW,
-                            TOPOEXT));
+                            TOPOEXT,
+                            MONITOR));
 
     /** AMD's server processors of 2021, without what {@link #EPYC} is without. */
     public static final CpuModel EPYC_MILAN =
@@ -159,6 +167,16 @@ public record CpuModel(
                     "AMD EPYC-Milan Processor",
                     with(EPYC.features, UMIP, PCID, INVPCID, ERMS, FSRM, CLWB, RDPID, PKU));
 
+    /**
+     * Everything that is implemented: what an engine lacks, or would be slow at, is taken away
+     * ({@link Accelerator#offer}).
+     */
+    public static final CpuModel MAX =
+            of(
+                    "max",
+                    // What only AMD's leaves describe is not for a processor of Intel.
+                    EnumSet.complementOf(EnumSet.of(MISALIGNSSE, FFXSR, TOPOEXT)));
+
     public CpuModel {
         features =
                 Collections.unmodifiableSet(
@@ -169,12 +187,30 @@ public record CpuModel(
 
     /** All models by name. */
     public static List<CpuModel> all() {
-        return List.of(X86_64_V1, X86_64_V2, X86_64_V3, HASWELL, SKYLAKE_CLIENT, EPYC, EPYC_MILAN);
+        return List.of(
+                X86_64_V1, X86_64_V2, X86_64_V3, HASWELL, SKYLAKE_CLIENT, EPYC, EPYC_MILAN, MAX);
     }
 
     /** The model of that name. */
     public static Optional<CpuModel> named(String name) {
         return all().stream().filter(m -> m.name.equals(name)).findFirst();
+    }
+
+    /**
+     * The model that {@code text} describes: a name, then switches, {@code +f}, {@code -f}, {@code
+     * f=on} or {@code f=off}, each after a comma. A feature that is taken away takes those along
+     * that need it. The result's name is such a text.
+     *
+     * @throws IllegalArgumentException if there is no such model or feature, or one that is asked
+     *     for needs another; the message says which, and what is accepted
+     */
+    public static CpuModel parse(String text) {
+        return CpuSwitches.parse(text);
+    }
+
+    /** Whether it is {@link #MAX}, with or without switches. */
+    public boolean isMax() {
+        return name.equals(MAX.name) || name.startsWith(MAX.name + ",");
     }
 
     /** This model without what {@code implemented} lacks. */

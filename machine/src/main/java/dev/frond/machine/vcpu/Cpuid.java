@@ -27,6 +27,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
     private static final int SHOWN_TWICE = 0x0183_F3FF;
 
     private static final int MAX_HYPERVISOR = 0x4000_0001;
+    private static final int MAX_KVM = 0x4000_0010;
 
     /** What the time-stamp counter counts in a second of virtual time. */
     public static final int TSC_HZ = 1_000_000_000;
@@ -74,7 +75,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
                 }
                 in = maxBasic;
             }
-        } else if (Integer.compareUnsigned(in, 0x4000_0000) >= 0) {
+        } else if (Integer.compareUnsigned(in, 0x4000_0000) >= 0 && has(CpuFeature.HYPERVISOR)) {
             return hypervisor(in);
         } else if (in > maxBasic) {
             if (amd) {
@@ -97,6 +98,7 @@ public record Cpuid(CpuModel model, int id, int cpus) {
             // A 32 KiB L1 of each kind, 1 MiB L2, 8 MiB L3, by leaf 4.
             case 2 -> new Leaf(0x00FF_FF01, 0, 0, 0);
             case 4 -> cache(subleaf);
+            case 5 -> has(CpuFeature.MONITOR) ? monitor() : Leaf.ZERO;
             case 0xB -> topology(subleaf);
             case 0xD -> xsave(subleaf, features);
             // The time-stamp counter and the APIC timer both count the crystal's clock.
@@ -145,9 +147,22 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         return (xcr0 & 4) != 0 ? 512 + 64 + 256 : 512 + 64;
     }
 
+    /**
+     * The bytes that the compacted format needs for the components in {@code xcr0}, each of which
+     * follows the one before at once (SDM Vol. 1, 13.4.3).
+     */
+    public static int compactedSize(long xcr0) {
+        return 512 + 64 + ((xcr0 & 4) != 0 ? 256 : 0) + ((xcr0 & PKRU) != 0 ? 8 : 0);
+    }
+
     /** The components that XCR0 may enable. */
     public long xcr0Mask() {
         return (has(CpuFeature.AVX) ? 7 : 3) | (has(CpuFeature.PKU) ? PKRU : 0);
+    }
+
+    /** Lines of 64 bytes; masked interrupts may end MWAIT; one depth of C1, and of C0 with AMD. */
+    private Leaf monitor() {
+        return new Leaf(64, 64, 3, model.isAmd() ? 0x11 : 0x10);
     }
 
     private Leaf features(int leaf, int subleaf) {
@@ -167,12 +182,28 @@ public record Cpuid(CpuModel model, int id, int cpus) {
         return new Leaf(eax, word(text, 0), word(text, 8), word(text, 4));
     }
 
-    private static Leaf hypervisor(int leaf) {
-        if (leaf == 0x4000_0000) {
-            byte[] text = "FrondFrond\0\0".getBytes(StandardCharsets.US_ASCII);
-            return new Leaf(MAX_HYPERVISOR, word(text, 0), word(text, 4), word(text, 8));
-        }
-        return Leaf.ZERO;
+    /** Whether there are paravirtual features, under the signature of KVM. */
+    private boolean isKvm() {
+        return model.features().stream().anyMatch(CpuFeature::isKvm);
+    }
+
+    private Leaf hypervisor(int leaf) {
+        boolean kvm = isKvm();
+        return switch (leaf) {
+            case 0x4000_0000 -> {
+                String signature = kvm ? "KVMKVMKVM\0\0\0" : "FrondFrond\0\0";
+                byte[] text = signature.getBytes(StandardCharsets.US_ASCII);
+                yield new Leaf(
+                        kvm ? MAX_KVM : MAX_HYPERVISOR,
+                        word(text, 0),
+                        word(text, 4),
+                        word(text, 8));
+            }
+            case 0x4000_0001 -> features(leaf, 0);
+            // The frequencies of the time-stamp counter and of the APIC's timer in kHz.
+            case MAX_KVM -> kvm ? new Leaf(TSC_HZ / 1000, TSC_HZ / 1000, 0, 0) : Leaf.ZERO;
+            default -> Leaf.ZERO;
+        };
     }
 
     private Leaf cache(int subleaf) {

@@ -3,6 +3,7 @@
 
 package dev.frond.machine.vcpu;
 
+import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.IoHandler;
 
 /** A local interrupt controller as its own CPU sees it (SDM Vol. 3A, chapter 12). */
@@ -57,6 +58,17 @@ public interface LocalInterrupts {
 
     /** The CPU ended a level-triggered interrupt that the engine was told of. */
     default void endOfInterrupt(int vector) {}
+
+    /**
+     * From now on a byte of guest memory tells the guest that an interrupt needs no write to the
+     * EOI register: the controller sets it to 1, and a guest that clears it has ended the
+     * interrupt. The guest does so without a bus lock, so that the byte is looked at only on the
+     * CPU's own thread (Linux, Documentation/virt/kvm/x86/msr.rst, MSR_KVM_PV_EOI_EN).
+     */
+    default void pvEoi(GuestMemory ram, long offset) {}
+
+    /** Ends {@link #pvEoi}. */
+    default void noPvEoi() {}
 
     /**
      * Whether {@code index} is an MSR of this controller: IA32_APIC_BASE, IA32_TSC_DEADLINE,

@@ -170,10 +170,26 @@ class CpuidTest {
     }
 
     @Test
-    void theHypervisorNamesItself() {
+    void paravirtualFeaturesStandUnderTheSignatureOfKvm() {
         Cpuid.Leaf leaf = one.query(0x4000_0000, 0);
-        assertThat(text(leaf.ebx(), leaf.ecx(), leaf.edx())).startsWith("FrondFrond");
+        assertThat(leaf.eax()).isEqualTo(0x4000_0010);
+        assertThat(text(leaf.ebx(), leaf.ecx(), leaf.edx())).isEqualTo("KVMKVMKVM\0\0\0");
+        assertThat(one.query(0x4000_0001, 0).eax()).isEqualTo(0x0100_106B);
+        assertThat(one.query(0x4000_0010, 0)).isEqualTo(new Cpuid.Leaf(1_000_000, 1_000_000, 0, 0));
         assertThat(one.query(0x4000_0FFF, 0)).isEqualTo(Cpuid.Leaf.ZERO);
+    }
+
+    @Test
+    void withoutThemTheHypervisorNamesItself() {
+        Set<CpuFeature> features = EnumSet.copyOf(CpuModel.X86_64_V2.features());
+        features.removeIf(CpuFeature::isKvm);
+        Cpuid plain = new Cpuid(CpuModel.X86_64_V2.within(features), 0, 1);
+        Cpuid.Leaf leaf = plain.query(0x4000_0000, 0);
+        assertThat(text(leaf.ebx(), leaf.ecx(), leaf.edx())).startsWith("FrondFrond");
+        assertThat(plain.query(0x4000_0001, 0)).isEqualTo(Cpuid.Leaf.ZERO);
+        features.remove(CpuFeature.HYPERVISOR);
+        Cpuid hidden = new Cpuid(CpuModel.X86_64_V2.within(features), 0, 1);
+        assertThat(hidden.query(0x4000_0000, 0)).isEqualTo(hidden.query(0x16, 0));
     }
 
     private static String text(int... registers) {
