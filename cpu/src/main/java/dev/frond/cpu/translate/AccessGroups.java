@@ -131,7 +131,7 @@ final class AccessGroups {
     private boolean staysAligned(int first, int last, long low) {
         for (int i = first; i <= last; i++) {
             if ((i == first || i == last || offset[i] == 0) && mayJoin(i)) {
-                int size = BlockTranslator.alignment(insns[i], shapes[i]);
+                int size = ModRmEmitter.alignment(insns[i], shapes[i]);
                 if ((insns[i].displacement - low) % size != 0) {
                     return false;
                 }
@@ -148,7 +148,7 @@ final class AccessGroups {
         Shape shape = shapes[at];
         return switch (shape.path()) {
             case NOP -> true;
-            case LEA -> !BlockTranslator.needsRcxForLea(insn) && !names(address, insn.reg);
+            case LEA -> !ModRmEmitter.needsRcxForLea(insn) && !names(address, insn.reg);
             case OPCODE_REGISTER -> !names(address, named(insn, shape.rm(), insn.opcodeRegister));
             // FNSTSW writes AX.
             case X87 -> insn.memory || !names(address, Cpu.RAX);
@@ -158,7 +158,7 @@ final class AccessGroups {
     }
 
     private static boolean keepsOperands(Insn insn, Shape shape, Insn address) {
-        if (shape.usesCl() || !insn.memory && BlockTranslator.needsRcx(insn, shape)) {
+        if (shape.usesCl() || !insn.memory && ModRmEmitter.needsRcx(insn, shape)) {
             return false;
         }
         boolean writesReg = shape.registers().reg() && isGeneral(shape.reg());

@@ -5,21 +5,10 @@ package dev.frond.cpu.translate;
 
 import static dev.frond.cpu.translate.Assembler.JA;
 import static dev.frond.cpu.translate.Assembler.JNZ;
-import static dev.frond.cpu.translate.Assembler.JZ;
 import static dev.frond.cpu.translate.Assembler.NONE;
-import static dev.frond.cpu.translate.Assembler.P66;
-import static dev.frond.cpu.translate.Assembler.PF2;
-import static dev.frond.cpu.translate.Assembler.PF3;
-import static dev.frond.cpu.translate.Assembler.PLOCK;
-import static dev.frond.cpu.translate.Assembler.R13;
-import static dev.frond.cpu.translate.Assembler.R14;
 import static dev.frond.cpu.translate.Assembler.R15;
 import static dev.frond.cpu.translate.Assembler.RAX;
-import static dev.frond.cpu.translate.Assembler.RBP;
 import static dev.frond.cpu.translate.Assembler.RCX;
-import static dev.frond.cpu.translate.Assembler.RDI;
-import static dev.frond.cpu.translate.Assembler.REX;
-import static dev.frond.cpu.translate.Assembler.RSI;
 import static dev.frond.cpu.translate.Assembler.RSP;
 import static dev.frond.cpu.translate.Assembler.W;
 
@@ -116,6 +105,10 @@ final class BlockTranslator {
     /** Whether the guest's RCX is in the host's for the moment. */
     private boolean rcxCopied;
 
+    private final ModRmEmitter modRm = new ModRmEmitter(this, a);
+    private final StringEmitter strings = new StringEmitter(this, a);
+    private final StackEmitter stack = new StackEmitter(this, a, insns, shapes);
+    private final JumpEmitter jumps = new JumpEmitter(this, a);
     private final SystemEmitter system;
 
     BlockTranslator(Cpu cpu, CodeStore store, Stubs stubs) {
@@ -131,6 +124,26 @@ final class BlockTranslator {
     /** The mode that code is being emitted for. */
     int mode() {
         return key;
+    }
+
+    /** Says whether the guest's RCX is in the host's from here on. */
+    void copyRcx(boolean copied) {
+        rcxCopied = copied;
+    }
+
+    /** Notes that the host may raise an exception at what is emitted next. */
+    void noteFault(Insn insn) {
+        store.addFaultSite(origin + a.size(), site(Kind.ALONE, insn));
+    }
+
+    /** Lets a jump lead to where emitted code leaves at a site, flags being saved. */
+    void slowly(int jump, int site) {
+        slow.add(new Slow(jump, site, true));
+    }
+
+    /** Leaves because somebody wants the CPU, flags being saved; then the instruction goes on. */
+    void leaveToPoll(Insn insn) {
+        leave(true, site(Kind.POLL, false, true, 0, insn.offset));
     }
 
     /** Lets what is emitted from here on be for another mode. */
@@ -272,9 +285,9 @@ final class BlockTranslator {
         for (index = 0; index < count; index++) {
             hostStart = origin + a.size();
             x87.before(insns[index], shapes[index]);
-            int run = stackRun(count);
+            int run = stack.run(index, count, page.separate);
             if (run > 1) {
-                emitRun(run);
+                stack.emitRun(index, run);
                 index += run - 1;
             } else {
                 emit(insns[index], shapes[index], block);
@@ -388,7 +401,7 @@ final class BlockTranslator {
             return false;
         }
         return switch (shape.path()) {
-            case MODRM, OPCODE_REGISTER -> modRmTaken(insn, shape);
+            case MODRM, OPCODE_REGISTER -> ModRmEmitter.isTaken(insn, shape);
             case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
             case PUSH_FLAGS -> insn.size == 8;
             case INTERRUPT_FLAG, SWAP_GS -> (key & Modes.USER) == 0;
@@ -426,99 +439,18 @@ final class BlockTranslator {
         };
     }
 
-    static boolean isSpilled(int guest) {
-        return guest >= Context.FIRST_SPILLED;
-    }
-
-    private static boolean modRmTaken(Insn insn, Shape shape) {
-        boolean opcodeRegister = shape.path() == Shape.Path.OPCODE_REGISTER;
-        boolean registerRm = opcodeRegister || !insn.memory;
-        int rm = opcodeRegister ? insn.opcodeRegister : insn.rm;
-        switch (insn.form.mnemonic()) {
-            case "BSWAP" -> {
-                if (insn.size == 2) {
-                    return false;
-                }
-            }
-            case "MULX" -> {
-                if (isSpilled(insn.reg) && isSpilled(insn.vvvv) && insn.reg != insn.vvvv) {
-                    return false;
-                }
-            }
-            default -> {}
-        }
-        if (shape.usesCl()) {
-            boolean regSpilled = shape.reg() == Shape.Kind.GENERAL && isSpilled(insn.reg);
-            boolean rmBusy = !registerRm || isSpilled(rm);
-            if (regSpilled && rmBusy) {
-                return false;
-            }
-        }
-        boolean regHigh = isHigh(insn, shape.reg(), insn.reg);
-        boolean rmHigh = registerRm && isHigh(insn, shape.rm(), rm);
-        if (!regHigh && !rmHigh) {
-            return true;
-        }
-        // AH to BH can be named only without REX. RCX is in a register that needs it; between
-        // registers it is copied to where it does not.
-        boolean copied = registerRm && !opcodeRegister;
-        if (!copied
-                && (regHigh && insn.byteRegister(insn.reg) == CH
-                        || rmHigh && insn.byteRegister(rm) == CH)) {
-            return false;
-        }
-        return (regHigh
-                        || copied && namesRcx(shape.reg(), insn.reg)
-                        || namedWithoutRex(shape.reg(), insn.reg))
-                && (rmHigh
-                        || !registerRm
-                        || copied && namesRcx(shape.rm(), rm)
-                        || namedWithoutRex(shape.rm(), rm))
-                && !(shape.usesCl() && !registerRm);
-    }
-
-    private static final int CH = 0x100 | Cpu.RCX;
-
-    private static boolean namesRcx(Shape.Kind kind, int guest) {
-        return isGeneral(kind) && guest == Cpu.RCX;
-    }
-
-    private static boolean isHigh(Insn insn, Shape.Kind kind, int guest) {
-        return kind == Shape.Kind.BYTE && (insn.byteRegister(guest) & 0x100) != 0;
-    }
-
-    /** Whether an instruction between registers needs RCX where no REX is needed. */
-    private static boolean copiesRcx(Insn insn, Shape shape) {
-        boolean regHigh = isHigh(insn, shape.reg(), insn.reg);
-        boolean rmHigh = isHigh(insn, shape.rm(), insn.rm);
-        return (regHigh || rmHigh)
-                && (namesRcx(shape.reg(), insn.reg)
-                        || namesRcx(shape.rm(), insn.rm)
-                        || regHigh && insn.byteRegister(insn.reg) == CH
-                        || rmHigh && insn.byteRegister(insn.rm) == CH);
-    }
-
-    private static boolean namedWithoutRex(Shape.Kind kind, int guest) {
-        return switch (kind) {
-            case NOTHING, DIGIT, MMX -> true;
-            case XMM -> guest < 8;
-            case GENERAL -> !isSpilled(guest) && Context.host(guest) < 8;
-            case BYTE -> guest < 4 && guest != Cpu.RCX;
-        };
-    }
-
     // --- one instruction
     // --------------------------------------------------------------------------
 
     private void emit(Insn insn, Shape shape, Block block) {
         switch (shape.path()) {
-            case MODRM -> modRm(insn, shape);
-            case OPCODE_REGISTER -> opcodeRegister(insn, shape);
-            case PLAIN -> plain(insn, shape);
-            case ACCUMULATOR_OFFSET -> accumulatorOffset(insn);
-            case EXCHANGE_ACCUMULATOR -> exchangeAccumulator(insn);
+            case MODRM -> modRm.modRm(insn, shape);
+            case OPCODE_REGISTER -> modRm.opcodeRegister(insn, shape);
+            case PLAIN -> modRm.plain(insn, shape);
+            case ACCUMULATOR_OFFSET -> modRm.accumulatorOffset(insn);
+            case EXCHANGE_ACCUMULATOR -> modRm.exchangeAccumulator(insn);
             case NOP, NOP_OR_EXCHANGE -> {}
-            case LEA -> loadEffectiveAddress(insn);
+            case LEA -> modRm.loadEffectiveAddress(insn);
             case PUSH_FLAGS -> system.pushFlags();
             case INTERRUPT_FLAG -> system.interruptFlag(insn);
             case CLEAR_FLAG -> system.clearFlag(insn);
@@ -530,22 +462,26 @@ final class BlockTranslator {
             case MOVE_SELECTOR -> system.moveSelector(insn);
             case SEGMENT_BASE -> system.segmentBase(insn);
             case TIME -> system.readTime(insn);
-            case MOVE_STRING, STORE_STRING -> string(insn, shape);
-            case FAR_BIT -> farBit(insn);
-            case EXCHANGE_8_OR_16 -> exchangeTwo(insn);
-            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY -> push(insn, shape);
-            case POP_REGISTER -> pop(insn);
-            case LEAVE -> leaveFrame();
+            case MOVE_STRING, STORE_STRING -> strings.emit(insn, shape);
+            case FAR_BIT -> modRm.farBit(insn);
+            case EXCHANGE_8_OR_16 -> modRm.exchangeTwo(insn);
+            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY -> stack.push(insn, shape);
+            case POP_REGISTER -> stack.pop(insn);
+            case LEAVE -> stack.leaveFrame();
             case JUMP -> go(target(insn), insn.offset, index + 1, block);
             case CONDITIONAL_JUMP -> {
                 needFlags();
                 int jump = a.jump(insn.opcode & 15);
                 taken.add(new Taken(jump, insn.offset, target(insn), index + 1, state, key));
             }
-            case CALL -> call(insn, block);
-            case JUMP_INDIRECT -> jumpIndirect(insn);
-            case CALL_INDIRECT -> callIndirect(insn);
-            case RETURN -> ret();
+            case CALL -> {
+                jumps.call(insn);
+                // The target may lie before this block, but a loop of calls needs returns.
+                go(target(insn), insn.offset, index + 1, block);
+            }
+            case JUMP_INDIRECT -> jumps.jumpIndirect(insn);
+            case CALL_INDIRECT -> jumps.callIndirect(insn);
+            case RETURN -> jumps.ret(insn);
             case X87 -> x87.emit(insn, shape);
             case NOT_TAKEN -> {
                 leaveFor(Kind.INTERPRET, insn.offset);
@@ -563,76 +499,8 @@ final class BlockTranslator {
         return insn.offset + insn.length + (int) insn.immediate;
     }
 
-    private int prefixes(Insn insn) {
-        Form form = insn.form;
-        int flags =
-                switch (form.prefix()) {
-                    case Form.PREFIX_66 -> P66;
-                    case Form.PREFIX_F2 -> PF2;
-                    case Form.PREFIX_F3 -> PF3;
-                    default -> 0;
-                };
-        if (form.sizing() == Form.Sizing.V && insn.size == 2) {
-            flags |= P66;
-        }
-        boolean wide =
-                switch (form.sizing()) {
-                    case V, Y -> insn.size == 8;
-                    default -> form.is(Form.W1) || isExplicitString(form) && insn.rexW();
-                };
-        return flags | (wide ? W : 0) | (insn.lock ? PLOCK : 0) | vex(insn);
-    }
-
-    /** The VEX prefix's fields, VEX.vvvv being a vector register or none yet. */
-    private static int vex(Insn insn) {
-        return insn.form.is(Form.VEX) ? Assembler.vex(0, insn.wideVector) : 0;
-    }
-
-    /**
-     * What to join with the prefixes if VEX.vvvv names a register. A spilled one is in R15, where a
-     * spilled destination may be too: with a VEX prefix that is only written.
-     */
-    private int vvvv(Insn insn, Shape shape) {
-        return switch (shape.vvvv()) {
-            case NOTHING -> 0;
-            case GENERAL -> Assembler.vex(general(insn.vvvv, R15), false);
-            default -> Assembler.vex(insn.vvvv, false);
-        };
-    }
-
-    /** The string comparisons whose lengths are in EAX and EDX, or with REX.W in RAX and RDX. */
-    private static boolean isExplicitString(Form form) {
-        return form.mnemonic().startsWith("PCMPESTR") || form.mnemonic().startsWith("VPCMPESTR");
-    }
-
-    private void immediate(Insn insn, Shape shape) {
-        switch (shape.immediate(insn)) {
-            case 1 -> a.byte1((int) insn.immediate);
-            case 2 -> a.int2((int) insn.immediate);
-            case 4 -> a.int4((int) insn.immediate);
-            case 8 -> a.int8(insn.immediate);
-            default -> {}
-        }
-    }
-
-    /** The host's name of a register operand, a spilled one being loaded to {@code scratch}. */
-    private int register(Insn insn, Shape.Kind kind, int guest, int scratch) {
-        return switch (kind) {
-            case NOTHING -> 0;
-            case DIGIT -> insn.modRm >>> 3 & 7;
-            case XMM -> guest;
-            case MMX -> guest & 7;
-            case GENERAL -> general(guest, scratch);
-            case BYTE -> {
-                int named = insn.byteRegister(guest);
-                // AH, CH, DH, BH are 4 to 7.
-                yield (named & 0x100) != 0 ? (named & 3) + 4 : general(guest, scratch);
-            }
-        };
-    }
-
     int general(int guest, int scratch) {
-        if (isSpilled(guest)) {
+        if (Context.isSpilled(guest)) {
             a.load(scratch, RSP, Context.slot(guest));
             return scratch;
         }
@@ -644,101 +512,16 @@ final class BlockTranslator {
     }
 
     void writeBack(Shape.Kind kind, int guest, int scratch) {
-        if (isGeneral(kind) && isSpilled(guest)) {
+        if (isGeneral(kind) && Context.isSpilled(guest)) {
             a.store(RSP, Context.slot(guest), scratch);
         }
-    }
-
-    /** REX if a byte register would otherwise be AH to BH. */
-    private static int rexFor(Insn insn, Shape.Kind kind, int guest, int host) {
-        return kind == Shape.Kind.BYTE
-                        && (insn.byteRegister(guest) & 0x100) == 0
-                        && host >= RSP
-                        && host < 8
-                ? REX
-                : 0;
-    }
-
-    private void modRm(Insn insn, Shape shape) {
-        int flags = prefixes(insn);
-        int map = insn.form.map();
-        if (insn.memory) {
-            LoopEmitter.Operand operand = operand(insn, shape);
-            needFlags();
-            int base = RCX;
-            if (shape.usesCl()) {
-                a.move(R15, RCX);
-                a.move4(RCX, R13);
-                base = R15;
-            }
-            int reg = register(insn, shape.reg(), insn.reg, R15);
-            mayFault(insn);
-            a.memory(
-                    flags | vvvv(insn, shape) | rexFor(insn, shape.reg(), insn.reg, reg),
-                    map,
-                    insn.opcode,
-                    reg,
-                    base,
-                    operand.index(),
-                    operand.scale(),
-                    operand.displacement());
-        } else {
-            needFlags();
-            boolean same =
-                    isGeneral(shape.reg())
-                            && isGeneral(shape.rm())
-                            && insn.reg == insn.rm
-                            && isSpilled(insn.rm)
-                            && shape.vvvv() == Shape.Kind.NOTHING;
-            int rmScratch = same || shape.usesCl() ? R15 : RCX;
-            rcxCopied = copiesRcx(insn, shape);
-            if (rcxCopied) {
-                a.move(RCX, R13);
-            }
-            int reg = register(insn, shape.reg(), insn.reg, R15);
-            int rm = same ? reg : register(insn, shape.rm(), insn.rm, rmScratch);
-            if (shape.usesCl() && !rcxCopied) {
-                a.move4(RCX, R13);
-            }
-            mayFault(insn);
-            a.registers(
-                    flags
-                            | vvvv(insn, shape)
-                            | rexFor(insn, shape.reg(), insn.reg, reg)
-                            | rexFor(insn, shape.rm(), insn.rm, rm),
-                    map,
-                    insn.opcode,
-                    reg,
-                    rm);
-            immediate(insn, shape);
-            if (rcxCopied) {
-                a.move(R13, RCX);
-                rcxCopied = false;
-            }
-            if (shape.registers().rm()) {
-                writeBack(shape.rm(), insn.rm, rmScratch);
-            }
-        }
-        if (insn.memory) {
-            immediate(insn, shape);
-        }
-        if (shape.registers().reg()) {
-            writeBack(shape.reg(), insn.reg, R15);
-        }
-        if (shape.writesVvvv()) {
-            writeBack(shape.vvvv(), insn.vvvv, R15);
-        }
-        if (writesEcx(insn.form)) {
-            a.move(R13, RCX);
-        }
-        flagsAfter();
     }
 
     /** Lets the operand be in memory at RCX and what the result names. */
     LoopEmitter.Operand operand(Insn insn, Shape shape) {
         LoopPlan.Group group = loopPlan == null ? null : loopPlan.group(index);
         if (loop != null && group != null) {
-            return loop.operand(insn, group, isHigh(insn, shape.reg(), insn.reg));
+            return loop.operand(insn, group, ModRmEmitter.isHigh(insn, shape.reg(), insn.reg));
         }
         int offset = 0;
         if (loopPlan != null || !groups.isMember(index)) {
@@ -751,147 +534,11 @@ final class BlockTranslator {
                 check(groups.span(index), groups.writes(index), true);
             }
         }
-        if (alignment(insn, shape) > 1) {
+        if (ModRmEmitter.alignment(insn, shape) > 1) {
             saveLiveFlags();
-            align(alignment(insn, shape));
+            align(ModRmEmitter.alignment(insn, shape));
         }
         return new LoopEmitter.Operand(NONE, 0, offset);
-    }
-
-    /** What the address of the memory operand must be a multiple of. */
-    static int alignment(Insn insn, Shape shape) {
-        int size = shape.access(insn);
-        return size >= 16 && !insn.form.is(Form.UNALIGNED) ? size : 1;
-    }
-
-    /** Whether an instruction between registers needs RCX for one that is spilled, or as such. */
-    static boolean needsRcx(Insn insn, Shape shape) {
-        return isGeneral(shape.rm()) && isSpilled(insn.rm)
-                || writesEcx(insn.form)
-                || copiesRcx(insn, shape);
-    }
-
-    private static boolean writesEcx(Form form) {
-        return switch (form.mnemonic()) {
-            case "PCMPISTRI", "PCMPESTRI", "VPCMPISTRI", "VPCMPESTRI" -> true;
-            default -> false;
-        };
-    }
-
-    /** Notes where a division stands: the host raises its #DE. */
-    private void mayFault(Insn insn) {
-        String name = insn.form.mnemonic();
-        if (name.equals("DIV") || name.equals("IDIV")) {
-            store.addFaultSite(
-                    origin + a.size(),
-                    site(Kind.ALONE, false, state == State.SAVED, index + 1, insn.offset));
-        }
-    }
-
-    private void opcodeRegister(Insn insn, Shape shape) {
-        int guest = insn.opcodeRegister;
-        int host = register(insn, shape.rm(), guest, R15);
-        int flags = prefixes(insn) | rexFor(insn, shape.rm(), guest, host);
-        a.opcodeRegister(flags, insn.form.map(), insn.opcode & ~7, host);
-        immediate(insn, shape);
-        writeBack(shape.rm(), guest, R15);
-    }
-
-    private void plain(Insn insn, Shape shape) {
-        needFlags();
-        a.plain(prefixes(insn), insn.form.map(), insn.opcode);
-        immediate(insn, shape);
-        flagsAfter();
-    }
-
-    /** MOV between the accumulator and an address in the instruction: as MOV with ModRM. */
-    private void accumulatorOffset(Insn insn) {
-        boolean writes = insn.opcode >= 0xA2;
-        int size = (insn.opcode & 1) == 0 ? 1 : insn.size;
-        access(insn, size, writes);
-        int opcode = (writes ? 0x88 : 0x8A) | insn.opcode & 1;
-        a.memory(size == 1 ? 0 : prefixes(insn), 0, opcode, RAX, RCX, 0);
-        flagsAfter();
-    }
-
-    private void exchangeAccumulator(Insn insn) {
-        int host = general(insn.opcodeRegister, R15);
-        a.registers(prefixes(insn), 0, 0x87, RAX, host);
-        writeBack(Shape.Kind.GENERAL, insn.opcodeRegister, R15);
-    }
-
-    private void loadEffectiveAddress(Insn insn) {
-        int to = isSpilled(insn.reg) ? R15 : Context.host(insn.reg);
-        int flags = insn.size == 8 && insn.addressSize == 8 ? W : insn.size == 2 ? P66 : 0;
-        if (needsRcxForLea(insn)) {
-            address(insn, false);
-            if (insn.size == 2 && to == R15) {
-                // 16 bits of it are written.
-                a.load(R15, RSP, Context.slot(insn.reg));
-            }
-            a.registers(flags, 0, 0x8B, to, RCX);
-        } else {
-            int index = insn.index == Cpu.NO_REGISTER ? NONE : general(insn.index, R15);
-            int base = insn.base == Cpu.NO_REGISTER ? NONE : Context.host(insn.base);
-            a.memory(flags, 0, 0x8D, to, base, index, insn.scale, (int) insn.displacement);
-        }
-        writeBack(Shape.Kind.GENERAL, insn.reg, R15);
-    }
-
-    /** Whether LEA computes in RCX: for registers that are not in the host's, mostly. */
-    static boolean needsRcxForLea(Insn insn) {
-        boolean none = insn.base == Cpu.NO_REGISTER && insn.index == Cpu.NO_REGISTER;
-        return none
-                || insn.base == Cpu.CODE_BASE
-                || insn.base != Cpu.NO_REGISTER && isSpilled(insn.base)
-                || insn.size == 2 && isSpilled(insn.reg);
-    }
-
-    /** A bit of memory that a register names, which may be far from the operand. */
-    private void farBit(Insn insn) {
-        saveLiveFlags();
-        address(insn, true);
-        int scale = insn.size == 8 ? 3 : 2;
-        int register = general(insn.reg, R15);
-        if (insn.size == 8) {
-            if (register != R15) {
-                a.move(R15, register);
-            }
-        } else {
-            // MOVSXD
-            a.registers(W, 0, 0x63, R15, register);
-        }
-        // SAR r15,6 or 5
-        a.registers(W, 0, 0xC1, 7, R15);
-        a.byte1(scale + 3);
-        a.memory(W, 0, 0x8D, RCX, RCX, R15, scale, 0);
-        check(insn.size, !insn.form.mnemonic().equals("BT"));
-        register = general(insn.reg, R15);
-        if (register != R15) {
-            a.move4(R15, register);
-        }
-        // AND r15d,63 or 31
-        a.registers(0, 0, 0x83, 4, R15);
-        a.byte1(8 * insn.size - 1);
-        a.store(RSP, Context.TARGET, R15);
-        needFlags();
-        a.load(R15, RSP, Context.TARGET);
-        a.memory(prefixes(insn), 1, insn.opcode, R15, RCX, 0);
-        flagsAfter();
-    }
-
-    /** CMPXCHG8B and CMPXCHG16B. */
-    private void exchangeTwo(Insn insn) {
-        int size = insn.size == 8 ? 16 : 8;
-        access(insn, size, true);
-        if (size == 16) {
-            align(16);
-        }
-        needFlags();
-        a.move(R15, RCX);
-        a.move(RCX, R13);
-        a.memory((size == 16 ? W : 0) | (insn.lock ? PLOCK : 0), 1, 0xC7, 1, R15, 0);
-        flagsAfter();
     }
 
     // --- leaving the instruction to the interpreter
@@ -924,281 +571,8 @@ final class BlockTranslator {
         slow.add(new Slow(a.jump(condition), site, saved));
     }
 
-    // --- strings
-    // ----------------------------------------------------------------------------------
-
-    /** MOVS and STOS, upwards: with a repeat prefix whole runs within a page of each side. */
-    private void string(Insn insn, Shape shape) {
-        boolean moves = shape.path() == Shape.Path.MOVE_STRING;
-        int size = (insn.opcode & 1) == 0 ? 1 : insn.size;
-        int log = Integer.numberOfTrailingZeros(size);
-        boolean repeats = insn.repeat != 0;
-        saveFlags();
-        // TEST dword [system flags],DF
-        a.memory(0, 0, 0xF7, 0, RSP, Context.SYSTEM_FLAGS);
-        a.int4(Cpu.DF);
-        int site = site(Kind.ALONE, false, true, index + 1, insn.offset);
-        slow.add(new Slow(a.jump(JNZ), site, true));
-        int loop = a.size();
-        int done = -1;
-        if (repeats) {
-            a.registers(W, 0, 0x85, R13, R13);
-            done = a.jump(JZ);
-        }
-        if (moves) {
-            a.move(RCX, RSI);
-            check(size, false);
-            a.store(RSP, Context.STRING, RCX);
-        }
-        a.move(RCX, RDI);
-        check(size, true);
-        if (repeats) {
-            toPageEnd(RDI, R15, log);
-            if (moves) {
-                a.store(RSP, Context.STRING + 8, RCX);
-                toPageEnd(RSI, RCX, log);
-                atMost(R15, RCX);
-                a.load(RCX, RSP, Context.STRING + 8);
-            }
-            atMost(R15, R13);
-        }
-        a.store(RSP, Context.STRING + 16, RDI);
-        a.move(RDI, RCX);
-        if (moves) {
-            a.store(RSP, Context.STRING + 24, RSI);
-            a.load(RSI, RSP, Context.STRING);
-        }
-        if (repeats) {
-            a.move(RCX, R15);
-        }
-        int flags = (repeats ? PF3 : 0) | (size == 8 ? W : size == 2 ? P66 : 0);
-        a.plain(flags, 0, (moves ? 0xA4 : 0xAA) | (size > 1 ? 1 : 0));
-        a.load(RDI, RSP, Context.STRING + 16);
-        advance(RDI, repeats, size, log);
-        if (moves) {
-            a.load(RSI, RSP, Context.STRING + 24);
-            advance(RSI, repeats, size, log);
-        }
-        if (repeats) {
-            // SUB r13,r15
-            a.registers(W, 0, 0x2B, R13, R15);
-            int complete = a.jump(JZ);
-            a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
-            a.byte1(0);
-            int again = a.jump(JZ);
-            a.patch4(again, loop - again - 4);
-            leave(true, site(Kind.POLL, false, true, 0, insn.offset));
-            a.land4(done);
-            a.land4(complete);
-        }
-    }
-
-    /** Lets {@code to} be how many elements begin and end between an address and its page's end. */
-    private void toPageEnd(int address, int to, int log) {
-        a.move4(to, address);
-        // OR to,~0FFFh; NEG to; SHR to,log
-        a.registers(0, 0, 0x81, 1, to);
-        a.int4(-PAGE);
-        a.registers(0, 0, 0xF7, 3, to);
-        if (log > 0) {
-            a.registers(0, 0, 0xC1, 5, to);
-            a.byte1(log);
-        }
-    }
-
-    private void atMost(int register, int limit) {
-        // CMP register,limit; CMOVA register,limit
-        a.registers(W, 0, 0x3B, register, limit);
-        a.registers(W, 1, 0x47, register, limit);
-    }
-
-    private void advance(int register, boolean repeats, int size, int log) {
-        if (repeats) {
-            a.memory(W, 0, 0x8D, register, register, R15, log, 0);
-        } else {
-            a.lea(register, register, size);
-        }
-    }
-
-    // --- the stack
-    // --------------------------------------------------------------------------------
-
-    private void push(Insn insn, Shape shape) {
-        if (shape.path() == Shape.Path.PUSH_MEMORY) {
-            if (insn.memory) {
-                access(insn, 8, false);
-                a.load(RCX, RCX, 0);
-                a.store(RSP, Context.TARGET, RCX);
-            } else {
-                a.store(RSP, Context.TARGET, general(insn.rm, RCX));
-            }
-        }
-        saveLiveFlags();
-        a.lea(RCX, R14, -8);
-        check(8, true);
-        switch (shape.path()) {
-            case PUSH_REGISTER -> a.store(RCX, 0, general(insn.opcodeRegister, R15));
-            case PUSH_IMMEDIATE -> {
-                a.memory(W, 0, 0xC7, 0, RCX, 0);
-                a.int4((int) insn.immediate);
-            }
-            default -> {
-                a.load(R15, RSP, Context.TARGET);
-                a.store(RCX, 0, R15);
-            }
-        }
-        a.lea(R14, R14, -8);
-    }
-
-    /** How many pushes or pops of registers follow each other from here on; 0 if it is neither. */
-    private int stackRun(int count) {
-        Shape.Path path = shapes[index].path();
-        if (page.separate || path != Shape.Path.PUSH_REGISTER && path != Shape.Path.POP_REGISTER) {
-            return 0;
-        }
-        int end = index;
-        while (end < count && shapes[end].path() == path && insns[end].opcodeRegister != Cpu.RSP) {
-            end++;
-        }
-        return end - index;
-    }
-
-    /**
-     * Pushes or pops with one check for them all. If that fails, as it does across two pages, the
-     * interpreter executes the first.
-     */
-    private void emitRun(int run) {
-        boolean pushes = shapes[index].path() == Shape.Path.PUSH_REGISTER;
-        int bytes = 8 * run;
-        saveLiveFlags();
-        if (pushes) {
-            a.lea(RCX, R14, -bytes);
-        } else {
-            a.move(RCX, R14);
-        }
-        check(bytes, pushes, true);
-        for (int i = 0; i < run; i++) {
-            int guest = insns[index + i].opcodeRegister;
-            if (pushes) {
-                a.store(RCX, bytes - 8 * (i + 1), general(guest, R15));
-            } else {
-                int host = isSpilled(guest) ? R15 : Context.host(guest);
-                a.load(host, RCX, 8 * i);
-                writeBack(Shape.Kind.GENERAL, guest, R15);
-            }
-        }
-        a.lea(R14, R14, pushes ? -bytes : bytes);
-    }
-
-    private void pop(Insn insn) {
-        saveLiveFlags();
-        a.move(RCX, R14);
-        check(8, false);
-        int guest = insn.opcodeRegister;
-        if (guest == Cpu.RSP) {
-            a.load(R14, RCX, 0);
-            return;
-        }
-        int host = isSpilled(guest) ? R15 : Context.host(guest);
-        a.load(host, RCX, 0);
-        writeBack(Shape.Kind.GENERAL, guest, R15);
-        a.lea(R14, R14, 8);
-    }
-
-    private void leaveFrame() {
-        saveLiveFlags();
-        a.move(RCX, RBP);
-        check(8, false);
-        a.lea(R14, RBP, 8);
-        a.load(RBP, RCX, 0);
-    }
-
-    // --- jumps
+    // --- jumps and leaving
     // ------------------------------------------------------------------------------------
-
-    private void pushNext(Insn insn) {
-        saveLiveFlags();
-        a.lea(RCX, R14, -8);
-        check(8, true);
-        a.load(R15, RSP, Context.CODE_BASE);
-        a.lea(R15, R15, insn.offset + insn.length);
-        a.store(RCX, 0, R15);
-    }
-
-    private void call(Insn insn, Block block) {
-        pushNext(insn);
-        a.lea(R14, R14, -8);
-        // The target may lie before this block, but a loop of calls needs returns.
-        go(target(insn), insn.offset, index + 1, block);
-    }
-
-    /** Loads the target of an indirect jump to RCX. */
-    private void indirectTarget(Insn insn) {
-        if (insn.memory) {
-            access(insn, 8, false);
-            a.load(RCX, RCX, 0);
-        } else if (isSpilled(insn.rm)) {
-            a.load(RCX, RSP, Context.slot(insn.rm));
-        } else {
-            a.move(RCX, Context.host(insn.rm));
-        }
-    }
-
-    private void jumpIndirect(Insn insn) {
-        indirectTarget(insn);
-        dynamic(insn.offset, Kind.JUMP);
-    }
-
-    private void callIndirect(Insn insn) {
-        indirectTarget(insn);
-        a.store(RSP, Context.TARGET, RCX);
-        // Pushed once the target is found: until then the whole instruction may be interpreted, and
-        // its operand may lie where it pushes.
-        saveLiveFlags();
-        a.lea(RCX, R14, -8);
-        check(8, true);
-        a.store(RSP, Context.PUSHED_TO, RCX);
-        a.load(R15, RSP, Context.CODE_BASE);
-        a.lea(R15, R15, insn.offset + insn.length);
-        a.store(RSP, Context.PUSHED, R15);
-        a.load(RCX, RSP, Context.TARGET);
-        dynamic(insn.offset, Kind.CALL);
-    }
-
-    private void ret() {
-        int offset = insns[index].offset;
-        saveLiveFlags();
-        a.move(RCX, R14);
-        check(8, false);
-        a.load(RCX, RCX, 0);
-        dynamic(offset, Kind.RETURN);
-    }
-
-    /** Goes to the guest's address in RCX by the jump cache, or leaves. */
-    private void dynamic(int offset, Kind kind) {
-        saveFlags();
-        countBlock(index + 1);
-        int site = site(kind, false, true, index + 1, offset);
-        // CMP dword [POLL],0
-        a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
-        a.byte1(0);
-        slow.add(new Slow(a.jump(JNZ), site, true));
-        Stubs.probe(a);
-        slow.add(new Slow(a.jump(JNZ), site, true));
-        switch (kind) {
-            case RETURN -> a.lea(R14, R14, 8);
-            case CALL -> {
-                a.lea(R14, R14, -8);
-                // The return address: PUSH [PUSHED]; POP [RCX]
-                a.load(RCX, RSP, Context.PUSHED_TO);
-                a.memory(0, 0, 0xFF, 6, RSP, Context.PUSHED);
-                a.memory(0, 0, 0x8F, 0, RCX, 0);
-                a.load(RCX, RSP, Context.TARGET);
-            }
-            default -> {}
-        }
-        Stubs.through(a);
-    }
 
     /** Counts the instructions of the block up to this one. */
     void countBlock() {
@@ -1377,14 +751,14 @@ final class BlockTranslator {
     // -----------------------------------------------------------------------------------
 
     /** Lets RCX be the host's address of the memory operand, or leaves. */
-    private void access(Insn insn, int size, boolean write) {
+    void access(Insn insn, int size, boolean write) {
         saveLiveFlags();
         address(insn, true);
         check(size, write);
     }
 
     /** Lets RCX be the effective or linear address. */
-    private void address(Insn insn, boolean linear) {
+    void address(Insn insn, boolean linear) {
         address(insn, linear, insn.displacement);
     }
 
@@ -1439,7 +813,7 @@ final class BlockTranslator {
         check(size, write, false);
     }
 
-    private void check(int size, boolean write, boolean group) {
+    void check(int size, boolean write, boolean group) {
         int table = NativeTlb.table(Modes.tlb(key));
         look(table + (write ? NativeTlb.WRITE : NativeTlb.READ), size);
         boolean saved = state == State.SAVED;
@@ -1472,7 +846,7 @@ final class BlockTranslator {
     }
 
     /** Leaves if RCX is not a multiple of {@code size}. */
-    private void align(int size) {
+    void align(int size) {
         // TEST cl,size - 1
         a.registers(0, 0, 0xF6, 0, RCX);
         a.byte1(size - 1);

@@ -203,6 +203,11 @@ final class Context {
         return HOST[guest];
     }
 
+    /** Whether a guest register is in no register of the host's. */
+    static boolean isSpilled(int guest) {
+        return guest >= FIRST_SPILLED;
+    }
+
     /** Where a guest register is kept. */
     static int slot(int guest) {
         return guest < FIRST_SPILLED ? GPR + 8 * guest : SPILLED + 8 * (guest - FIRST_SPILLED);

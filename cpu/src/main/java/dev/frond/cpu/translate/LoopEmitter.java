@@ -152,7 +152,7 @@ final class LoopEmitter {
         if (group.baseMoves || group.indexMoves) {
             int register = group.indexMoves ? insn.index : insn.base;
             scale = group.indexMoves ? insn.scale : 0;
-            if (withoutRex || BlockTranslator.isSpilled(register)) {
+            if (withoutRex || Context.isSpilled(register)) {
                 add(register, scale);
             } else {
                 index = Context.host(register);

@@ -92,6 +92,9 @@ final class LoopPlan {
     /** The plan for the loop that a block of {@code count} instructions begins with, or null. */
     static @Nullable LoopPlan of(Insn[] insns, Shape[] shapes, int count, int offset) {
         for (int i = 0; i < count; i++) {
+            if (shapes[i].x87()) {
+                return null;
+            }
             switch (shapes[i].path()) {
                 case CONDITIONAL_JUMP, JUMP -> {
                     if (BlockTranslator.target(insns[i]) == offset) {
@@ -152,7 +155,7 @@ final class LoopPlan {
     }
 
     private static boolean isSpilled(int register) {
-        return isRegister(register) && BlockTranslator.isSpilled(register);
+        return isRegister(register) && Context.isSpilled(register);
     }
 
     List<Group> groups() {
@@ -280,7 +283,7 @@ final class LoopPlan {
         long stride = steps(insn.base) + (steps(insn.index) << insn.scale);
         long low = insn.displacement + so(so, insn.base) + (so(so, insn.index) << insn.scale);
         int size = shapes[at].access(insn);
-        int alignment = BlockTranslator.alignment(insn, shapes[at]);
+        int alignment = ModRmEmitter.alignment(insn, shapes[at]);
         if (Math.abs(stride) > MAX_STRIDE || stride % alignment != 0 || Math.abs(low) > 1 << 30) {
             return;
         }

@@ -296,7 +296,7 @@ final class SystemEmitter {
 
     /** MOV from a segment register to a general one. */
     void moveSelector(Insn insn) {
-        int to = BlockTranslator.isSpilled(insn.rm) ? R15 : Context.host(insn.rm);
+        int to = Context.isSpilled(insn.rm) ? R15 : Context.host(insn.rm);
         if (insn.size == 2 && to == R15) {
             a.load(R15, RSP, Context.slot(insn.rm));
         }
@@ -310,7 +310,7 @@ final class SystemEmitter {
         int place = (insn.modRm & 8) == 0 ? Context.FS_BASE : Context.GS_BASE;
         boolean wide = insn.size == 8;
         if ((insn.modRm & 16) == 0) {
-            int to = BlockTranslator.isSpilled(insn.rm) ? R15 : Context.host(insn.rm);
+            int to = Context.isSpilled(insn.rm) ? R15 : Context.host(insn.rm);
             a.memory(wide ? W : 0, 0, 0x8B, to, RSP, place);
             block.writeBack(Shape.Kind.GENERAL, insn.rm, R15);
             return;

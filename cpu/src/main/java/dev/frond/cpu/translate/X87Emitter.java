@@ -301,9 +301,9 @@ final class X87Emitter {
         int base = R15;
         if (insn.base == Cpu.CODE_BASE) {
             a.load(R15, RSP, Context.CODE_BASE);
-        } else if (!indexed || !BlockTranslator.isSpilled(insn.index)) {
+        } else if (!indexed || !Context.isSpilled(insn.index)) {
             base = block.general(insn.base, R15);
-        } else if (!BlockTranslator.isSpilled(insn.base)) {
+        } else if (!Context.isSpilled(insn.base)) {
             base = Context.host(insn.base);
         } else {
             // Both are in memory: ADD destroys the flags.

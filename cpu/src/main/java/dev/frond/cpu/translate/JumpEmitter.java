@@ -1,0 +1,106 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dev.frond.cpu.translate;
+
+import static dev.frond.cpu.translate.Assembler.JNZ;
+import static dev.frond.cpu.translate.Assembler.R14;
+import static dev.frond.cpu.translate.Assembler.R15;
+import static dev.frond.cpu.translate.Assembler.RCX;
+import static dev.frond.cpu.translate.Assembler.RSP;
+
+import dev.frond.cpu.decode.Insn;
+import dev.frond.cpu.translate.CodeStore.Kind;
+
+/** Emits calls, returns and indirect jumps. */
+final class JumpEmitter {
+    private final BlockTranslator block;
+    private final Assembler a;
+
+    JumpEmitter(BlockTranslator block, Assembler a) {
+        this.block = block;
+        this.a = a;
+    }
+
+    private void pushNext(Insn insn) {
+        block.saveLiveFlags();
+        a.lea(RCX, R14, -8);
+        block.check(8, true);
+        a.load(R15, RSP, Context.CODE_BASE);
+        a.lea(R15, R15, insn.offset + insn.length);
+        a.store(RCX, 0, R15);
+    }
+
+    /** CALL up to the jump. */
+    void call(Insn insn) {
+        pushNext(insn);
+        a.lea(R14, R14, -8);
+    }
+
+    /** Loads the target of an indirect jump to RCX. */
+    private void indirectTarget(Insn insn) {
+        if (insn.memory) {
+            block.access(insn, 8, false);
+            a.load(RCX, RCX, 0);
+        } else if (Context.isSpilled(insn.rm)) {
+            a.load(RCX, RSP, Context.slot(insn.rm));
+        } else {
+            a.move(RCX, Context.host(insn.rm));
+        }
+    }
+
+    void jumpIndirect(Insn insn) {
+        indirectTarget(insn);
+        dynamic(insn, Kind.JUMP);
+    }
+
+    void callIndirect(Insn insn) {
+        indirectTarget(insn);
+        a.store(RSP, Context.TARGET, RCX);
+        // Pushed once the target is found: until then the whole instruction may be interpreted, and
+        // its operand may lie where it pushes.
+        block.saveLiveFlags();
+        a.lea(RCX, R14, -8);
+        block.check(8, true);
+        a.store(RSP, Context.PUSHED_TO, RCX);
+        a.load(R15, RSP, Context.CODE_BASE);
+        a.lea(R15, R15, insn.offset + insn.length);
+        a.store(RSP, Context.PUSHED, R15);
+        a.load(RCX, RSP, Context.TARGET);
+        dynamic(insn, Kind.CALL);
+    }
+
+    void ret(Insn insn) {
+        block.saveLiveFlags();
+        a.move(RCX, R14);
+        block.check(8, false);
+        a.load(RCX, RCX, 0);
+        dynamic(insn, Kind.RETURN);
+    }
+
+    /** Goes to the guest's address in RCX by the jump cache, or leaves. */
+    private void dynamic(Insn insn, Kind kind) {
+        block.saveFlags();
+        block.countBlock();
+        int site = block.site(kind, insn);
+        // CMP dword [POLL],0
+        a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
+        a.byte1(0);
+        block.slowly(a.jump(JNZ), site);
+        Stubs.probe(a);
+        block.slowly(a.jump(JNZ), site);
+        switch (kind) {
+            case RETURN -> a.lea(R14, R14, 8);
+            case CALL -> {
+                a.lea(R14, R14, -8);
+                // The return address: PUSH [PUSHED]; POP [RCX]
+                a.load(RCX, RSP, Context.PUSHED_TO);
+                a.memory(0, 0, 0xFF, 6, RSP, Context.PUSHED);
+                a.memory(0, 0, 0x8F, 0, RCX, 0);
+                a.load(RCX, RSP, Context.TARGET);
+            }
+            default -> {}
+        }
+        Stubs.through(a);
+    }
+}
