@@ -28,6 +28,10 @@ import org.jspecify.annotations.NullMarked;
 import java.lang.foreign.Arena;
 import java.time.Instant;
 import java.util.List;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -38,6 +42,7 @@ import java.util.concurrent.locks.ReentrantLock;
 @NullMarked
 final class BareKvm implements AutoCloseable {
     private static final int SIZE = 1 << 20;
+    private static final int SECONDS = 30;
     private static final int RESET_VECTOR = 0xFFFF0;
 
     private final GuestMemory ram = new GuestMemory(Arena.ofAuto().allocate(SIZE, 4096));
@@ -45,6 +50,7 @@ final class BareKvm implements AutoCloseable {
     private final KvmEngine engine;
     private final Vcpu vcpu;
     private final AtomicLong left = new AtomicLong();
+    private final ScheduledExecutorService watchdog = Executors.newScheduledThreadPool(1);
 
     private BareKvm(IrqChip irqChip, byte... code) {
         engine = new KvmEngine(irqChip);
@@ -79,8 +85,17 @@ final class BareKvm implements AutoCloseable {
         }
     }
 
+    /** Runs the CPU, but not for ever. */
+    private VcpuExit run() {
+        ScheduledFuture<?> alarm = watchdog.schedule(vcpu::kick, SECONDS, TimeUnit.SECONDS);
+        VcpuExit exit = vcpu.run();
+        alarm.cancel(false);
+        return exit;
+    }
+
     @Override
     public void close() {
+        watchdog.shutdownNow();
         clock.close();
         engine.close();
     }
@@ -128,9 +143,10 @@ final class BareKvm implements AutoCloseable {
 
     private static void expect(BareKvm bare, DebugRequest request, VcpuExit.Debug expected) {
         bare.vcpu.debug(request);
-        VcpuExit exit = bare.vcpu.run();
+        VcpuExit exit = bare.run();
         if (!exit.equals(expected)) {
-            throw new IllegalStateException(exit + ", expected " + expected);
+            throw new IllegalStateException(
+                    exit + ", expected " + expected + "; " + bare.vcpu.save());
         }
     }
 
@@ -140,7 +156,7 @@ final class BareKvm implements AutoCloseable {
         long begin = System.nanoTime();
         try (BareKvm bare = new BareKvm(irqChip, code)) {
             bare.left.set(1);
-            bare.vcpu.run();
+            bare.run();
             System.out.printf(
                     "KVM: %s, first instruction after %.1f ms%n",
                     irqChip, (System.nanoTime() - begin) / 1e6);
@@ -149,7 +165,7 @@ final class BareKvm implements AutoCloseable {
             for (int i = 0; i < 5; i++) {
                 bare.left.set(exits);
                 long from = System.nanoTime();
-                bare.vcpu.run();
+                bare.run();
                 best = Math.min(best, (System.nanoTime() - from) / (double) exits);
             }
             System.out.printf("KVM: %s, a port access %.0f ns%n", irqChip, best);

@@ -75,6 +75,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     /** Who keeps the registers; then those here are as they were when it was given them. */
     private volatile @Nullable EngineApic engine;
 
+    /** Who kept them before; they go back there if the one who does now gives up. */
     private @Nullable EngineApic engineBefore;
 
     /**
@@ -235,9 +236,18 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
         lock.lock();
         try {
             takeRegisters();
-            engineBefore = engine;
+            EngineApic before = engine;
             engine = keeper;
-            giveRegisters();
+            try {
+                giveRegisters();
+            } catch (RuntimeException e) {
+                // They stay where they were.
+                engine = before;
+                timer.elsewhere(before != null);
+                timer.expireAndArm();
+                throw e;
+            }
+            engineBefore = before;
             bus.route();
             pending = deliverable();
         } finally {

@@ -5,6 +5,7 @@ package dev.frond.devices.irq;
 import static dev.frond.devices.irq.ApicRig.*;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.machine.device.Bytes;
 import dev.frond.machine.vcpu.EngineApic;
@@ -22,7 +23,7 @@ class EntrustedApicTest {
     private final LocalApic apic = rig.apic(0);
 
     /** An engine that keeps what it is given. */
-    private static final class Keeper implements EngineApic {
+    private static class Keeper implements EngineApic {
         private Registers registers = new Registers(0, Bytes.zeros(Registers.PAGE), 0);
         final List<Message> sent = new ArrayList<>();
         List<Message> routes = List.of();
@@ -123,6 +124,24 @@ class EntrustedApicTest {
         apic.withdraw(next);
         assertThat(apic.registerPage()).isEqualTo(0xFEE0_0000L);
         assertThat(apic.save().tpr()).isEqualTo(0x50);
+    }
+
+    @Test
+    void anEngineThatRefusesThemLeavesThemWhereTheyWere() {
+        rig.write(0, LVT_TIMER, 0x31);
+        rig.write(0, DIVIDE, 0xB);
+        rig.write(0, INITIAL_COUNT, 1000);
+        Keeper refusing =
+                new Keeper() {
+                    @Override
+                    public void load(Registers given) {
+                        throw new IllegalArgumentException("no");
+                    }
+                };
+        assertThatThrownBy(() -> apic.entrust(refusing)).hasMessage("no");
+        assertThat(apic.registerPage()).isEqualTo(0xFEE0_0000L);
+        rig.clock.advance(1000);
+        assertThat(rig.take(0)).isEqualTo(0x31);
     }
 
     @Test
