@@ -43,7 +43,9 @@ record RunSpec(
         AUTO,
         INTERPRETER,
         TRANSLATOR,
-        KVM
+        KVM,
+        /** The translator, whose work the interpreter checks: for who develops it. */
+        LOCKSTEP
     }
 
     /** The machine's main board. */

@@ -74,6 +74,14 @@ public final class Engines {
                 : new Choice("interpreter", NO_TRANSLATOR);
     }
 
+    /** How many times slower than the host's time a machine's time is to go on an engine. */
+    static int slowness(String name) {
+        return name.equals("lockstep") ? LOCKSTEP_SLOWNESS : 1;
+    }
+
+    /** About what the comparison costs. */
+    private static final int LOCKSTEP_SLOWNESS = 50;
+
     /**
      * A new engine.
      *
@@ -84,19 +92,24 @@ public final class Engines {
         return switch (name) {
             case AUTO -> open(automatic().name());
             case "interpreter" -> new Interpreter();
-            case "translator" -> {
+            case "translator", "lockstep" -> {
                 if (!Translator.isSupported()) {
                     throw new IllegalArgumentException(
-                            "engine translator: "
+                            "engine "
+                                    + name
+                                    + ": "
                                     + NO_TRANSLATOR
                                     + "; accepted here: auto, interpreter");
                 }
-                yield new Translator();
+                yield name.equals("lockstep") ? Translator.inLockstep() : new Translator();
             }
             case "kvm" -> new KvmEngine();
             default ->
                     throw new IllegalArgumentException(
-                            "engine " + name + ": accepted are auto, interpreter, translator, kvm");
+                            "engine "
+                                    + name
+                                    + ": accepted are auto, interpreter, translator, kvm, and"
+                                    + " lockstep for who develops them");
         };
     }
 }

@@ -71,7 +71,7 @@ public final class Vm implements AutoCloseable {
             }
             memory = memory(spec.memory());
             releases.push(memory::close);
-            HostClock time = new HostClock(clock, wallAtZero);
+            HostClock time = new HostClock(clock, wallAtZero, Engines.slowness(spec.engine()));
             releases.push(time::close);
             engine = new EngineSwitch(Engines.open(spec.engine()));
             releases.push(engine::close);
