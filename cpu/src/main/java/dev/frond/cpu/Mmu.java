@@ -180,10 +180,14 @@ public final class Mmu {
      * RAM of each such page before anything is stored through it.
      */
     public void watchStores(LongConsumer page) {
-        storesWatched = (tlb, how, linear) -> {
-            page.accept(tlb.writes[how][(int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK | 1] + linear - ramAddress);
-            rightsGiven.add(() -> tlb.forgetWrite(how, linear));
-        };
+        storesWatched =
+                (tlb, how, linear) -> {
+                    page.accept(
+                            tlb.writes[how][(int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK | 1]
+                                    + linear
+                                    - ramAddress);
+                    rightsGiven.add(() -> tlb.forgetWrite(how, linear));
+                };
         for (int i = 0; i < spaceCount; i++) {
             spaces[i].rights = storesWatched;
             spaces[i].clearWrites();

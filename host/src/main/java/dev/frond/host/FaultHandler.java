@@ -302,13 +302,7 @@ public final class FaultHandler {
     }
 
     private synchronized Registration add(
-            int subject,
-            long start,
-            long end,
-            long stack,
-            long landing,
-            Base base,
-            long record) {
+            int subject, long start, long end, long stack, long landing, Base base, long record) {
         int index = 0;
         while (index < count && data.get(JAVA_LONG, region(index) + LANDING) != 0) {
             index++;

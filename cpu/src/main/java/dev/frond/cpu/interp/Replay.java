@@ -17,9 +17,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.BooleanSupplier;
 
-/**
- * Lets the interpreter execute what another engine has executed, up to the same instruction.
- */
+/** Lets the interpreter execute what another engine has executed, up to the same instruction. */
 public final class Replay {
     private final Cpu cpu;
     private final Decoder decoder;
@@ -28,7 +26,10 @@ public final class Replay {
     private final long[] first;
     private long steps;
 
-    /** For {@code cpu}, remembering the first and the latest {@code remembered} instructions, a power of two. */
+    /**
+     * For {@code cpu}, remembering the first and the latest {@code remembered} instructions, a
+     * power of two.
+     */
     public Replay(Cpu cpu, int remembered) {
         this.cpu = cpu;
         path = new long[remembered];
@@ -143,8 +144,7 @@ public final class Replay {
                 cpu.ram.segment(), ValueLayout.JAVA_BYTE, page, buffer, 0, buffer.length);
         int limit = offset + (int) (to - from);
         while (offset < limit) {
-            Insn insn =
-                    decoder.decode(buffer, offset, limit, offset, cpu.mode & ~Cpu.USER);
+            Insn insn = decoder.decode(buffer, offset, limit, offset, cpu.mode & ~Cpu.USER);
             if (insn == null || !insn.isNop()) {
                 return false;
             }

@@ -117,6 +117,14 @@ final class BlockTranslator {
 
     private final SystemEmitter system;
 
+    /** PUSHF is left: undefined flags differ between the engines. */
+    private boolean flagsStay;
+
+    /** For a comparison with the interpreter: PUSHF shows flags that may differ. */
+    void leavePushes() {
+        flagsStay = true;
+    }
+
     BlockTranslator(Cpu cpu, CodeStore store, Stubs stubs) {
         this.cpu = cpu;
         this.store = store;
@@ -382,7 +390,7 @@ final class BlockTranslator {
         return switch (shape.path()) {
             case MODRM, OPCODE_REGISTER -> modRmTaken(insn, shape);
             case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
-            case PUSH_FLAGS -> insn.size == 8;
+            case PUSH_FLAGS -> insn.size == 8 && !flagsStay;
             case INTERRUPT_FLAG, SWAP_GS -> (key & Modes.USER) == 0;
             case CLEAR_FLAG -> insn.form.map() == 0 || (key & Modes.USER) == 0;
             case SET_ACCESS -> (key & Modes.USER) == 0;

@@ -148,7 +148,10 @@ final class CodeReport {
         out.append(
                 "%s, exception %d, error code 0x%x, address 0x%x%n"
                         .formatted(
-                                signal(memory.get(JAVA_INT, Context.FAULT_RECORD + FaultHandler.SIGNAL)),
+                                signal(
+                                        memory.get(
+                                                JAVA_INT,
+                                                Context.FAULT_RECORD + FaultHandler.SIGNAL)),
                                 context.get(Context.FAULT_RECORD + FaultHandler.TRAPNO),
                                 context.get(Context.FAULT_RECORD + FaultHandler.ERR),
                                 context.get(Context.FAULT_RECORD + FaultHandler.ADDRESS)));

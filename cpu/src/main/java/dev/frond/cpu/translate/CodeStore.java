@@ -17,8 +17,8 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
-import java.util.Set;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
@@ -315,8 +315,7 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** The block whose code {@code place} is in, if it was not dropped. */
     Optional<Block> blockAt(int place) {
-        return blocks()
-                .filter(block -> block.fromJump() <= place)
+        return blocks().filter(block -> block.fromJump() <= place)
                 .max(Comparator.comparingInt(Block::fromJump))
                 .filter(block -> place < endOf(block));
     }
@@ -327,8 +326,7 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** Where the code of a block ends, or later if what stood behind it was dropped. */
     int endOf(Block block) {
-        return blocks()
-                .mapToInt(Block::fromJump)
+        return blocks().mapToInt(Block::fromJump)
                 .filter(start -> start > block.fromJump())
                 .min()
                 .orElse(position);

@@ -25,12 +25,12 @@ import java.util.function.IntPredicate;
  * and every page that one of the two could store to.
  *
  * <p>A stretch is what emitted code executes until it leaves; a miss in the TLB does not end it.
- * When it begins nothing may be stored to without asking, so that each
- * page that is stored to is copied before. When it has ended those pages are put back, the
- * interpreter executes from the same registers to the same instruction, and what it leaves stays.
- * Devices, time and interrupts are met between stretches only, and once. A device that writes to
- * memory meanwhile may look like a difference: a stretch counts as different when it is so twice.
- * Then it is cut at its jumps, to find where.
+ * When it begins nothing may be stored to without asking, so that each page that is stored to is
+ * copied before. When it has ended those pages are put back, the interpreter executes from the same
+ * registers to the same instruction, and what it leaves stays. Devices, time and interrupts are met
+ * between stretches only, and once. A device that writes to memory meanwhile may look like a
+ * difference: a stretch counts as different when it is so twice. Then it is cut at its jumps, to
+ * find where.
  *
  * <p>Not seen: a store of the same value as before that one of the two leaves out, and status flags
  * at a fault that the block overwrites before it reads them.
@@ -52,6 +52,8 @@ final class Lockstep {
 
     /** The Accessed and Dirty bits of an entry of a page table. */
     private static final long ACCESSED_DIRTY = 0x60;
+
+    private static final long PRESENT = 1;
 
     /** A page as it was, and as emitted code left it. */
     private static final class Copy {
@@ -94,6 +96,7 @@ final class Lockstep {
     private long startCodeBase;
     private int startFlushes;
     private final List<Foreign> foreign = new ArrayList<>();
+    private final List<Foreign> walks = new ArrayList<>();
 
     // How far a difference was narrowed down, and what is known of it before.
     private int narrowing;
@@ -102,6 +105,7 @@ final class Lockstep {
 
     // The comparison.
     private int emittedPages;
+    private boolean sameRegisters;
     private List<String> differences = List.of();
 
     // Flags in which the two may differ because the block overwrites them.
@@ -123,18 +127,13 @@ final class Lockstep {
     private long undefined;
 
     /** {@code refill} puts the page of a site's missed access into the TLB, if that helps. */
-    Lockstep(
-            Cpu cpu,
-            Context context,
-            NativeTlb tlb,
-            CodeStore store,
-            IntPredicate refill) {
+    Lockstep(Cpu cpu, Context context, NativeTlb tlb, CodeStore store, IntPredicate refill) {
         this.cpu = cpu;
         this.context = context;
         this.tlb = tlb;
         this.store = store;
         this.refill = refill;
-        replay = new Replay(cpu, 64);
+        replay = new Replay(cpu, 128);
         report = new CodeReport(cpu, context, store);
         ram = cpu.ram.segment();
         cpu.mmu.watchStores(this::opened);
@@ -159,8 +158,8 @@ final class Lockstep {
     // --------------------------------------------------------------------------------
 
     /**
-     * Before emitted code is entered at {@code place} to execute from {@code rip}; true if a stretch
-     * begins there.
+     * Before emitted code is entered at {@code place} to execute from {@code rip}; true if a
+     * stretch begins there.
      */
     boolean begin(int place, long rip) {
         if (open) {
@@ -250,8 +249,8 @@ final class Lockstep {
     }
 
     /**
-     * Emitted code has left by {@code exit} (see {@link Context#EXIT}): compares, unless the stretch
-     * goes on.
+     * Emitted code has left by {@code exit} (see {@link Context#EXIT}): compares, unless the
+     * stretch goes on.
      *
      * @return where to enter emitted code again, or {@link #ENDED}
      */
@@ -320,6 +319,7 @@ final class Lockstep {
         if (!same && !replay(rip, exactFlags)) {
             return differs(rip);
         }
+        foreign.addAll(walks);
         for (Foreign it : foreign) {
             if (ram.get(JAVA_LONG_UNALIGNED, it.offset) == it.before) {
                 cpu.ram.store(it.offset, 8, it.now);
@@ -350,6 +350,7 @@ final class Lockstep {
         } else {
             unnarrowed = report(rip);
             narrowing = NARROW;
+            foreign.clear();
         }
         again();
         if (narrowing > 0) {
@@ -386,6 +387,8 @@ final class Lockstep {
             free = undefinedFlags();
             undefined++;
         }
+        sameRegisters = quick;
+        walks.clear();
         List<String> found = new ArrayList<>(0);
         start.compare(interpreted, emitted, exactFlags ? ~free : 0, found);
         comparePages(emittedPages, found);
@@ -442,8 +445,7 @@ final class Lockstep {
             while (at >= 0) {
                 int word = (int) at & -8;
                 compareWord(copy, word, expected.get(JAVA_LONG_UNALIGNED, word), differences);
-                long more =
-                        MemorySegment.mismatch(now, word + 8, PAGE, expected, word + 8, PAGE);
+                long more = MemorySegment.mismatch(now, word + 8, PAGE, expected, word + 8, PAGE);
                 at = more < 0 ? -1 : more + word + 8;
             }
         }
@@ -453,12 +455,14 @@ final class Lockstep {
         long interpreted = ram.get(JAVA_LONG_UNALIGNED, copy.offset + at);
         long before = copy.beforeSegment.get(JAVA_LONG_UNALIGNED, at);
         if (interpreted == before) {
-            if ((emitted & ~ACCESSED_DIRTY) == (before & ~ACCESSED_DIRTY)) {
+            if (sameRegisters
+                    && (before & PRESENT) != 0
+                    && (before | emitted & ACCESSED_DIRTY) == emitted) {
                 // A walk through a page table that the stretch stored to, too: once is enough.
-                cpu.ram.store(copy.offset + at, 8, emitted);
+                walks.add(new Foreign(copy.offset + at, before, emitted));
                 return;
             }
-            if (attempt == 0) {
+            if (attempt == 0 && sameRegisters) {
                 foreign.add(new Foreign(copy.offset + at, before, emitted));
             }
         }

@@ -134,6 +134,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         record);
         cpu.mmu.shadow(tlb);
         cpu.attention(context.poll());
+        if (checked) {
+            translator.leavePushes();
+        }
         lockstep = checked ? new Lockstep(cpu, context, tlb, store, this::refill) : null;
     }
 

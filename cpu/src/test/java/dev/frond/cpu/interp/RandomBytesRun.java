@@ -108,8 +108,7 @@ final class RandomBytesRun implements AutoCloseable {
         cases = first;
         this.seed = seed;
         // Little room for code: it is full often.
-        translator =
-                lockstep ? Translator.inLockstep(CODE_SIZE) : new Translator(CODE_SIZE);
+        translator = lockstep ? Translator.inLockstep(CODE_SIZE) : new Translator(CODE_SIZE);
         modes =
                 lockstep
                         ? new Mode[] {Mode.TRANSLATED_KERNEL, Mode.TRANSLATED_USER}
