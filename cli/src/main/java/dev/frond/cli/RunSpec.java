@@ -44,7 +44,9 @@ record RunSpec(
         AUTO,
         INTERPRETER,
         TRANSLATOR,
-        KVM
+        KVM,
+        /** The translator, whose work the interpreter checks: for who develops it. */
+        LOCKSTEP
     }
 
     /** Which interrupt controllers are the kernel's under KVM. */

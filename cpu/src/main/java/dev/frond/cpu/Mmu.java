@@ -14,7 +14,10 @@ import dev.frond.machine.vcpu.Cpuid;
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.function.LongConsumer;
 
 /**
  * Paging of one CPU (SDM Vol. 3A, chapter 5): walks the guest's tables and keeps the translations
@@ -145,6 +148,9 @@ public final class Mmu {
 
     private Shadow shadow = NO_SHADOW;
 
+    private Tlb.Rights storesWatched = (_, _, _) -> {};
+    private final List<Runnable> rightsGiven = new ArrayList<>(0);
+
     Mmu(Cpu cpu, AddressSpace memory) {
         this.cpu = cpu;
         this.memory = memory;
@@ -171,6 +177,31 @@ public final class Mmu {
     /** Ends {@link #shadow}. */
     public void noShadow() {
         shadow = NO_SHADOW;
+    }
+
+    /**
+     * From now on remembers which rights to store without asking it gives, and tells the offset in
+     * RAM of each such page before anything is stored through it.
+     */
+    public void watchStores(LongConsumer page) {
+        storesWatched =
+                (tlb, how, linear) -> {
+                    page.accept(
+                            tlb.writes[how][(int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK | 1]
+                                    + linear
+                                    - ramAddress);
+                    rightsGiven.add(() -> tlb.forgetWrite(how, linear));
+                };
+        for (int i = 0; i < spaceCount; i++) {
+            spaces[i].rights = storesWatched;
+            spaces[i].clearWrites();
+        }
+    }
+
+    /** Takes back the rights to store that were given since {@link #watchStores} or this. */
+    public void takeRightsBack() {
+        rightsGiven.forEach(Runnable::run);
+        rightsGiven.clear();
     }
 
     /** How memory is accessed: {@link #SUPERVISOR}, {@link #USER} or {@link #SUPERVISOR_AC}. */
@@ -292,6 +323,7 @@ public final class Mmu {
     private Tlb room() {
         if (spaceCount < SPACES) {
             Tlb made = new Tlb();
+            made.rights = storesWatched;
             spaces[spaceCount++] = made;
             return made;
         }

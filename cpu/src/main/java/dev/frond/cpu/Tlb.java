@@ -71,7 +71,17 @@ final class Tlb {
     /** Remembers that {@code page} may be stored to at {@code addend} more. */
     void write(int how, long page, long addend, boolean isGlobal) {
         put(writes[how], WAYS + how, page, addend, isGlobal);
+        rights.given(this, how, page);
     }
+
+    /** Is told of each right to store without asking. */
+    @FunctionalInterface
+    interface Rights {
+        void given(Tlb tlb, int how, long page);
+    }
+
+    /** Who wants to know. */
+    Rights rights = (_, _, _) -> {};
 
     private void put(long[] table, int bits, long page, long addend, boolean isGlobal) {
         int slot = slot(page);

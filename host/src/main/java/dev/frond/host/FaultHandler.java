@@ -103,9 +103,8 @@ public final class FaultHandler {
     private static final int SA_ONSTACK = 0x0800_0000;
     private static final int SA_RESETHAND = 0x8000_0000;
 
-    // A region in the table: where its code starts and ends, or instead the alternate stack that
-    // its threads run with; where
-    // it goes on; where its record is.
+    // A region in the table: from where to where a register must be, or instead the alternate stack
+    // that its threads run with; where it goes on; where its record is; which register.
     private static final int REGION_SIZE = 64;
     private static final int START = 0x00;
     private static final int END = 0x08;
@@ -113,6 +112,11 @@ public final class FaultHandler {
     private static final int LANDING = 0x18;
     private static final int RECORD = 0x20;
     private static final int BASE = 0x28;
+    private static final int SUBJECT = 0x30;
+
+    // The kernel's ucontext.
+    private static final int UCONTEXT_RSP = 0xA0;
+    private static final int UCONTEXT_RIP = 0xA8;
 
     private static final int PAGE = 0x1000;
     private static final int TABLE_SIZE = 0x10000;
@@ -135,21 +139,23 @@ public final class FaultHandler {
             4C8D0DE8130000         |     lea r9, [rel REGIONS]
                                    | search:
             83E901                 |     sub ecx, 1
-            0F8252010000           |     jc chain
+            0F825A010000           |     jc chain
             4D8B5110               |     mov r10, [r9 + 0x10]
             4D85D2                 |     test r10, r10
             7407                   |     jz by_address
             4939C2                 |     cmp r10, rax
-            7413                   |     je take
-            EB0B                   |     jmp next
+            741B                   |     je take
+            EB13                   |     jmp next
                                    | by_address:
-            4D3B01                 |     cmp r8, [r9]
+            4D8B5130               |     mov r10, [r9 + 0x30]
+            4E8B1C12               |     mov r11, [rdx + r10]
+            4D3B19                 |     cmp r11, [r9]
             7206                   |     jb next
-            4D3B4108               |     cmp r8, [r9 + 0x08]
+            4D3B5908               |     cmp r11, [r9 + 0x08]
             7206                   |     jb take
                                    | next:
             4983C140               |     add r9, 64
-            EBD6                   |     jmp search
+            EBCE                   |     jmp search
                                    | take:
                                    |     ; the record
             4D8B5120               |     mov r10, [r9 + 0x20]
@@ -217,7 +223,7 @@ public final class FaultHandler {
             C3                     |     ret
                                    | chain:
                                    |     ; the handler that was there before: a function, ignore or default
-            488D0D8E0E0000         |     lea rcx, [rel PREVIOUS]
+            488D0D860E0000         |     lea rcx, [rel PREVIOUS]
             488B04F9               |     mov rax, [rcx + rdi * 8]
             4883F801               |     cmp rax, 1
             7439                   |     je ignore
@@ -228,7 +234,7 @@ public final class FaultHandler {
                                    |     ; it is blocked until this handler returns, and then ends the process
             4189F8                 |     mov r8d, edi
             B80D000000             |     mov eax, 13
-            488D3579100000         |     lea rsi, [rel NO_ACTION]
+            488D3571100000         |     lea rsi, [rel NO_ACTION]
             31D2                   |     xor edx, edx
             41BA08000000           |     mov r10d, 8
             0F05                   |     syscall
@@ -266,7 +272,15 @@ public final class FaultHandler {
      */
     public static Registration takeCode(
             long start, long end, long landing, Base base, long record) {
-        return instance().add(start, end, 0, landing, base, record);
+        return instance().add(UCONTEXT_RIP, start, end, 0, landing, base, record);
+    }
+
+    /**
+     * Takes the faults of code whose RSP is in {@code [start, end)}, wherever its RIP is: what runs
+     * on a stack of its own is known by that when it has jumped astray, too.
+     */
+    public static Registration takeStack(long start, long end, long landing, long record) {
+        return instance().add(UCONTEXT_RSP, start, end, 0, landing, Base.NONE, record);
     }
 
     /**
@@ -274,7 +288,7 @@ public final class FaultHandler {
      * its RIP is: code that jumps astray is caught too.
      */
     static Registration takeThread(long stack, long landing, long record) {
-        return instance().add(0, 0, stack, landing, Base.NONE, record);
+        return instance().add(UCONTEXT_RIP, 0, 0, stack, landing, Base.NONE, record);
     }
 
     private static synchronized FaultHandler instance() {
@@ -288,7 +302,7 @@ public final class FaultHandler {
     }
 
     private synchronized Registration add(
-            long start, long end, long stack, long landing, Base base, long record) {
+            int subject, long start, long end, long stack, long landing, Base base, long record) {
         int index = 0;
         while (index < count && data.get(JAVA_LONG, region(index) + LANDING) != 0) {
             index++;
@@ -301,6 +315,7 @@ public final class FaultHandler {
         data.set(JAVA_LONG, region + LANDING, landing);
         data.set(JAVA_LONG, region + RECORD, record);
         data.set(JAVA_LONG, region + BASE, base.offset);
+        data.set(JAVA_LONG, region + SUBJECT, subject);
         // The fields that the handler searches come last; x86 keeps the order of stores.
         VarHandle.releaseFence();
         data.set(JAVA_LONG, region + END, end);

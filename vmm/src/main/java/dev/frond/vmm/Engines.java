@@ -111,6 +111,14 @@ public final class Engines {
                 : new Opened(create(name, irqChip), "");
     }
 
+    /** How many times slower than the host's time a machine's time is to go on an engine. */
+    static int slowness(String name) {
+        return name.equals("lockstep") ? LOCKSTEP_SLOWNESS : 1;
+    }
+
+    /** About what the comparison costs. */
+    private static final int LOCKSTEP_SLOWNESS = 50;
+
     /**
      * A new engine.
      *
@@ -120,14 +128,16 @@ public final class Engines {
     private static Accelerator create(String name, VmSpec.IrqChip irqChip) {
         return switch (name) {
             case "interpreter" -> new Interpreter();
-            case "translator" -> {
+            case "translator", "lockstep" -> {
                 if (!Translator.isSupported()) {
                     throw new IllegalArgumentException(
-                            "engine translator: "
+                            "engine "
+                                    + name
+                                    + ": "
                                     + NO_TRANSLATOR
                                     + "; accepted here: auto, interpreter");
                 }
-                yield new Translator();
+                yield name.equals("lockstep") ? Translator.inLockstep() : new Translator();
             }
             case "kvm" ->
                     new KvmEngine(
@@ -141,7 +151,10 @@ public final class Engines {
                             });
             default ->
                     throw new IllegalArgumentException(
-                            "engine " + name + ": accepted are auto, interpreter, translator, kvm");
+                            "engine "
+                                    + name
+                                    + ": accepted are auto, interpreter, translator, kvm, and"
+                                    + " lockstep for who develops them");
         };
     }
 }

@@ -72,7 +72,7 @@ public final class Vm implements AutoCloseable {
             }
             memory = memory(spec.memory());
             releases.push(memory::close);
-            HostClock time = new HostClock(clock, wallAtZero);
+            HostClock time = new HostClock(clock, wallAtZero, Engines.slowness(spec.engine()));
             releases.push(time::close);
             Engines.Opened opened = Engines.open(spec.engine(), spec.irqChip());
             engine = new EngineSwitch(opened.engine());

@@ -182,7 +182,11 @@ final class InterpretedCpu implements Vcpu {
                 exit = attend();
             }
             if (exit == null && !cpu.halted && activity == Activity.ACTIVE) {
-                exit = execute(stepping || alone);
+                try {
+                    exit = execute(stepping || alone);
+                } catch (EngineFault fault) {
+                    exit = new VcpuExit.Fault(String.valueOf(fault.getMessage()));
+                }
             }
             if (exit != null) {
                 return exit;

@@ -111,6 +111,17 @@ final class BlockTranslator {
     private final JumpEmitter jumps = new JumpEmitter(this, a);
     private final SystemEmitter system;
 
+    /** PUSHF and x87 instructions are left. */
+    private boolean compared;
+
+    /**
+     * For a comparison with the interpreter: PUSHF shows undefined flags, which may differ, and
+     * emitted code keeps the x87 state to itself.
+     */
+    void compare() {
+        compared = true;
+    }
+
     BlockTranslator(Cpu cpu, CodeStore store, Stubs stubs) {
         this.cpu = cpu;
         this.store = store;
@@ -397,13 +408,13 @@ final class BlockTranslator {
         if (shape.vector() && (key & state) == 0) {
             return false;
         }
-        if (shape.x87() && (key & Modes.X87) == 0) {
+        if (shape.x87() && ((key & Modes.X87) == 0 || compared)) {
             return false;
         }
         return switch (shape.path()) {
             case MODRM, OPCODE_REGISTER -> ModRmEmitter.isTaken(insn, shape);
             case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
-            case PUSH_FLAGS -> insn.size == 8;
+            case PUSH_FLAGS -> insn.size == 8 && !compared;
             case INTERRUPT_FLAG, SWAP_GS -> (key & Modes.USER) == 0;
             case CLEAR_FLAG -> insn.form.map() == 0 || (key & Modes.USER) == 0;
             case SET_ACCESS -> (key & Modes.USER) == 0;

@@ -6,8 +6,11 @@ package dev.frond.cpu.translate;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /** The translated blocks of one page of main memory, for all modes that it was executed in. */
 final class CodePage {
@@ -116,6 +119,11 @@ final class CodePage {
             }
         }
         return false;
+    }
+
+    /** All blocks. */
+    Stream<Block> blocks() {
+        return Arrays.stream(blocks).filter(Objects::nonNull).map(Objects::requireNonNull);
     }
 
     /** Forgets the blocks, telling each of them. */

@@ -13,12 +13,15 @@ import org.jspecify.annotations.Nullable;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 
 /**
  * The emitted code of one CPU: its memory, the blocks by page of main memory, and the sites at
@@ -295,13 +298,62 @@ final class CodeStore implements GuestMemory.Watcher {
         return site > 0 && kind(site) == Kind.INTERPRET ? site : 0;
     }
 
+    /** {@code length} emitted bytes from {@code place} on, for reports. */
+    byte[] code(int place, int length) {
+        byte[] bytes = new byte[length];
+        code.get(place, bytes);
+        return bytes;
+    }
+
+    /** Whether an address of the host's is that of emitted code. */
+    boolean isEmitted(long address) {
+        return address >= memory.address() && address < memory.address() + size;
+    }
+
+    /** Whether a block that began at {@code place} was dropped. */
+    boolean isDropped(int place) {
+        return code.get(place) == CALL_OPCODE || code.get(place) == JUMP_OPCODE;
+    }
+
+    /** The block whose code {@code place} is in, if it was not dropped. */
+    Optional<Block> blockAt(int place) {
+        return blocks().filter(block -> block.fromJump() <= place)
+                .max(Comparator.comparingInt(Block::fromJump))
+                .filter(block -> place < endOf(block));
+    }
+
+    private Stream<Block> blocks() {
+        return pages.values().stream().flatMap(CodePage::blocks);
+    }
+
+    /** Where the code of a block ends, or later if what stood behind it was dropped. */
+    int endOf(Block block) {
+        return blocks().mapToInt(Block::fromJump)
+                .filter(start -> start > block.fromJump())
+                .min()
+                .orElse(position);
+    }
+
+    /** The offset in its page of the instruction of {@code block} that {@code place} is for. */
+    int offsetAt(Block block, int place) {
+        int latest = block.fromJump();
+        int offset = block.offset();
+        for (int site = 1; site < siteCount; site++) {
+            boolean counts = kind(site) != Kind.LINK && kind(site) != Kind.POLL;
+            int start = hostStart(site);
+            if (counts && block.equals(block(site)) && start <= place && start > latest) {
+                latest = start;
+                offset = offset(site);
+            }
+        }
+        return offset;
+    }
+
     /** Emitted bytes around {@code place}, for reports. */
     byte[] bytes(int place) {
         int from = Math.clamp(place - 64L, 0, size);
         int to = Math.clamp(place + 32L, from, size);
-        byte[] bytes = new byte[to - from];
-        code.get(from, bytes);
-        return bytes;
+        return code(from, to - from);
     }
 
     // --- sites

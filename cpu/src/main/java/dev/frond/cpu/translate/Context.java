@@ -485,6 +485,30 @@ final class Context {
         filledCount++;
     }
 
+    /** The host's address that jumps to {@code rip} go to; 0 if that is not known. */
+    long jump(long rip, int mode) {
+        int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
+        int at = JUMP_CACHE + jumpTable(mode) + 16 * entry;
+        return get(at) == rip ? get(at + 8) : 0;
+    }
+
+    /** The status flags at their places in RFLAGS. */
+    int statusFlags() {
+        int flags = int4(FLAGS);
+        return flags >>> 8 & 0xFF & Cpu.STATUS | (flags & 1) << 11;
+    }
+
+    /** Makes everything what the Cpu says, with code of {@code codeBase} executing. */
+    void restart(Cpu cpu, long codeBase, long count) {
+        int4(CHANGED, 0);
+        loadRegisters(cpu);
+        loadVectors(cpu);
+        loadSegments(cpu);
+        selectJumps(Modes.of(cpu));
+        set(CODE_BASE, codeBase);
+        set(COUNT, count);
+    }
+
     private final boolean[] localJump = new boolean[3 * JUMP_ENTRIES];
 
     /** Empties the jump cache. */

@@ -100,6 +100,11 @@ final class NativeTlb implements Mmu.Shadow {
         filledCount++;
     }
 
+    /** Takes back the right to store that an entry gives, {@code at} bytes from RSP. */
+    void forgetWrite(int at) {
+        context.set(at + WRITE, empty(at - Context.TLB));
+    }
+
     @Override
     public void flush() {
         if (globals) {

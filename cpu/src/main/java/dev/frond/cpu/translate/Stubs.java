@@ -65,8 +65,13 @@ final class Stubs {
     private static final int NARROW = Assembler.vex(0, false);
     private static final int WIDE = Assembler.vex(0, true);
 
-    /** Emits the stubs; {@code wide} if the guest may use the upper halves of vector registers. */
-    Stubs(Assembler a, boolean wide) {
+    /**
+     * Emits the stubs.
+     *
+     * @param context what RSP is while emitted code runs
+     * @param wide whether the guest may use the upper halves of vector registers
+     */
+    Stubs(Assembler a, long context, boolean wide) {
         enterSerialized = a.size();
         // CPUID serializes; RBX belongs to the caller, RDI and RSI are not touched.
         a.push(RBX);
@@ -108,6 +113,8 @@ final class Stubs {
         int store = a.jump();
 
         faulted = a.size();
+        // Wherever the code that failed has left it.
+        a.moveImmediate(RSP, context);
         a.registers(0, 0, 0x33, RCX, RCX);
 
         a.land4(store);

@@ -9,6 +9,7 @@ import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
+import dev.frond.cpu.interp.EngineFault;
 import dev.frond.cpu.interp.Node;
 import dev.frond.cpu.interp.Runner;
 import dev.frond.cpu.translate.CodeStore.Kind;
@@ -24,7 +25,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -41,6 +41,13 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private final NativeFunction enter;
     private final NativeFunction enterSerialized;
     private final FaultHandler.Registration faults;
+    private final FaultHandler.Registration strayFaults;
+
+    /** Bytes; the frames of signals begin further away. */
+    private static final int STRAY_STACK = 128;
+
+    /** Null unless the interpreter checks what emitted code does. */
+    private final @Nullable Lockstep lockstep;
 
     /** Whether code is written elsewhere than it runs. */
     private final boolean twoMappings;
@@ -87,7 +94,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private long links;
     private long hostFaults;
 
-    TranslatingRunner(Cpu cpu, long codeSize) {
+    TranslatingRunner(Cpu cpu, long codeSize, boolean checked) {
         this.cpu = cpu;
         memory =
                 ExecutableMemory.allocate(
@@ -100,7 +107,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         boolean wide =
                 cpu.cpuid.model().features().contains(CpuFeature.AVX)
                         && HostCpu.has(HostCpu.Feature.AVX);
-        stubs = new Stubs(assembler, wide);
+        stubs = new Stubs(assembler, context.address(), wide);
         store =
                 new CodeStore(
                         cpu,
@@ -111,15 +118,32 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         translator = new BlockTranslator(cpu, store, stubs);
         enter = NativeFunction.at(store.address(stubs.enter));
         enterSerialized = NativeFunction.at(store.address(stubs.enterSerialized));
+        long landing = store.address(stubs.faulted);
+        long record = context.address() + Context.FAULT_RECORD;
         faults =
                 FaultHandler.takeCode(
                         memory.address(),
                         memory.address() + codeSize,
-                        store.address(stubs.faulted),
-                        FaultHandler.Base.RSP,
-                        Context.FAULT_RECORD);
+                        landing,
+                        FaultHandler.Base.NONE,
+                        record);
+        // Emitted code that jumps astray still has its stack, or all but a few pushes.
+        strayFaults =
+                FaultHandler.takeStack(
+                        context.address() - STRAY_STACK,
+                        context.address() + STRAY_STACK,
+                        landing,
+                        record);
         cpu.mmu.shadow(tlb);
         cpu.attention(context.poll());
+        if (checked) {
+            translator.compare();
+        }
+        lockstep = checked ? new Lockstep(cpu, context, tlb, store, this::refill) : null;
+    }
+
+    MemorySegment codeMemory() {
+        return memory.code();
     }
 
     @Override
@@ -127,6 +151,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         cpu.mmu.noShadow();
         cpu.attention(MemorySegment.ofArray(new int[1]));
         faults.close();
+        strayFaults.close();
         store.close();
         memory.close();
     }
@@ -145,6 +170,11 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         counters.put("blocks looked up", lookups);
         counters.put("jumps linked", links);
         counters.put("host faults", hostFaults);
+        if (lockstep != null) {
+            counters.put("stretches compared", lockstep.stretches());
+            counters.put("stretches repeated", lockstep.repeated());
+            counters.put("stretches with undefined flags", lockstep.undefined());
+        }
         leftTimes.entrySet().stream()
                 .sorted(Comparator.comparingLong(each -> -each.getValue()[0]))
                 .limit(MOST_LEFT)
@@ -204,7 +234,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             return cpu.rip;
         }
         context.set(Context.CODE_BASE, rip - block.offset());
-        return execute(block.start());
+        return execute(block.start(), rip);
     }
 
     private @Nullable Block find(long rip, int key) {
@@ -235,6 +265,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         // Translation may have dropped all code.
         followTags();
         context.selectJumps(key);
+        if (lockstep != null) {
+            lockstep.checkJump(rip, key, block);
+        }
         context.putJump(rip, key, global, store.address(block.fromJump()));
         lastGlobal = global;
         return block;
@@ -306,15 +339,28 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         return translator.translate(page, offset, key);
     }
 
-    private long execute(int start) {
+    private long execute(int start, long startRip) {
         int place = start;
         // Whether the block needs the x87 unit it says itself.
         x87.unload();
+        // Where emitted code is entered, for the comparison only.
+        long rip = startRip;
         while (true) {
+            if (lockstep != null && lockstep.begin(place, rip)) {
+                // A store misses again in each stretch.
+                refillStart = 0;
+            }
             boolean serialize = store.takeChanged() && twoMappings;
             (serialize ? enterSerialized : enter).call(context.address(), store.address(place));
             context.follow(cpu);
             long exit = context.get(Context.EXIT);
+            if (lockstep != null) {
+                int again = lockstep.left(exit);
+                if (again != Lockstep.ENDED) {
+                    place = again;
+                    continue;
+                }
+            }
             if (exit == 0) {
                 return faulted();
             }
@@ -331,6 +377,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         return cpu.rip;
                     }
                     place = store.hostStart(site);
+                    rip = context.get(Context.CODE_BASE) + store.offset(site);
                 }
                 case INTERPRET -> {
                     Block block = store.block(site);
@@ -353,6 +400,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         return cpu.rip;
                     }
                     place = at + 4;
+                    rip = cpu.rip;
                 }
                 case ALONE -> {
                     interpret(site);
@@ -366,16 +414,20 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         return cpu.rip;
                     }
                     place = at + 4;
+                    if (lockstep != null) {
+                        rip = lockstep.following();
+                    }
                 }
                 case LINK -> {
                     int linked = link(site, at);
+                    rip = context.get(Context.CODE_BASE) + store.offset(site);
                     if (linked < 0) {
-                        return context.get(Context.CODE_BASE) + store.offset(site);
+                        return rip;
                     }
                     place = linked;
                 }
                 case LINK_FAR, DROPPED -> {
-                    long rip = context.get(Context.SCRATCH);
+                    rip = context.get(Context.SCRATCH);
                     Block to = linkFar(site, rip);
                     if (to == null) {
                         return rip;
@@ -523,6 +575,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             return false;
         }
         tlb.put(how, linear, offset, write, cpu.mmu.isGlobal(linear, write));
+        if (lockstep != null && write) {
+            lockstep.mayStore(NativeTlb.table(how) + entry);
+        }
         return true;
     }
 
@@ -671,9 +726,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private long faulted() {
         hostFaults++;
         long rip = context.get(Context.FAULT_RECORD + FaultHandler.RIP);
-        int site = store.faultSite(store.place(rip));
+        int site = store.isEmitted(rip) ? store.faultSite(store.place(rip)) : 0;
         if (site == 0) {
-            throw new IllegalStateException(report(rip));
+            throw new EngineFault(new CodeReport(cpu, context, store).failure(rip));
         }
         if (!store.flagsSaved(site)) {
             long flags = context.get(Context.FAULT_RECORD + FaultHandler.RFLAGS);
@@ -682,18 +737,5 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         interpret(site);
         cpu.instructions += store.count(site);
         return cpu.rip;
-    }
-
-    private String report(long rip) {
-        int place = store.place(rip);
-        return String.format(
-                "emitted code failed: exception %d at 0x%x, address 0x%x, guest code page 0x%x,"
-                        + " bytes around 0x%x: %s",
-                context.get(Context.FAULT_RECORD + FaultHandler.TRAPNO),
-                rip,
-                context.get(Context.FAULT_RECORD + FaultHandler.ADDRESS),
-                context.get(Context.CODE_BASE),
-                rip,
-                HexFormat.of().formatHex(store.bytes(place)));
     }
 }

@@ -13,6 +13,7 @@ import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.Vcpu;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -29,6 +30,7 @@ public final class Translator implements Accelerator {
     private static final long CODE_SIZE = 32 << 20;
 
     private final long codeSize;
+    private final boolean checked;
 
     /** The engine; {@link #isSupported} tells whether this host can. */
     public Translator() {
@@ -40,6 +42,23 @@ public final class Translator implements Accelerator {
      * 4096 from 256 KiB to 1 GiB. The host gives memory as it is used.
      */
     public Translator(long codeSize) {
+        this(codeSize, false);
+    }
+
+    /**
+     * The engine in lockstep with the interpreter, which executes again what emitted code has
+     * executed; the first difference ends the CPU with a report. For a machine with one CPU.
+     */
+    public static Translator inLockstep() {
+        return inLockstep(CODE_SIZE);
+    }
+
+    /** The same with room for {@code codeSize} bytes of emitted code. */
+    public static Translator inLockstep(long codeSize) {
+        return new Translator(codeSize, true);
+    }
+
+    private Translator(long codeSize, boolean checked) {
         if (codeSize < 256 << 10 || codeSize > 1 << 30 || codeSize % 4096 != 0) {
             throw new IllegalArgumentException(
                     "code size "
@@ -47,6 +66,7 @@ public final class Translator implements Accelerator {
                             + ": accepted are multiples of 4096 from 262144 to 1073741824");
         }
         this.codeSize = codeSize;
+        this.checked = checked;
     }
 
     /** Whether this host can: Linux on x86-64 that permits executable memory. */
@@ -56,7 +76,7 @@ public final class Translator implements Accelerator {
 
     @Override
     public String name() {
-        return "translator";
+        return checked ? "lockstep" : "translator";
     }
 
     @Override
@@ -83,9 +103,14 @@ public final class Translator implements Accelerator {
 
     /** What executes the blocks of {@code cpu}, until {@link #close}. */
     public synchronized Runner runner(Cpu cpu) {
-        TranslatingRunner runner = new TranslatingRunner(cpu, codeSize);
+        TranslatingRunner runner = new TranslatingRunner(cpu, codeSize, checked);
         runners.add(runner);
         return runner;
+    }
+
+    /** The code memory of the latest runner, to be spoiled by tests. */
+    synchronized MemorySegment codeMemory() {
+        return runners.getLast().codeMemory();
     }
 
     /** Gives the code memory back; no CPU may be running. */

@@ -11,10 +11,11 @@ public final class RandomBytes {
 
     private static final String USAGE =
             """
-            Usage: tools/random-bytes [--seed S] [--seconds T] [--first CASE]
+            Usage: tools/random-bytes [--seed S] [--seconds T] [--first CASE] [--lockstep]
 
             Executes random bytes as code in every mode of the processor, for T seconds (10 unless told), from case CASE on.
-            Ends with 1 when an exception comes out or a case hangs, and says which.
+            With --lockstep only by the translator, whose work the interpreter checks block by block.
+            Ends with 1 when an exception comes out, engines differ, or a case hangs, and says which.
             """;
 
     /** Options as the usage says. */
@@ -23,7 +24,13 @@ public final class RandomBytes {
         long seed = new SplittableRandom().nextInt() & 0x7FFF_FFFF;
         long seconds = 10;
         long first = 0;
+        boolean lockstep = false;
         for (int i = 0; i < args.length; i += 2) {
+            if (args[i].equals("--lockstep")) {
+                lockstep = true;
+                i--;
+                continue;
+            }
             try {
                 String value = i + 1 < args.length ? args[i + 1] : "";
                 switch (args[i]) {
@@ -38,12 +45,13 @@ public final class RandomBytes {
             }
         }
         System.out.println("seed " + seed + ", " + seconds + " seconds");
-        System.exit(run(seed, seconds, first));
+        System.exit(run(seed, seconds, first, lockstep));
     }
 
     @SuppressWarnings("SystemOut")
-    private static int run(long seed, long seconds, long first) throws InterruptedException {
-        try (RandomBytesRun run = new RandomBytesRun(seed, first)) {
+    private static int run(long seed, long seconds, long first, boolean lockstep)
+            throws InterruptedException {
+        try (RandomBytesRun run = new RandomBytesRun(seed, first, lockstep)) {
             long end = System.nanoTime() + seconds * 1_000_000_000;
             Thread worker =
                     Thread.ofPlatform()

@@ -12,6 +12,7 @@ import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.interp.IntegerEncoder.Addressing;
 import dev.frond.cpu.translate.Translator;
 import dev.frond.machine.vcpu.CpuState;
+import dev.frond.machine.vcpu.VcpuExit;
 
 import org.jspecify.annotations.Nullable;
 
@@ -60,6 +61,8 @@ final class RandomBytesRun implements AutoCloseable {
     /** Bytes at {@link SystemRig#CODE} that are random. */
     private static final int RANDOM_BYTES = 1024;
 
+    private static final long CODE_SIZE = 512 << 10;
+
     /** A case that goes on for so long after kicks hangs. */
     private static final long HANG_NANOS = 10_000_000_000L;
 
@@ -76,8 +79,8 @@ final class RandomBytesRun implements AutoCloseable {
 
     private final long seed;
 
-    /** Little room for code: it is full often. */
-    private final Translator translator = new Translator(512 << 10);
+    private final Translator translator;
+    private final Mode[] modes;
 
     private final SystemRig nodes;
     private final @Nullable SystemRig translated;
@@ -95,15 +98,27 @@ final class RandomBytesRun implements AutoCloseable {
     private long instructions;
     private final List<String> failures = new ArrayList<>();
 
+    /** Cases from {@code first} on. */
     RandomBytesRun(long seed, long first) {
+        this(seed, first, false);
+    }
+
+    /** The same, or those of the translator alone with the interpreter in lockstep. */
+    RandomBytesRun(long seed, long first, boolean lockstep) {
         cases = first;
         this.seed = seed;
+        // Little room for code: it is full often.
+        translator = lockstep ? Translator.inLockstep(CODE_SIZE) : new Translator(CODE_SIZE);
+        modes =
+                lockstep
+                        ? new Mode[] {Mode.TRANSLATED_KERNEL, Mode.TRANSLATED_USER}
+                        : Mode.values();
         nodes = new SystemRig(CpuHarness.EVERYTHING);
         translated =
                 Translator.isSupported()
                         ? new SystemRig(CpuHarness.EVERYTHING, translator::runner)
                         : null;
-        for (Mode mode : Mode.values()) {
+        for (Mode mode : modes) {
             SystemRig rig = rig(mode);
             if (rig != null) {
                 starts.put(mode, start(mode));
@@ -221,7 +236,6 @@ final class RandomBytesRun implements AutoCloseable {
 
     private void one(long number) {
         SplittableRandom random = new SplittableRandom(seed * 0x9E37_79B9_7F4A_7C15L + number);
-        Mode[] modes = Mode.values();
         Mode mode = modes[(int) (number % modes.length)];
         Start start = starts.get(mode);
         SystemRig rig = rig(mode);
@@ -240,7 +254,9 @@ final class RandomBytesRun implements AutoCloseable {
             what = described;
             running = rig;
             current = number;
-            rig.vcpu.run();
+            if (rig.vcpu.run() instanceof VcpuExit.Fault(String report)) {
+                failures.add(described + ": " + report);
+            }
             instructions += cpu.instructions - before;
         } catch (RuntimeException | Error e) {
             failures.add(described + ": " + trace(e));

@@ -85,6 +85,22 @@ final class TranslatedCodeTest {
     }
 
     @Test
+    void anIndirectCallLeavesTheKernelsGsBaseAlone() {
+        SystemRig rig = new SystemRig(CpuModel.X86_64_V2, translator::runner);
+        rig.longMode(0);
+        rig.kickAtPort(0xEE);
+        // mov ecx,3; again: call rax; dec ecx; jnz again; swapgs; out 0EEh,al; hlt; f: ret
+        rig.write(SystemRig.CODE, "b903000000ffd0ffc975fa0f01f8e6eef4c3");
+        rig.cpu.rip = SystemRig.CODE;
+        rig.cpu.r[Cpu.RAX] = SystemRig.CODE + 17;
+        rig.cpu.msrs.setBase(Seg.GS, 0x5678_0000);
+        rig.cpu.msrs.kernelGsBase = 0x1234_0000;
+        rig.vcpu.run();
+        assertThat(rig.cpu.segBase[Seg.GS]).isEqualTo(0x1234_0000);
+        assertThat(rig.cpu.msrs.kernelGsBase).isEqualTo(0x5678_0000);
+    }
+
+    @Test
     void codeThatAnotherThreadChangedIsTranslatedAnew() throws InterruptedException {
         load(CODE, "B0 01 F4");
         run(CODE, CODE + 2);

@@ -23,6 +23,7 @@ public final class HostClock implements Clock, AutoCloseable {
     private boolean acting;
     private boolean closed;
     private final Thread thread;
+    private final int slowness;
 
     private enum Mode {
         RUNNING,
@@ -68,7 +69,16 @@ public final class HostClock implements Clock, AutoCloseable {
      * wallAtZero}.
      */
     public HostClock(long start, Instant wallAtZero) {
+        this(start, wallAtZero, 1);
+    }
+
+    /**
+     * The same, {@code slowness} (1 or more) times slower than the host's time: for a machine that
+     * executes so slowly that it would do little but answer its timer.
+     */
+    public HostClock(long start, Instant wallAtZero, int slowness) {
         this.wallAtZero = wallAtZero;
+        this.slowness = slowness;
         base = new Base(Mode.STANDING, start);
         thread = Thread.ofPlatform().daemon().name("frond-clock").unstarted(this::run);
         thread.start();
@@ -84,12 +94,17 @@ public final class HostClock implements Clock, AutoCloseable {
             if (before.mode == Mode.STANDING) {
                 return before.value;
             }
-            long host = System.nanoTime();
+            long host = host();
             if (before.mode == Mode.RUNNING && base == before) {
                 return host - before.value;
             }
             Thread.onSpinWait();
         }
+    }
+
+    private long host() {
+        long nanos = System.nanoTime();
+        return slowness == 1 ? nanos : nanos / slowness;
     }
 
     @Override
@@ -113,7 +128,7 @@ public final class HostClock implements Clock, AutoCloseable {
             Base running = base;
             if (running.mode == Mode.RUNNING) {
                 base = Base.CHANGING;
-                base = new Base(Mode.STANDING, System.nanoTime() - running.value);
+                base = new Base(Mode.STANDING, host() - running.value);
                 changed.signalAll();
             }
             while (acting && !thread.equals(Thread.currentThread())) {
@@ -130,7 +145,7 @@ public final class HostClock implements Clock, AutoCloseable {
         try {
             Base standing = base;
             if (standing.mode == Mode.STANDING) {
-                base = new Base(Mode.RUNNING, System.nanoTime() - standing.value);
+                base = new Base(Mode.RUNNING, host() - standing.value);
                 changed.signalAll();
             }
         } finally {
@@ -205,7 +220,7 @@ public final class HostClock implements Clock, AutoCloseable {
                     return head.timer;
                 }
                 try {
-                    wait = changed.awaitNanos(wait);
+                    wait = changed.awaitNanos(wait * slowness);
                 } catch (InterruptedException e) {
                     // Nobody outside holds this thread; an interrupt only makes it look at the
                     // queue again.
