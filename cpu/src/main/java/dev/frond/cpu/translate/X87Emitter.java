@@ -198,7 +198,7 @@ final class X87Emitter {
         }
         if (!baseNoted) {
             a.load(R15, RSP, Context.CODE_BASE);
-            a.store(RSP, X87State.BASE, R15);
+            a.store(RSP, X87State.CODE, R15);
             a.load4(R15, RSP, Context.SELECTORS + 4 * Seg.CS);
             a.store4(RSP, X87State.CODE_SELECTOR, R15);
             baseNoted = true;

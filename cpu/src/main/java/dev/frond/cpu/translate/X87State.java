@@ -28,10 +28,10 @@ final class X87State {
     /** Not 0 if the state may be newer here than in {@link Cpu#x87}. */
     static final int USED = AWAY + 0x08;
 
-    /** The last x87 instruction: its offset from {@link #BASE}, and its opcode from bit 16. */
+    /** The last x87 instruction: its offset from {@link #CODE}, and its opcode from bit 16. */
     static final int LAST = AWAY + 0x0C;
 
-    static final int BASE = AWAY + 0x10;
+    static final int CODE = AWAY + 0x10;
 
     /** The selectors of the last x87 instruction's code, and of the last operand. */
     static final int CODE_SELECTOR = AWAY + 0x18;
@@ -80,7 +80,7 @@ final class X87State {
         X87 unit = cpu.x87;
         X87Image.store(unit, LAYOUT, image, 0);
         MemorySegment.copy(image, 0, memory, JAVA_BYTE, IMAGE, image.length);
-        context.set(BASE, unit.instructionPointer());
+        context.set(CODE, unit.instructionPointer());
         context.int4(LAST, unit.opcode() << 16);
         context.int4(CODE_SELECTOR, unit.codeSelector());
         context.set(OPERAND, unit.dataPointer());
@@ -102,7 +102,7 @@ final class X87State {
         X87Image.load(cpu.x87, LAYOUT, image, 0);
         int last = context.int4(LAST);
         cpu.x87.instruction(
-                context.get(BASE) + (last & 0xFFFF), context.int4(CODE_SELECTOR), last >>> 16);
+                context.get(CODE) + (last & 0xFFFF), context.int4(CODE_SELECTOR), last >>> 16);
         cpu.x87.operand(context.get(OPERAND), context.int4(DATA_SELECTOR));
         context.int4(USED, 0);
     }
