@@ -6,6 +6,7 @@ import dev.frond.devices.irq.ApicBus;
 import dev.frond.devices.irq.LocalApic;
 import dev.frond.kvm.KvmEngine;
 import dev.frond.kvm.KvmEngine.IrqChip;
+import dev.frond.kvm.KvmSupport;
 import dev.frond.machine.clock.HostClock;
 import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
@@ -102,7 +103,9 @@ final class BareKvm implements AutoCloseable {
 
     /** Checks what a debugger wants; then prints the times that are worth knowing. */
     public static void main(String[] args) {
-        debug();
+        if (KvmSupport.whyLimited().isEmpty()) {
+            debug();
+        }
         for (IrqChip irqChip : IrqChip.values()) {
             measure(irqChip);
         }
