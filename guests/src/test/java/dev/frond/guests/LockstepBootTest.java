@@ -32,10 +32,11 @@ class LockstepBootTest {
         TinyGuest tiny = TinyGuest.obtain();
         try (Vm vm =
                 Vm.start(
-                        on("lockstep", tiny.spec(1, 256L << 20, List.of())),
-                        new SerialConsole())) {
+                        on("lockstep", tiny.spec(1, 256L << 20, List.of())), new SerialConsole())) {
             long end = System.nanoTime() + TIME.toNanos();
-            while (!vm.end().isDone() && instructions(vm) < INSTRUCTIONS && System.nanoTime() < end) {
+            while (!vm.end().isDone()
+                    && instructions(vm) < INSTRUCTIONS
+                    && System.nanoTime() < end) {
                 Thread.sleep(100);
             }
             assertThat(vm.end().getNow(null)).as("the machine's end").isNull();

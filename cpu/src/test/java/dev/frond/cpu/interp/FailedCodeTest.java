@@ -67,7 +67,7 @@ final class FailedCodeTest {
             ram = new GuestMemory(Arena.ofAuto().allocate(memory.length, 4096));
             MemorySegment.copy(memory, 0, ram.segment(), ValueLayout.JAVA_BYTE, 0, memory.length);
             HostClock clock = new HostClock(0, Instant.EPOCH);
-            machine = new Machine("test", CpuModel.X86_64_V3.name(), ram, clock);
+            machine = new Machine("test", CpuModel.X86_64_V3, ram, clock);
             machine.memory().map(0, new Region.Ram(ram, 0, ram.size()));
             machine.add(
                     translator.createVcpu(
