@@ -55,7 +55,7 @@ class KvmFaultsTest {
 
     private Machine machine(KvmEngine engine, QueuedInterrupts interrupts) {
         HostClock clock = new HostClock(0, Instant.EPOCH);
-        Machine machine = new Machine("test", "test", ram, clock);
+        Machine machine = new Machine("test", CpuModel.X86_64_V3, ram, clock);
         machine.memory().map(0, new Region.Ram(ram, 0, SIZE));
         machine.add(
                 engine.createVcpu(
@@ -156,7 +156,7 @@ class KvmFaultsTest {
 
     private Accelerator.Wiring wiring() {
         HostClock clock = new HostClock(0, Instant.EPOCH);
-        Machine machine = new Machine("test", "test", ram, clock);
+        Machine machine = new Machine("test", CpuModel.X86_64_V3, ram, clock);
         return new Accelerator.Wiring(
                 machine.memory(), machine.ports(), clock, new QueuedInterrupts());
     }
