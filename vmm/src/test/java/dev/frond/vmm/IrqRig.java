@@ -59,7 +59,7 @@ final class IrqRig implements AutoCloseable {
     private final HostMemory memory = HostMemory.anonymous(SIZE);
     final GuestMemory ram = new GuestMemory(memory.segment());
     final HostClock clock = new HostClock(0, Instant.EPOCH);
-    final Machine machine = new Machine("irq", "x86-64-v2", ram, clock);
+    final Machine machine = new Machine("irq", CpuModel.X86_64_V2, ram, clock);
     final EngineSwitch engine;
     final ApicBus bus = new ApicBus();
     final I8259PicPair pic;

@@ -113,7 +113,7 @@ class PvEoiTest {
     void stateTellsWhetherTheInterruptWasEnded() {
         arrives(0x41);
         assertThat(rig.take(0)).isEqualTo(0x41);
-        LocalApic.State before = apic.save();
+        LocalApicState before = apic.save();
         assertThat(before.isr().at(1)).isEqualTo(2);
         assertThat(offered()).as("the register is to be written").isZero();
         rig.write(0, 0xB0, 0);
