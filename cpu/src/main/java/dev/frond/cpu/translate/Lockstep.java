@@ -18,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntPredicate;
 
 /**
@@ -35,7 +36,7 @@ import java.util.function.IntPredicate;
  * <p>Not seen: a store of the same value as before that one of the two leaves out, and status flags
  * at a fault that the block overwrites before it reads them.
  */
-final class Lockstep {
+final class Lockstep implements AutoCloseable {
     /** {@link #left}: the runner does what it does, the stretch having ended. */
     static final int ENDED = -1;
 
@@ -47,6 +48,9 @@ final class Lockstep {
 
     /** So many stretches to the next jump are looked at to narrow down a difference. */
     private static final int NARROW = 100_000;
+
+    /** A stretch takes no longer, whatever loops there are. */
+    private static final long LONGEST_NANOS = 1_000_000;
 
     private static final int PAGE = 1 << GuestMemory.PAGE_SHIFT;
 
@@ -75,6 +79,8 @@ final class Lockstep {
     private final CodeReport report;
     private final Replay replay;
     private final MemorySegment ram;
+    private final Thread ticker;
+    private volatile boolean closed;
 
     private final List<Copy> copies = new ArrayList<>();
     private int copyCount;
@@ -101,7 +107,7 @@ final class Lockstep {
     // How far a difference was narrowed down, and what is known of it before.
     private int narrowing;
     private String unnarrowed = "";
-    private boolean polled;
+    private volatile boolean polled;
 
     // The comparison.
     private int emittedPages;
@@ -137,6 +143,30 @@ final class Lockstep {
         report = new CodeReport(cpu, context, store);
         ram = cpu.ram.segment();
         cpu.mmu.watchStores(this::opened);
+        ticker = Thread.ofPlatform().daemon().name("frond-lockstep").start(this::tick);
+    }
+
+    private void tick() {
+        while (!closed) {
+            LockSupport.parkNanos(LONGEST_NANOS);
+            poll();
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        boolean interrupted = false;
+        while (ticker.isAlive()) {
+            try {
+                ticker.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** Stretches that were compared. */
@@ -206,8 +236,8 @@ final class Lockstep {
 
     /** Lets emitted code leave at the next jump. */
     private void poll() {
-        context.set(Context.POLL, 1);
         polled = true;
+        context.set(Context.POLL, 1);
     }
 
     private void closeRights() {

@@ -148,6 +148,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     @Override
     public void close() {
+        if (lockstep != null) {
+            lockstep.close();
+        }
         cpu.mmu.noShadow();
         cpu.attention(MemorySegment.ofArray(new int[1]));
         faults.close();
@@ -371,7 +374,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             }
             switch (store.kind(site)) {
                 case MEMORY, MEMORY_GROUP -> {
-                    if (!refill(site)) {
+                    // In lockstep this was tried before, else the stretch had not ended.
+                    if (lockstep != null || !refill(site)) {
                         interpret(site);
                         cpu.instructions += store.count(site);
                         return cpu.rip;

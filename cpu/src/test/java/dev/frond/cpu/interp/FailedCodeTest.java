@@ -37,8 +37,8 @@ import java.util.concurrent.TimeUnit;
 final class FailedCodeTest {
     private static final long COUNTER = 0x9000;
 
-    // again: mov eax,11223344h; inc qword [rdi]; jmp again
-    private static final String PROGRAM = "b84433221148ff07ebf6";
+    // again: mov eax,11223344h; jmp on; on: inc qword [rdi]; jmp again
+    private static final String PROGRAM = "b844332211eb0048ff07ebf4";
     private static final String MOV = "B8 44 33 22 11";
     private static final String INC = "48 FF 01";
 
@@ -130,7 +130,7 @@ final class FailedCodeTest {
             assertThat(report)
                     .contains("guest RIP 0x10000, in the block from 0x10000, CPL 0")
                     .contains("0x10000: b844332211  B8 MOV Zv,Iv")
-                    .contains("0x10005: 48ff07  FF /0 INC Ev")
+                    .contains("0x10005: eb00  EB JMP Jb")
                     .contains(bytes.replace(" ", "").toLowerCase(java.util.Locale.ROOT))
                     .contains("RDI 0000000000009000");
             other.awaitProgress();
