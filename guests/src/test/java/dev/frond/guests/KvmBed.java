@@ -42,9 +42,6 @@ final class KvmBed {
 
     private static final String LINKER = "lib64/ld-linux-x86-64.so.2";
 
-    private static final List<String> PROGRAMS =
-            List.of("KvmBedProgram", "BareKvm", "BareKvm$Counter");
-
     private static final String INIT =
             """
             #!/bin/busybox sh
@@ -174,6 +171,7 @@ final class KvmBed {
     private static Path jar(Path jar) throws IOException {
         try (OutputStream out = Files.newOutputStream(jar);
                 JarOutputStream entries = new JarOutputStream(out)) {
+            String program = KvmBedProgram.class.getName().replace('.', '/') + ".class";
             for (String entry :
                     System.getProperty("java.class.path").split(java.io.File.pathSeparator, -1)) {
                 Path root = Path.of(entry);
@@ -183,14 +181,12 @@ final class KvmBed {
                     addJar(entries, root);
                 }
             }
-            for (String program : PROGRAMS) {
-                try (InputStream in = KvmBed.class.getResourceAsStream(program + ".class")) {
-                    if (in == null) {
-                        throw new IOException("no class " + program);
-                    }
-                    entries.putNextEntry(new JarEntry("dev/frond/guests/" + program + ".class"));
-                    in.transferTo(entries);
+            try (InputStream in = KvmBed.class.getResourceAsStream("KvmBedProgram.class")) {
+                entries.putNextEntry(new JarEntry(program));
+                if (in == null) {
+                    throw new IOException("no class " + program);
                 }
+                in.transferTo(entries);
             }
         }
         return jar;
@@ -228,8 +224,6 @@ final class KvmBed {
     String run(Duration timeout) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of("qemu-system-x86_64"));
         command.addAll(List.of("-accel", "tcg,tb-size=512", "-machine", "q35", "-cpu", "max"));
-        // Time goes with the instructions that are executed: a busy host makes no time-out come.
-        command.addAll(List.of("-icount", "shift=2,sleep=off"));
         command.addAll(List.of("-smp", "1", "-m", "1536", "-nodefaults", "-no-user-config"));
         command.addAll(List.of("-display", "none", "-serial", "stdio", "-monitor", "none"));
         command.addAll(List.of("-no-reboot", "-kernel", kernel.toString()));

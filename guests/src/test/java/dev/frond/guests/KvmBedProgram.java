@@ -19,9 +19,8 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * What runs in the test bed, a Linux with a full KVM inside of an emulator: boots debian-tiny under
- * KVM with two CPUs and the kernel's local APICs, hands it over to the interpreter, and back with
- * Frond's local APICs, and switches it off. It uses nothing but Frond, as there is nothing else in
- * the bed.
+ * KVM with two CPUs, hands it over to the interpreter and back, and switches it off. It uses
+ * nothing but Frond, as there is nothing else in the bed.
  */
 @NullMarked
 final class KvmBedProgram {
@@ -44,7 +43,6 @@ final class KvmBedProgram {
 
     /** Arguments: kernel, initramfs. */
     public static void main(String[] args) throws Exception {
-        BareKvm.main(args);
         VmSpec spec =
                 new VmSpec(
                         Path.of(args[0]),
@@ -74,7 +72,6 @@ final class KvmBedProgram {
     private static void scenes(Vm vm, SerialConsole console) throws Exception {
         console.await(PROMPT, BOOT);
         say(vm, "booted");
-        vm.cpus().forEach(cpu -> System.out.println(cpu.stats()));
         expect(run(console, "nproc"), "\n2\r\n");
         expect(
                 run(console, "dmesg | grep -E 'WARNING|BUG:|Oops|Call Trace'; echo $?"),
@@ -84,7 +81,7 @@ final class KvmBedProgram {
         vm.handOver("interpreter");
         say(vm, "handed over");
         expect(run(console, "x=$((x+1)); echo $x"), "\n42\r\n");
-        vm.handOver("kvm", VmSpec.IrqChip.OFF);
+        vm.handOver("kvm");
         say(vm, "handed back");
         expect(run(console, "echo $((x+1))"), "\n43\r\n");
         expect(

@@ -39,7 +39,7 @@ public final class KvmEngine implements Accelerator {
     private static final long TSS = IDENTITY_MAP + 0x1000;
 
     /** What local APICs in the kernel take beside what every machine takes. */
-    static final List<Capability> SPLIT =
+    private static final List<Capability> SPLIT =
             List.of(
                     Capability.KVM_CAP_SPLIT_IRQCHIP,
                     Capability.KVM_CAP_IRQ_ROUTING,

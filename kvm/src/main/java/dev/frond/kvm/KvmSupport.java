@@ -56,22 +56,6 @@ public final class KvmSupport {
         return limits(SOFTWARE);
     }
 
-    /**
-     * Whether the kernel can have the local APICs ({@link KvmEngine.IrqChip#SPLIT}) and does it
-     * well: one in software tells of the end of an interrupt only when the CPU is entered next,
-     * which a guest that sleeps then waits for.
-     */
-    public static boolean hasSplitIrqChip() {
-        if (whyLimited().isPresent()) {
-            return false;
-        }
-        try (ControlFile kvm = open(KernelCalls.HOST, DEVICE)) {
-            return KvmEngine.SPLIT.stream().allMatch(each -> value(kvm, each) != 0);
-        } catch (HostException e) {
-            return false;
-        }
-    }
-
     static Optional<String> limits(Path softwareModule) {
         return Files.isDirectory(softwareModule)
                 ? Optional.of(

@@ -142,11 +142,7 @@ public final class Engines {
             case "kvm" ->
                     new KvmEngine(
                             switch (irqChip) {
-                                case AUTO ->
-                                        KvmSupport.hasSplitIrqChip()
-                                                ? KvmEngine.IrqChip.SPLIT
-                                                : KvmEngine.IrqChip.OFF;
-                                case OFF -> KvmEngine.IrqChip.OFF;
+                                case AUTO, OFF -> KvmEngine.IrqChip.OFF;
                                 case SPLIT -> KvmEngine.IrqChip.SPLIT;
                             });
             default ->

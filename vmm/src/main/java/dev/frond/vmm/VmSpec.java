@@ -38,7 +38,7 @@ public record VmSpec(
 
     /** Where the interrupt controllers are while KVM executes the guest. */
     public enum IrqChip {
-        /** Where they serve best, which is {@link #SPLIT} if this kernel can. */
+        /** Where they have proven themselves: {@link #OFF}. */
         AUTO,
         /** All in Frond. */
         OFF,
