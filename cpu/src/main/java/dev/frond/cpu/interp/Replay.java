@@ -132,7 +132,7 @@ public final class Replay {
     /** Whether nothing but instructions that do nothing stand between two places of a page. */
     private boolean onlyNops(long from, long to) {
         int offset = (int) from & 4095;
-        if (to - from <= 0 || to - from >= 4096 - offset) {
+        if (to - from <= 0 || to - from > 4096 - offset) {
             return false;
         }
         long physical = cpu.mmu.translateCode(from);
