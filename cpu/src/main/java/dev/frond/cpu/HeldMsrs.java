@@ -64,6 +64,10 @@ final class HeldMsrs {
     private final boolean amd;
     private final boolean monitor;
 
+    // Kept beside the registers: instructions look, and a look into the map allocates.
+    private boolean monitorEnabled;
+    private boolean monitorForPrograms;
+
     /** The registers of the processor that {@code cpuid} describes. */
     HeldMsrs(Cpuid cpuid) {
         amd = cpuid.model().isAmd();
@@ -92,19 +96,26 @@ final class HeldMsrs {
         for (int i = 0; i < 4 * BANKS; i++) {
             values.put(IA32_MC0_CTL + i, 0L);
         }
+        followMonitor();
+    }
+
+    private void followMonitor() {
+        monitorEnabled =
+                monitor
+                        && (amd
+                                ? (get(HWCR) & HWCR_MON_MWAIT_DIS) == 0
+                                : (get(IA32_MISC_ENABLE) & MISC_ENABLE_MONITOR) != 0);
+        monitorForPrograms = amd && (get(HWCR) & HWCR_MON_MWAIT_USER_EN) != 0;
     }
 
     /** Whether MONITOR and MWAIT are offered and not disabled. */
     boolean monitorEnabled() {
-        return monitor
-                && (amd
-                        ? (get(HWCR) & HWCR_MON_MWAIT_DIS) == 0
-                        : (get(IA32_MISC_ENABLE) & MISC_ENABLE_MONITOR) != 0);
+        return monitorEnabled;
     }
 
     /** Whether programs may execute MONITOR and MWAIT: never on processors of Intel. */
     boolean monitorForPrograms() {
-        return amd && (get(HWCR) & HWCR_MON_MWAIT_USER_EN) != 0;
+        return monitorForPrograms;
     }
 
     boolean has(int index) {
@@ -131,6 +142,7 @@ final class HeldMsrs {
             }
             default -> values.put(index, value);
         }
+        followMonitor();
         return true;
     }
 
