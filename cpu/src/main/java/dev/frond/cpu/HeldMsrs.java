@@ -63,6 +63,8 @@ final class HeldMsrs {
 
     private final boolean amd;
     private final boolean monitor;
+
+    // Kept beside the registers: instructions look, and a look into the map allocates.
     private boolean monitorEnabled;
     private boolean monitorForPrograms;
 
@@ -97,7 +99,6 @@ final class HeldMsrs {
         followMonitor();
     }
 
-    /** Each MONITOR asks, and must not make a key to look the registers up by. */
     private void followMonitor() {
         monitorEnabled =
                 monitor

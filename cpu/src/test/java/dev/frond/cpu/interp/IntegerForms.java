@@ -109,7 +109,9 @@ final class IntegerForms {
     /** Forms that never complete at privilege level 3. */
     static boolean alwaysFaults(Form form) {
         return form.is(Form.CPL0)
-                || Set.of("UD0", "UD1", "UD2", "CLI", "STI", "CLAC", "STAC", "LLDT", "LTR")
+                || Set.of(
+                                "UD0", "UD1", "UD2", "CLI", "STI", "CLAC", "STAC", "LLDT", "LTR",
+                                "MONITOR", "MWAIT")
                         .contains(form.mnemonic());
     }
 
