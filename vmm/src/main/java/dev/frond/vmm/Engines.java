@@ -147,10 +147,7 @@ public final class Engines {
                             });
             default ->
                     throw new IllegalArgumentException(
-                            "engine "
-                                    + name
-                                    + ": accepted are auto, interpreter, translator, kvm, and"
-                                    + " lockstep for who develops them");
+                            "engine " + name + ": accepted are auto, interpreter, translator, kvm");
         };
     }
 }
