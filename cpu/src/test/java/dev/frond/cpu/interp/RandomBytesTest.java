@@ -3,9 +3,6 @@
 package dev.frond.cpu.interp;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
-
-import dev.frond.cpu.translate.Translator;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -28,21 +25,6 @@ final class RandomBytesTest {
             assertThat(run.failures()).as("seed %d", seed).isEmpty();
             assertThat(run.hang()).isNull();
             assertThat(run.instructions()).isPositive();
-        }
-    }
-
-    @Test
-    @Timeout(300)
-    @SuppressWarnings("SystemOut")
-    void onRandomBytesTranslatorAndInterpreterDoTheSame() {
-        assumeThat(Translator.isSupported()).as("x86-64 Linux with executable memory").isTrue();
-        long seed =
-                Long.getLong("frond.random.seed", new SplittableRandom().nextInt() & 0x7FFF_FFFFL);
-        System.out.println("random bytes in lockstep: seed " + seed + ", " + CASES + " cases");
-        try (RandomBytesRun run = new RandomBytesRun(seed, 0, true)) {
-            run.run(CASES, 3);
-            assertThat(run.failures()).as("seed %d", seed).isEmpty();
-            assertThat(run.hang()).isNull();
         }
     }
 }
