@@ -313,7 +313,8 @@ final class BlockTranslator {
             index = count - 1;
             go(end, PAGE, count, block);
         }
-        LoopPlan plan = liveIn || block.crosses() ? null : loop(count);
+        LoopPlan plan =
+                liveIn || block.crosses() ? null : LoopPlan.of(insns, shapes, count, blockOffset);
         if (plan != null) {
             emitLoop(plan, block);
         }
@@ -333,10 +334,6 @@ final class BlockTranslator {
         store.append(a);
         page.put(block);
         return block;
-    }
-
-    private @Nullable LoopPlan loop(int count) {
-        return LoopPlan.of(insns, shapes, count, blockOffset);
     }
 
     /** Emits the loop that the block begins with once more. */

@@ -41,12 +41,12 @@ final class CpuSwitches {
                             Map.entry(KVM_CLOCKSOURCE_STABLE, "kvmclock-stable-bit"),
                             Map.entry(KVM_NOP_IO_DELAY, "kvm-nopiodelay")));
 
-    private static final Map<String, Set<CpuFeature>> BY_NAME = byName();
-
     private static final Set<CpuFeature> KVM =
             Arrays.stream(CpuFeature.values())
                     .filter(CpuFeature::isKvm)
                     .collect(Collectors.toUnmodifiableSet());
+
+    private static final Map<String, Set<CpuFeature>> BY_NAME = byName();
 
     /** Without these no operating system starts: x86-64-v1, and what the board relies on. */
     private static final Set<CpuFeature> NEEDED =
@@ -88,11 +88,7 @@ final class CpuSwitches {
         names.put("pni", EnumSet.of(SSE3));
         names.put("kvmclock", EnumSet.of(KVM_CLOCKSOURCE, KVM_CLOCKSOURCE2));
         names.remove("kvmclock2");
-        names.put(
-                "kvm",
-                Arrays.stream(CpuFeature.values())
-                        .filter(CpuFeature::isKvm)
-                        .collect(Collectors.toCollection(() -> EnumSet.noneOf(CpuFeature.class))));
+        names.put("kvm", KVM);
         return names;
     }
 
