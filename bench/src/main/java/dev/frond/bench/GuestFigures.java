@@ -119,16 +119,17 @@ public final class GuestFigures {
         Path initrd = withPrograms(guest.initrd());
         VmSpec spec =
                 new VmSpec(
-                        guest.kernel(),
-                        Optional.of(initrd.toString()),
-                        guest.commandLine(),
-                        512L << 20,
-                        1,
-                        CpuModel.X86_64_V2,
-                        engine,
-                        List.of(),
-                        false,
-                        false);
+                                guest.kernel(),
+                                Optional.of(initrd.toString()),
+                                guest.commandLine(),
+                                512L << 20,
+                                1,
+                                CpuModel.X86_64_V2,
+                                engine,
+                                List.of(),
+                                false,
+                                false)
+                        .withCount();
         SerialConsole console = new SerialConsole();
         long start = System.nanoTime();
         try (Vm vm = Vm.start(spec, console)) {

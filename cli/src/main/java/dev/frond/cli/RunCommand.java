@@ -190,7 +190,8 @@ final class RunCommand implements Callable<Integer> {
                         RunSpec.Board.MICROVM,
                         boot.disks(checked.disks),
                         debugExit,
-                        !noReboot);
+                        !noReboot,
+                        stats);
         return new Session(runner, System.err)
                 .run(spec, session -> console(checked.serial, session), checked.timeout, stats);
     }

@@ -19,6 +19,7 @@ import java.util.Optional;
  * @param memory in bytes, a multiple of 1 MiB
  * @param debugExit whether the machine has the port 0xF4 that ends it
  * @param reboot whether the machine starts again when the guest resets it; otherwise that ends it
+ * @param counted whether instructions are counted by an engine that is slower then
  */
 record RunSpec(
         Path kernel,
@@ -32,7 +33,8 @@ record RunSpec(
         Board board,
         List<Disk> disks,
         boolean debugExit,
-        boolean reboot) {
+        boolean reboot,
+        boolean counted) {
 
     RunSpec {
         disks = List.copyOf(disks);

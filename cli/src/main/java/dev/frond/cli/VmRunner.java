@@ -57,7 +57,8 @@ final class VmRunner implements MachineRunner {
                         .map(disk -> new VmSpec.Disk(disk.file(), disk.readOnly()))
                         .toList(),
                 spec.debugExit(),
-                spec.reboot());
+                spec.reboot(),
+                spec.counted());
     }
 
     /** What the command tells; nothing if it stopped the machine itself. */

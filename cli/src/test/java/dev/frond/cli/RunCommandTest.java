@@ -78,6 +78,7 @@ class RunCommandTest {
                                 "--disk=" + other + ",ro",
                                 "--debug-exit",
                                 "--no-reboot",
+                                "--stats",
                                 "--timeout=1h"))
                 .isZero();
         assertThat(machine.specs)
@@ -96,7 +97,8 @@ class RunCommandTest {
                                         new RunSpec.Disk(disk, false),
                                         new RunSpec.Disk(other, true)),
                                 true,
-                                false));
+                                false,
+                                true));
     }
 
     @Test

@@ -215,7 +215,8 @@ class SessionTest {
                 RunSpec.Board.MICROVM,
                 List.of(),
                 false,
-                true);
+                true,
+                false);
     }
 
     private String errors() {

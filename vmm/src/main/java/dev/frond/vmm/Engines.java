@@ -104,11 +104,14 @@ public final class Engines {
         }
     }
 
-    static Opened open(String name, VmSpec.IrqChip irqChip) {
+    /** The engine of that name, with what {@link VmSpec} says of the other two. */
+    static Opened open(String name, VmSpec.IrqChip irqChip, boolean counted) {
         return name.equals(AUTO)
                 ? openAutomatic(
-                        automatic(), each -> create(each, irqChip), Translator.isSupported())
-                : new Opened(create(name, irqChip), "");
+                        automatic(),
+                        each -> create(each, irqChip, counted),
+                        Translator.isSupported())
+                : new Opened(create(name, irqChip, counted), "");
     }
 
     /** How many times slower than the host's time a machine's time is to go on an engine. */
@@ -125,7 +128,7 @@ public final class Engines {
      * @throws IllegalArgumentException if there is none of that name, or not on this host
      * @throws HostException if the host refuses what it needs
      */
-    private static Accelerator create(String name, VmSpec.IrqChip irqChip) {
+    private static Accelerator create(String name, VmSpec.IrqChip irqChip, boolean counted) {
         return switch (name) {
             case "interpreter" -> new Interpreter();
             case "translator", "lockstep" -> {
@@ -137,7 +140,8 @@ public final class Engines {
                                     + NO_TRANSLATOR
                                     + "; accepted here: auto, interpreter");
                 }
-                yield name.equals("lockstep") ? Translator.inLockstep() : new Translator();
+                Translator.Settings settings = Translator.Settings.DEFAULT.withCount(counted);
+                yield new Translator(name.equals("lockstep") ? settings.inLockstep() : settings);
             }
             case "kvm" ->
                     new KvmEngine(

@@ -74,7 +74,7 @@ public final class Vm implements AutoCloseable {
             releases.push(memory::close);
             HostClock time = new HostClock(clock, wallAtZero, Engines.slowness(spec.engine()));
             releases.push(time::close);
-            Engines.Opened opened = Engines.open(spec.engine(), spec.irqChip());
+            Engines.Opened opened = Engines.open(spec.engine(), spec.irqChip(), spec.counted());
             engine = new EngineSwitch(opened.engine());
             whyEngine = opened.why();
             releases.push(engine::close);
@@ -187,7 +187,8 @@ public final class Vm implements AutoCloseable {
     /** The same, with the interrupt controllers of the kernel that {@code irqChip} says. */
     public void handOver(String name, VmSpec.IrqChip irqChip) throws VmException {
         try {
-            machine.whileStanding(() -> engine.handOver(Engines.open(name, irqChip).engine()))
+            machine.whileStanding(() ->
+                            engine.handOver(Engines.open(name, irqChip, spec.counted()).engine()))
                     .join();
         } catch (CompletionException e) {
             switch (e.getCause()) {

@@ -20,6 +20,8 @@ import java.util.Optional;
  * @param irqChip which interrupt controllers are the kernel's where the engine is kvm
  * @param reboot whether it starts again when the guest resets it; otherwise that ends it, as a
  *     triple fault always does
+ * @param counted whether instructions are counted, which makes the translator a fifth slower; the
+ *     interpreter always counts, KVM never
  */
 public record VmSpec(
         Path kernel,
@@ -32,7 +34,8 @@ public record VmSpec(
         IrqChip irqChip,
         List<Disk> disks,
         boolean debugExit,
-        boolean reboot) {
+        boolean reboot,
+        boolean counted) {
     /** The least memory that a machine can have. */
     public static final long MIN_MEMORY = 2L << 20;
 
@@ -53,7 +56,7 @@ public record VmSpec(
         disks = List.copyOf(disks);
     }
 
-    /** With interrupt controllers where they serve best. */
+    /** With interrupt controllers where they serve best, and no counts. */
     public VmSpec(
             Path kernel,
             Optional<String> initrd,
@@ -76,6 +79,24 @@ public record VmSpec(
                 IrqChip.AUTO,
                 disks,
                 debugExit,
-                reboot);
+                reboot,
+                false);
+    }
+
+    /** The same with instructions counted. */
+    public VmSpec withCount() {
+        return new VmSpec(
+                kernel,
+                initrd,
+                commandLine,
+                memory,
+                cpus,
+                cpu,
+                engine,
+                irqChip,
+                disks,
+                debugExit,
+                reboot,
+                true);
     }
 }

@@ -63,7 +63,7 @@ class EnginesTest {
 
     @Test
     void anEngineThatTheUserNamedGivesWayToNone() {
-        assertThatThrownBy(() -> Engines.open("xen", VmSpec.IrqChip.AUTO))
+        assertThatThrownBy(() -> Engines.open("xen", VmSpec.IrqChip.AUTO, false))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("engine xen: accepted are auto, interpreter, translator, kvm");
         Choice translator = new Choice("translator", "");

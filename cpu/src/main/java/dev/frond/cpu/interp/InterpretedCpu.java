@@ -156,7 +156,7 @@ final class InterpretedCpu implements Vcpu {
         exits.put("halts", halts);
         exits.put("blocks fused", cpu.code.everFused());
         exits.putAll(runner.counters());
-        return new VcpuStats(cpu.instructions, exits);
+        return new VcpuStats(runner.isCounted() ? cpu.instructions : 0, exits);
     }
 
     // --- the loop

@@ -21,6 +21,11 @@ public interface Runner {
                 public void setOwner(Thread thread) {}
 
                 @Override
+                public boolean isCounted() {
+                    return true;
+                }
+
+                @Override
                 public Map<String, Long> counters() {
                     return Map.of();
                 }
@@ -35,6 +40,9 @@ public interface Runner {
 
     /** The thread that calls {@link #run} from now on. */
     void setOwner(Thread thread);
+
+    /** Whether {@link Cpu#instructions} tells how many were executed. */
+    boolean isCounted();
 
     /** What is counted, by name; any thread may ask. */
     Map<String, Long> counters();

@@ -114,6 +114,9 @@ final class BlockTranslator {
     /** PUSHF and x87 instructions are left. */
     private boolean compared;
 
+    /** Whether emitted code counts instructions. */
+    private final boolean counted;
+
     /**
      * For a comparison with the interpreter: PUSHF shows undefined flags, which may differ, and
      * emitted code keeps the x87 state to itself.
@@ -122,8 +125,9 @@ final class BlockTranslator {
         compared = true;
     }
 
-    BlockTranslator(Cpu cpu, CodeStore store, Stubs stubs) {
+    BlockTranslator(Cpu cpu, CodeStore store, Stubs stubs, boolean counted) {
         this.cpu = cpu;
+        this.counted = counted;
         this.store = store;
         this.stubs = stubs;
         decoder = new Decoder(FORMS, cpu.cpuid.model().features());
@@ -582,13 +586,21 @@ final class BlockTranslator {
     // --- jumps and leaving
     // ------------------------------------------------------------------------------------
 
+    /** Whether emitted code counts the instructions. */
+    boolean isCounted() {
+        return counted;
+    }
+
     /** Counts the instructions of the block up to this one. */
     void countBlock() {
         countBlock(index + 1);
     }
 
-    /** Counts instructions of the block; RCX is kept, R15 is not. */
+    /** Counts instructions of the block if they are to be; RCX is kept, R15 is not. */
     void countBlock(int instructions) {
+        if (!counted) {
+            return;
+        }
         if (state == State.SAVED) {
             // ADD qword [COUNT],instructions
             a.memory(W, 0, 0x83, 0, RSP, Context.COUNT);

@@ -30,7 +30,7 @@ final class CodePage {
     /** One bit for each 16 bytes that some block was translated from. */
     private final long[] covered = new long[4];
 
-    /** How many instructions the CPU had executed when the first block was translated. */
+    /** When the first block was translated, as {@link System#nanoTime} tells. */
     final long since;
 
     /** Whether each memory operand is looked up on its own: some lie in two pages too often. */

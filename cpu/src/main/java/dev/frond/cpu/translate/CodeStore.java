@@ -20,7 +20,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
 /**
@@ -70,8 +69,8 @@ final class CodeStore implements GuestMemory.Watcher {
         int left;
     }
 
-    /** A translation has paid after so many instructions of the CPU. */
-    private static final int PAYS = 20_000;
+    /** A translation has paid after so long: some times what it takes, in nanoseconds. */
+    private static final long PAYS = 100_000;
 
     /** More pages than these are not remembered at a time. */
     private static final int MAX_CHANGING = 4096;
@@ -93,7 +92,7 @@ final class CodeStore implements GuestMemory.Watcher {
 
     private final Cpu cpu;
     private final int exit;
-    private final LongSupplier executed;
+    private final boolean eager;
     private final ExecutableMemory memory;
 
     /** A buffer for the reason that {@link Context} has them. */
@@ -130,12 +129,12 @@ final class CodeStore implements GuestMemory.Watcher {
      *
      * @param stubs what stands at its start
      * @param exit the stub that leaves with flags saved
-     * @param executed how many instructions the CPU has executed
+     * @param eager whether there are no trials: see {@link #onTrial}
      */
-    CodeStore(Cpu cpu, ExecutableMemory memory, Assembler stubs, int exit, LongSupplier executed) {
+    CodeStore(Cpu cpu, ExecutableMemory memory, Assembler stubs, int exit, boolean eager) {
+        this.eager = eager;
         this.cpu = cpu;
         this.exit = exit;
-        this.executed = executed;
         this.memory = memory;
         code = memory.code().asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
         size = code.capacity();
@@ -173,7 +172,7 @@ final class CodeStore implements GuestMemory.Watcher {
     CodePage page(long ramOffset) {
         CodePage page = pages.get(ramOffset);
         if (page == null) {
-            page = new CodePage(ramOffset, executed.getAsLong(), separate.contains(ramOffset));
+            page = new CodePage(ramOffset, System.nanoTime(), separate.contains(ramOffset));
             pages.put(ramOffset, page);
             long number = ramOffset >>> GuestMemory.PAGE_SHIFT;
             held.add(number);
@@ -191,7 +190,7 @@ final class CodeStore implements GuestMemory.Watcher {
      * often it was changed, the longer this lasts.
      */
     boolean onTrial(long ramOffset) {
-        if (changing.isEmpty() || pages.containsKey(ramOffset)) {
+        if (eager || changing.isEmpty() || pages.containsKey(ramOffset)) {
             return false;
         }
         Changing page = changing.get(ramOffset);
@@ -499,7 +498,7 @@ final class CodeStore implements GuestMemory.Watcher {
                 changing.clear();
             }
             Changing it = changing.computeIfAbsent(page.ramOffset, each -> new Changing());
-            it.drops = executed.getAsLong() - page.since < PAYS ? it.drops + 1 : 1;
+            it.drops = System.nanoTime() - page.since < PAYS ? it.drops + 1 : 1;
             it.left = Math.min(it.drops * TRIAL, MAX_TRIAL);
             drop(page);
         }

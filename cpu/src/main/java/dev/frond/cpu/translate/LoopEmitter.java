@@ -76,6 +76,8 @@ final class LoopEmitter {
             // IMUL r15d,[left],instructions
             a.memory(0, 0, 0x69, R15, RSP, Context.LOOP_LEFT);
             a.int4(plan.last + 1);
+        }
+        if (closed && block.isCounted()) {
             a.load(RCX, RSP, Context.COUNT);
             a.memory(W, 0, 0x8D, RCX, RCX, R15, 0, 0);
             a.store(RSP, Context.LOOP_COUNT, RCX);
@@ -177,15 +179,18 @@ final class LoopEmitter {
             a.registers(0, 0, 0x83, 5, R15);
             a.byte1(instructions);
         } else {
-            // ADD qword [count],instructions; SUB dword [left],1
-            a.memory(W, 0, 0x83, 0, RSP, Context.COUNT);
-            a.byte1(instructions);
+            if (block.isCounted()) {
+                // ADD qword [count],instructions
+                a.memory(W, 0, 0x83, 0, RSP, Context.COUNT);
+                a.byte1(instructions);
+            }
+            // SUB dword [left],1
             a.memory(0, 0, 0x83, 5, RSP, Context.LOOP_LEFT);
             a.byte1(1);
         }
         int again = a.jump(JNZ);
         a.patch4(again, body - again - 4);
-        if (closed) {
+        if (closed && block.isCounted()) {
             a.load(RCX, RSP, Context.LOOP_COUNT);
             a.store(RSP, Context.COUNT, RCX);
         }
@@ -196,7 +201,7 @@ final class LoopEmitter {
 
     /** Behind the last jump when it is not taken: the rounds before this one, flags untouched. */
     void emitOut() {
-        if (closed) {
+        if (closed && block.isCounted()) {
             // NOT r15; LEA rcx,[rcx + r15 + 1]
             a.registers(W, 0, 0xF7, 2, R15);
             a.load(RCX, RSP, Context.LOOP_COUNT);

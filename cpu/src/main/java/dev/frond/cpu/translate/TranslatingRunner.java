@@ -49,6 +49,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     /** Null unless the interpreter checks what emitted code does. */
     private final @Nullable Lockstep lockstep;
 
+    private final boolean counted;
+
     /** Whether code is written elsewhere than it runs. */
     private final boolean twoMappings;
 
@@ -94,7 +96,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private long links;
     private long hostFaults;
 
-    TranslatingRunner(Cpu cpu, long codeSize, boolean checked) {
+    TranslatingRunner(Cpu cpu, Translator.Settings settings) {
+        long codeSize = settings.codeSize();
+        boolean checked = settings.compared();
         this.cpu = cpu;
         memory =
                 ExecutableMemory.allocate(
@@ -108,14 +112,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 cpu.cpuid.model().features().contains(CpuFeature.AVX)
                         && HostCpu.has(HostCpu.Feature.AVX);
         stubs = new Stubs(assembler, context.address(), wide);
-        store =
-                new CodeStore(
-                        cpu,
-                        memory,
-                        assembler,
-                        stubs.exitSaved,
-                        () -> cpu.instructions + context.get(Context.COUNT));
-        translator = new BlockTranslator(cpu, store, stubs);
+        store = new CodeStore(cpu, memory, assembler, stubs.exitSaved, settings.eager());
+        counted = settings.counted();
+        translator = new BlockTranslator(cpu, store, stubs, counted);
         enter = NativeFunction.at(store.address(stubs.enter));
         enterSerialized = NativeFunction.at(store.address(stubs.enterSerialized));
         long landing = store.address(stubs.faulted);
@@ -162,6 +161,11 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     @Override
     public void setOwner(Thread thread) {
         store.setOwner(thread);
+    }
+
+    @Override
+    public boolean isCounted() {
+        return counted;
     }
 
     @Override

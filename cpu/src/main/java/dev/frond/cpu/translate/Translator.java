@@ -29,44 +29,60 @@ public final class Translator implements Accelerator {
 
     private static final long CODE_SIZE = 32 << 20;
 
-    private final long codeSize;
-    private final boolean checked;
+    /**
+     * How code is emitted.
+     *
+     * @param codeSize bytes of emitted code for each CPU, a multiple of 4096 from 256 KiB to 1 GiB;
+     *     the host gives memory as it is used
+     * @param counted whether emitted code counts instructions, by which it is a fifth slower
+     * @param eager whether code that changes all the time is translated each time, too
+     * @param compared whether the interpreter executes again what emitted code has executed; the
+     *     first difference ends the CPU with a report. For a machine with one CPU.
+     */
+    public record Settings(long codeSize, boolean counted, boolean eager, boolean compared) {
+        /** What a machine has that nobody looks into. */
+        public static final Settings DEFAULT = new Settings(CODE_SIZE, false, false, false);
+
+        public Settings {
+            if (codeSize < 256 << 10 || codeSize > 1 << 30 || codeSize % 4096 != 0) {
+                throw new IllegalArgumentException(
+                        "code size "
+                                + codeSize
+                                + ": accepted are multiples of 4096 from 262144 to 1073741824");
+            }
+        }
+
+        /** With room for so many bytes of emitted code. */
+        public Settings withCodeSize(long codeSize) {
+            return new Settings(codeSize, counted, eager, compared);
+        }
+
+        /** With instructions counted, or not. */
+        public Settings withCount(boolean counted) {
+            return new Settings(codeSize, counted, eager, compared);
+        }
+
+        /** With everything translated at once. */
+        public Settings eagerly() {
+            return new Settings(codeSize, counted, true, compared);
+        }
+
+        /** In lockstep with the interpreter, which needs the count. */
+        public Settings inLockstep() {
+            return new Settings(codeSize, true, eager, true);
+        }
+    }
+
+    private final Settings settings;
 
     /** The engine; {@link #isSupported} tells whether this host can. */
     public Translator() {
-        this(CODE_SIZE);
+        this(Settings.DEFAULT);
     }
 
-    /**
-     * The engine with room for {@code codeSize} bytes of emitted code for each CPU, a multiple of
-     * 4096 from 256 KiB to 1 GiB. The host gives memory as it is used.
-     */
-    public Translator(long codeSize) {
-        this(codeSize, false);
-    }
-
-    /**
-     * The engine in lockstep with the interpreter, which executes again what emitted code has
-     * executed; the first difference ends the CPU with a report. For a machine with one CPU.
-     */
-    public static Translator inLockstep() {
-        return inLockstep(CODE_SIZE);
-    }
-
-    /** The same with room for {@code codeSize} bytes of emitted code. */
-    public static Translator inLockstep(long codeSize) {
-        return new Translator(codeSize, true);
-    }
-
-    private Translator(long codeSize, boolean checked) {
-        if (codeSize < 256 << 10 || codeSize > 1 << 30 || codeSize % 4096 != 0) {
-            throw new IllegalArgumentException(
-                    "code size "
-                            + codeSize
-                            + ": accepted are multiples of 4096 from 262144 to 1073741824");
-        }
-        this.codeSize = codeSize;
-        this.checked = checked;
+    /** The engine that emits code in this way. */
+    public Translator(Settings settings) {
+        this.settings = settings;
     }
 
     /** Whether this host can: Linux on x86-64 that permits executable memory. */
@@ -76,7 +92,7 @@ public final class Translator implements Accelerator {
 
     @Override
     public String name() {
-        return checked ? "lockstep" : "translator";
+        return settings.compared() ? "lockstep" : "translator";
     }
 
     @Override
@@ -103,7 +119,7 @@ public final class Translator implements Accelerator {
 
     /** What executes the blocks of {@code cpu}, until {@link #close}. */
     public synchronized Runner runner(Cpu cpu) {
-        TranslatingRunner runner = new TranslatingRunner(cpu, codeSize, checked);
+        TranslatingRunner runner = new TranslatingRunner(cpu, settings);
         runners.add(runner);
         return runner;
     }

@@ -92,7 +92,7 @@ final class IntegerOracleTest {
 
     @Test
     void translatedInstructionsDoWhatTheHostDoes() throws IOException {
-        try (Translator translator = new Translator()) {
+        try (Translator translator = new Translator(Translator.Settings.DEFAULT.eagerly())) {
             rig.runner(translator.runner(rig.harness.cpu));
             translated = true;
             check(true);

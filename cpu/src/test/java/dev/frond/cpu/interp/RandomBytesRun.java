@@ -108,7 +108,9 @@ final class RandomBytesRun implements AutoCloseable {
         cases = first;
         this.seed = seed;
         // Little room for code: it is full often.
-        translator = lockstep ? Translator.inLockstep(CODE_SIZE) : new Translator(CODE_SIZE);
+        Translator.Settings settings =
+                Translator.Settings.DEFAULT.withCodeSize(CODE_SIZE).withCount(true);
+        translator = new Translator(lockstep ? settings.inLockstep() : settings);
         modes =
                 lockstep
                         ? new Mode[] {Mode.TRANSLATED_KERNEL, Mode.TRANSLATED_USER}

@@ -40,7 +40,6 @@ final class RandomRun implements AutoCloseable {
     private static final int CODE_BYTES = 4 * PAGE;
     private static final int GUARD = 4 * PAGE;
     private static final int WINDOW = RandomCode.WINDOW;
-    private static final int LONG = 20_000;
     private static final byte[] HLT = {(byte) 0xF4};
 
     /** Everything else belongs to all sequences. */
@@ -56,7 +55,7 @@ final class RandomRun implements AutoCloseable {
     private final Cpu cpu = harness.cpu;
     private final boolean compatibility = host.hasCompatibilityMode();
     private final @Nullable Translator translator =
-            Translator.isSupported() ? new Translator() : null;
+            Translator.isSupported() ? new Translator(Translator.Settings.DEFAULT.eagerly()) : null;
     private final Nodes nodes = new Nodes(cpu);
     private final @Nullable Runner translating;
 
@@ -168,8 +167,6 @@ final class RandomRun implements AutoCloseable {
     }
 
     private void load(int offset, byte[] bytes) {
-        // As if what stood there had run for long: code that changes often is not translated.
-        cpu.instructions += LONG;
         host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, offset, bytes);
         long at = host.codeAddress() + offset;
         harness.write(at, bytes);

@@ -332,8 +332,6 @@ final class RandomX87 {
         out.write(0xF4);
         byte[] sequence = out.toByteArray();
         harness.write(code, sequence);
-        // As if the sequence before had run for long: what changes often is not translated.
-        cpu.instructions += 20_000;
         List<String> found = new ArrayList<>();
         for (int state = 0; state < states && found.isEmpty(); state++) {
             prepare();

@@ -288,7 +288,7 @@ final class TranslatedCodeTest {
 
     @Test
     void whenTheRoomForCodeIsFullTranslationBeginsAnew() {
-        use(new Translator(256 << 10));
+        use(new Translator(Translator.Settings.DEFAULT.withCodeSize(256 << 10)));
         SplittableRandom random = new SplittableRandom(1);
         byte[] code = new byte[4096];
         // Each byte starts another block of up to 64 instructions: add eax,1 in three bytes.
@@ -368,7 +368,7 @@ final class TranslatedCodeTest {
 
     @Test
     void theRoomForCodeIsChecked() {
-        assertThatThrownBy(() -> new Translator(1000))
+        assertThatThrownBy(() -> Translator.Settings.DEFAULT.withCodeSize(1000))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("code size 1000")
                 .hasMessageContaining("multiples of 4096 from 262144");

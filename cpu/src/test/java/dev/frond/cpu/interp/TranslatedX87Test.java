@@ -45,7 +45,7 @@ final class TranslatedX87Test {
 
     private CpuHarness harness = new CpuHarness(CpuModel.X86_64_V2, 3);
     private Cpu cpu = harness.cpu;
-    private Translator translator = new Translator();
+    private Translator translator = new Translator(Translator.Settings.DEFAULT.eagerly());
     private Runner runner = Runner.NODES;
 
     @BeforeEach
@@ -58,7 +58,7 @@ final class TranslatedX87Test {
         translator.close();
         harness = next;
         cpu = next.cpu;
-        translator = new Translator();
+        translator = new Translator(Translator.Settings.DEFAULT.eagerly());
         runner = translator.runner(cpu);
         runner.setOwner(Thread.currentThread());
         harness.map(CODE, 4 * 4096);

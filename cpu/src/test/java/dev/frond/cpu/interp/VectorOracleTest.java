@@ -148,7 +148,7 @@ final class VectorOracleTest {
     @ParameterizedTest
     @EnumSource(Kind.class)
     void translatedInstructionsDoWhatTheHostDoes(Kind kind) {
-        try (Translator translator = new Translator()) {
+        try (Translator translator = new Translator(Translator.Settings.DEFAULT.eagerly())) {
             runner = translator.runner(harness.cpu);
             runner.setOwner(Thread.currentThread());
             translates = true;
