@@ -416,16 +416,30 @@ public final class Mmu {
             return cpu.ram.load(linear + tlb[slot + 1] - ramAddress, size);
         }
         if (crosses(linear, size)) {
-            translate(linear, READ, how);
-            translate(lastByte(linear, size) & PAGE_MASK, READ, how);
-            long value = 0;
-            for (int i = 0; i < size; i++) {
-                value |=
-                        (readPhysical(translate(wrap(linear + i), READ, how), 1) & 0xFF) << (8 * i);
-            }
-            return value;
+            return loadCrossing(linear, size, how);
         }
         return readPhysical(translate(linear, READ, how), size);
+    }
+
+    private long loadCrossing(long linear, int size, int how) {
+        long next = lastByte(linear, size) & PAGE_MASK;
+        int inFirst = (int) pageRest(linear);
+        long first = offset(space.reads[how], linear);
+        long second = offset(space.reads[how], next);
+        if (first >= 0 && second >= 0) {
+            // The operand's size up to the end of the one page and from the start of the other.
+            long low = cpu.ram.load(first + inFirst - size, size);
+            long high = cpu.ram.load(second, size);
+            return Width.zx(size, low >>> 8 * (size - inFirst) | high << 8 * inFirst);
+        }
+        long physical = translate(linear, READ, how);
+        long nextPhysical = translate(next, READ, how);
+        long value = 0;
+        for (int i = 0; i < size; i++) {
+            long at = i < inFirst ? physical + i : nextPhysical + i - inFirst;
+            value |= (readPhysical(at, 1) & 0xFF) << (8 * i);
+        }
+        return value;
     }
 
     /**
@@ -444,13 +458,31 @@ public final class Mmu {
     }
 
     private void store(long linear, int size, long value, int how) {
-        checkStore(linear, size, how);
         if (crosses(linear, size)) {
-            for (int i = 0; i < size; i++) {
-                writePhysical(translate(wrap(linear + i), WRITE, how), 1, value >>> (8 * i));
-            }
+            storeCrossing(linear, size, value, how);
         } else {
+            checkStore(linear, size, how);
             writePhysical(translate(linear, WRITE, how), size, value);
+        }
+    }
+
+    private void storeCrossing(long linear, int size, long value, int how) {
+        long next = lastByte(linear, size) & PAGE_MASK;
+        int inFirst = (int) pageRest(linear);
+        long first = offset(space.writes[how], linear);
+        long second = offset(space.writes[how], next);
+        if (first >= 0 && second >= 0) {
+            for (int i = 0; i < size; i++) {
+                cpu.ram.store(i < inFirst ? first + i : second + i - inFirst, 1, value >>> (8 * i));
+            }
+            return;
+        }
+        checkStore(linear, size, how);
+        long physical = translate(linear, WRITE, how);
+        long nextPhysical = translate(next, WRITE, how);
+        for (int i = 0; i < size; i++) {
+            long at = i < inFirst ? physical + i : nextPhysical + i - inFirst;
+            writePhysical(at, 1, value >>> (8 * i));
         }
     }
 
@@ -494,14 +526,15 @@ public final class Mmu {
 
     /** The offset in RAM of a byte that the TLB for stores covers, or -1. */
     private long storeOffset(long linear) {
-        int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
-        long[] tlb = cpu.writeTlb;
-        return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] - ramAddress : -1;
+        return offset(cpu.writeTlb, linear);
     }
 
     private long loadOffset(long linear) {
+        return offset(cpu.readTlb, linear);
+    }
+
+    private long offset(long[] tlb, long linear) {
         int slot = (int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK;
-        long[] tlb = cpu.readTlb;
         return tlb[slot] == (linear & PAGE_MASK) ? linear + tlb[slot + 1] - ramAddress : -1;
     }
 

@@ -833,7 +833,23 @@ final class BlockTranslator {
         check(size, write, false);
     }
 
+    /** The same for an operand, or a group of them. */
     void check(int size, boolean write, boolean group) {
+        int site = checkPage(size, write, group);
+        if (!write) {
+            store.mayJoin(site, size, origin + a.size());
+        }
+    }
+
+    /**
+     * The same for who looks at what is left of the page: an operand that reaches into the next one
+     * is never {@link Context#JOINED}.
+     */
+    void checkPage(int size, boolean write) {
+        checkPage(size, write, false);
+    }
+
+    private int checkPage(int size, boolean write, boolean group) {
         int table = NativeTlb.table(Modes.tlb(key));
         look(table + (write ? NativeTlb.WRITE : NativeTlb.READ), size);
         boolean saved = state == State.SAVED;
@@ -842,6 +858,7 @@ final class BlockTranslator {
         slow.add(new Slow(a.jump(JA), site, saved));
         // ADD rcx,[page]
         a.memory(W, 0, 0x03, RCX, RSP, R15, 0, table + NativeTlb.HOST);
+        return site;
     }
 
     /**

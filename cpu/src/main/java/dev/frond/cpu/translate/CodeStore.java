@@ -119,6 +119,10 @@ final class CodeStore implements GuestMemory.Watcher {
     // host's start of the instruction 32..63.
     private long[] sites = new long[1 << 16];
     private Block[] siteBlocks = new Block[1 << 16];
+
+    // Of loads: bytes 0..15, from the host's start of the instruction to where the address is known
+    // 16..31.
+    private int[] siteLoads = new int[1 << 16];
     private int siteCount = 1;
     private final Map<Integer, Integer> faultSites = new HashMap<>();
     private int flushes;
@@ -370,6 +374,7 @@ final class CodeStore implements GuestMemory.Watcher {
         if (siteCount == sites.length) {
             sites = Arrays.copyOf(sites, 2 * siteCount);
             siteBlocks = Arrays.copyOf(siteBlocks, 2 * siteCount);
+            siteLoads = Arrays.copyOf(siteLoads, 2 * siteCount);
         }
         sites[siteCount] =
                 kind.ordinal()
@@ -379,7 +384,26 @@ final class CodeStore implements GuestMemory.Watcher {
                         | count << 8
                         | (long) (offset & 0xFFF) << 16
                         | (long) hostStart << 32;
+        siteLoads[siteCount] = 0;
         return siteCount++;
+    }
+
+    /**
+     * Says that a site is that of a load of {@code size} bytes, which may go on at {@code place} of
+     * the code with the operand's address in RCX.
+     */
+    void mayJoin(int site, int size, int place) {
+        siteLoads[site] = size | place - hostStart(site) << 16;
+    }
+
+    /** The bytes of a site's load; 0 if it is none, or none that {@link #mayJoin}. */
+    int loadSize(int site) {
+        return siteLoads[site] & 0xFFFF;
+    }
+
+    /** Where a site's load goes on with its operand's address in RCX. */
+    int loadPlace(int site) {
+        return hostStart(site) + (siteLoads[site] >>> 16);
     }
 
     int siteCount() {

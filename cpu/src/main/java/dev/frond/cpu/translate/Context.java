@@ -160,6 +160,14 @@ final class Context {
     /** XMM0..15 in steps of 32 bytes, as {@link Cpu#v} has them. */
     static final int VECTORS = 0x400;
 
+    /**
+     * The bytes of an operand that reaches into the next page, from the multiple of {@link #LINE}
+     * on that its address is behind one.
+     */
+    static final int JOINED = 0x800;
+
+    static final int LINE = 64;
+
     /** {@link NativeTlb#CONTEXTS} tables. */
     static final int TLB = 0x1000;
 

@@ -47,11 +47,11 @@ final class StringEmitter {
         }
         if (moves) {
             a.move(RCX, RSI);
-            block.check(size, false);
+            block.checkPage(size, false);
             a.store(RSP, Context.STRING, RCX);
         }
         a.move(RCX, RDI);
-        block.check(size, true);
+        block.checkPage(size, true);
         if (repeats) {
             toPageEnd(RDI, R15, log);
             if (moves) {

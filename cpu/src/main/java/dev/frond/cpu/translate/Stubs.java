@@ -26,7 +26,10 @@ import static dev.frond.cpu.translate.Assembler.W;
  * number of the site: the return address tells which it was and where to go on.
  */
 final class Stubs {
-    /** {@code long enter(context, address)}: runs emitted code until it leaves. */
+    /**
+     * {@code long enter(context, address)}: runs emitted code until it leaves, RCX being what
+     * {@link Context#SCRATCH} is.
+     */
     final int enter;
 
     /** As {@link #enter}, after code was written that this processor may have fetched before. */
@@ -99,6 +102,7 @@ final class Stubs {
         for (int guest = 0; guest < Context.FIRST_SPILLED; guest++) {
             a.load(Context.host(guest), RSP, Context.slot(guest));
         }
+        a.load(RCX, RSP, Context.SCRATCH);
         a.memory(0, 0, 0xFF, 4, RSP, Context.TEMPORARY);
 
         exit = a.size();

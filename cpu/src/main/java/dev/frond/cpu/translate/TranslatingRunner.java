@@ -94,6 +94,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private long refills;
     private long lookups;
     private long links;
+    private long joined;
     private long hostFaults;
 
     TranslatingRunner(Cpu cpu, Translator.Settings settings) {
@@ -174,6 +175,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         counters.put("blocks translated", blocks);
         counters.put("instructions interpreted", interpreted);
         counters.put("TLB refills", refills);
+        counters.put("operands joined", joined);
         counters.put("blocks looked up", lookups);
         counters.put("jumps linked", links);
         counters.put("host faults", hostFaults);
@@ -379,12 +381,15 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             switch (store.kind(site)) {
                 case MEMORY, MEMORY_GROUP -> {
                     // In lockstep this was tried before, else the stretch had not ended.
-                    if (lockstep != null || !refill(site)) {
+                    if (lockstep == null && refill(site)) {
+                        place = store.hostStart(site);
+                    } else if (lockstep == null && join(site)) {
+                        place = store.loadPlace(site);
+                    } else {
                         interpret(site);
                         cpu.instructions += store.count(site);
                         return cpu.rip;
                     }
-                    place = store.hostStart(site);
                     rip = context.get(Context.CODE_BASE) + store.offset(site);
                 }
                 case INTERPRET -> {
@@ -557,15 +562,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         int how = Modes.tlb(store.mode(site));
         boolean write = store.writes(site);
         int entry = (int) context.get(Context.SCRATCH2);
-        long tag =
-                context.get(
-                        NativeTlb.table(how) + entry + (write ? NativeTlb.WRITE : NativeTlb.READ));
+        long tag = missedTag(site);
         long linear = context.get(Context.SCRATCH) + tag;
         if (tag == (linear & -4096L)) {
             // It is there: the access crosses the page's end.
-            if (store.kind(site) == Kind.MEMORY_GROUP) {
-                store.crossed(store.block(site).page());
-            }
             return false;
         }
         long page = linear & -4096L;
@@ -586,6 +586,44 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (lockstep != null && write) {
             lockstep.mayStore(NativeTlb.table(how) + entry);
         }
+        return true;
+    }
+
+    /** The tag in the TLB that the address of a missed access was compared with. */
+    private long missedTag(int site) {
+        int tags = store.writes(site) ? NativeTlb.WRITE : NativeTlb.READ;
+        int entry = (int) context.get(Context.SCRATCH2);
+        return context.get(NativeTlb.table(Modes.tlb(store.mode(site))) + entry + tags);
+    }
+
+    /**
+     * Copies the operand of a load that reaches into the next page to where it is in one piece, and
+     * lets RCX be that address; false if that cannot be.
+     */
+    private boolean join(int site) {
+        long tag = missedTag(site);
+        long linear = context.get(Context.SCRATCH) + tag;
+        boolean crosses = tag == (linear & -4096L);
+        int size = store.loadSize(site);
+        long next = tag + 4096;
+        if (crosses && store.kind(site) == Kind.MEMORY_GROUP && size == 0) {
+            store.crossed(store.block(site).page());
+        }
+        if (!crosses || size == 0 || !cpu.is64() && next > 0xFFFF_FFFFL) {
+            return false;
+        }
+        long first = cpu.mmu.reach(linear, false);
+        long second = cpu.mmu.reach(next, false);
+        if (first < 0 || second < 0) {
+            return false;
+        }
+        joined++;
+        long inFirst = next - linear;
+        int at = Context.JOINED + ((int) linear & Context.LINE - 1);
+        MemorySegment ram = cpu.ram.segment();
+        MemorySegment.copy(ram, first, context.memory(), at, inFirst);
+        MemorySegment.copy(ram, second, context.memory(), at + inFirst, size - inFirst);
+        context.set(Context.SCRATCH, context.address() + at);
         return true;
     }
 

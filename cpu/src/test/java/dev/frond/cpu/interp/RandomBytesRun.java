@@ -17,6 +17,8 @@ import dev.frond.machine.vcpu.VcpuExit;
 import org.jspecify.annotations.Nullable;
 
 import java.io.ByteArrayOutputStream;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HexFormat;
@@ -63,8 +65,14 @@ final class RandomBytesRun implements AutoCloseable {
 
     private static final long CODE_SIZE = 512 << 10;
 
-    /** A case that goes on for so long after kicks hangs. */
+    /**
+     * A case that takes so much of a processor in spite of kicks hangs; and one that waits so long.
+     */
     private static final long HANG_NANOS = 10_000_000_000L;
+
+    private static final long WAIT_NANOS = 600_000_000_000L;
+
+    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
     /** What a case starts with. */
     private static final class Start {
@@ -93,6 +101,7 @@ final class RandomBytesRun implements AutoCloseable {
     private volatile @Nullable SystemRig running;
     private volatile boolean closed;
     private volatile @Nullable String hang;
+    private volatile long worker = Thread.currentThread().threadId();
 
     private long cases;
     private long instructions;
@@ -254,6 +263,7 @@ final class RandomBytesRun implements AutoCloseable {
             registers(random, cpu, mode);
             long before = cpu.instructions;
             what = described;
+            worker = Thread.currentThread().threadId();
             running = rig;
             current = number;
             if (rig.vcpu.run() instanceof VcpuExit.Fault(String report)) {
@@ -368,6 +378,7 @@ final class RandomBytesRun implements AutoCloseable {
     private void watch() {
         long seen = -1;
         long since = System.nanoTime();
+        long used = 0;
         try {
             while (!closed) {
                 Thread.sleep(1);
@@ -378,7 +389,9 @@ final class RandomBytesRun implements AutoCloseable {
                 if (current != seen || rig == null) {
                     seen = current;
                     since = System.nanoTime();
-                } else if (System.nanoTime() - since > HANG_NANOS) {
+                    used = THREADS.getThreadCpuTime(worker);
+                } else if (THREADS.getThreadCpuTime(worker) - used > HANG_NANOS
+                        || System.nanoTime() - since > WAIT_NANOS) {
                     hang = what;
                 }
             }

@@ -27,6 +27,7 @@ import java.util.SplittableRandom;
 final class TranslatedCodeTest {
     private static final long CODE = 0x40_0000;
     private static final long DATA = 0x50_0000;
+    private static final long BYTES = 0x0101_0101_0101_0101L;
 
     private final CpuHarness harness = new CpuHarness(CpuModel.X86_64_V2, 3);
     private final Cpu cpu = harness.cpu;
@@ -148,6 +149,42 @@ final class TranslatedCodeTest {
         cpu.r[Cpu.RAX] = 0x1122_3344_5566_7788L;
         run(CODE, CODE + 6);
         assertThat(cpu.r[Cpu.RBX]).isEqualTo(0x1122_3344_5566_7788L);
+    }
+
+    @Test
+    void aLoadAcrossTwoPagesIsJoinedWithoutTheInterpreter() {
+        // movdqu xmm1,[rdi]; mov rbx,[rdi+8]; add rbx,[rdi+16]; pop rax; hlt
+        load(CODE, "F3 0F 6F 0F 48 8B 5F 08 48 03 5F 10 58 F4");
+        for (int inFirst = 1; inFirst < 16; inFirst++) {
+            byte[] bytes = new byte[32];
+            for (int i = 0; i < bytes.length; i++) {
+                bytes[i] = (byte) (i + 1);
+            }
+            harness.write(DATA + 4096 - inFirst, bytes);
+            cpu.r[Cpu.RDI] = DATA + 4096 - inFirst;
+            cpu.r[Cpu.RSP] = DATA + 4096 - inFirst % 8;
+            run(CODE, CODE + 13);
+            assertThat(cpu.v[4]).isEqualTo(0x0807_0605_0403_0201L);
+            assertThat(cpu.v[5]).isEqualTo(0x100F_0E0D_0C0B_0A09L);
+            assertThat(cpu.r[Cpu.RBX]).isEqualTo(0x100F_0E0D_0C0B_0A09L + 0x1817_1615_1413_1211L);
+            int below = inFirst - inFirst % 8;
+            assertThat(cpu.r[Cpu.RAX]).isEqualTo(0x0807_0605_0403_0201L + below * BYTES);
+        }
+        assertThat(runner.counters().get("operands joined")).isGreaterThan(15L);
+        assertThat(runner.counters().get("instructions interpreted")).isLessThan(20L);
+    }
+
+    @Test
+    void aLoadThatReachesIntoAPageThatIsNotThereFaults() {
+        // mov rbx,[rdi]; hlt
+        load(CODE, "48 8B 1F F4");
+        cpu.r[Cpu.RBX] = 7;
+        cpu.r[Cpu.RDI] = DATA + 8192 - 3;
+        cpu.rip = CODE;
+        assertThat(harness.run(runner)).isEqualTo(CpuFault.PF);
+        assertThat(cpu.rip).isEqualTo(CODE);
+        assertThat(cpu.cr2).isEqualTo(DATA + 8192);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(7);
     }
 
     @Test
