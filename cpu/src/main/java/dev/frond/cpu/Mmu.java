@@ -15,7 +15,6 @@ import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.LongConsumer;
 
@@ -83,11 +82,10 @@ public final class Mmu {
     /** The host's address of the first byte of RAM. */
     private final long ramAddress;
 
-    /**
-     * A bit for each page, by a part of its number, that code may have been found in since code was
-     * last forgotten: INVLPG of another page concerns no code.
-     */
-    private final long[] codeSeen = new long[64];
+    // The pages that code was found in since such code was last forgotten, and the global ones:
+    // INVLPG of another page concerns no code.
+    private final PagesSeen codeSeen = new PagesSeen();
+    private final PagesSeen globalCodeSeen = new PagesSeen();
 
     /** Whether {@link #translateCode} has just met a global page. */
     private boolean codeGlobal;
@@ -346,12 +344,18 @@ public final class Mmu {
 
     /** Lets no linear address mean the code that it meant. */
     public void forgetCode() {
+        forgetLocalCode();
+        globalGeneration = ++generations;
+        selectTlb();
+        globalCodeSeen.clear();
+    }
+
+    /** Lets no linear address in pages that are not global mean the code that it meant. */
+    private void forgetLocalCode() {
         for (int i = 0; i < spaceCount; i++) {
             renew(spaces[i]);
         }
-        globalGeneration = ++generations;
-        selectTlb();
-        Arrays.fill(codeSeen, 0);
+        codeSeen.clear();
     }
 
     /** Forgets the right to store without asking; for the dirty log. */
@@ -378,9 +382,10 @@ public final class Mmu {
             spaces[i].clearPage(page);
         }
         shadow.flushPage(linear);
-        int number = (int) (linear >>> PAGE_SHIFT);
-        if ((codeSeen[number >> 6 & 63] & 1L << number) != 0) {
+        if (globalCodeSeen.mayContain(linear)) {
             forgetCode();
+        } else if (codeSeen.mayContain(linear)) {
+            forgetLocalCode();
         }
     }
 
@@ -700,8 +705,7 @@ public final class Mmu {
 
     /** What marks code at {@code linear}, just found by {@link #translateCode}, as known. */
     public long codeTag(long linear) {
-        int number = (int) (linear >>> PAGE_SHIFT);
-        codeSeen[number >> 6 & 63] |= 1L << number;
+        (codeGlobal ? globalCodeSeen : codeSeen).add(linear);
         return codeGlobal ? cpu.globalCodeTag : cpu.codeTag;
     }
 

@@ -5,6 +5,7 @@ package dev.frond.cpu.translate;
 
 import static dev.frond.cpu.translate.Assembler.JA;
 import static dev.frond.cpu.translate.Assembler.JNZ;
+import static dev.frond.cpu.translate.Assembler.JZ;
 import static dev.frond.cpu.translate.Assembler.NONE;
 import static dev.frond.cpu.translate.Assembler.R15;
 import static dev.frond.cpu.translate.Assembler.RAX;
@@ -82,7 +83,11 @@ final class BlockTranslator {
     /** The flags that the guest may read of those that an instruction leaves. */
     private final int[] live = new int[MAX_BLOCK];
 
+    /** Code that is put behind the block: where a target is looked for beyond the jump cache. */
+    private record Missed(int jump, int back, int site) {}
+
     private final List<Slow> slow = new ArrayList<>();
+    private final List<Missed> missed = new ArrayList<>();
     private final List<Taken> taken = new ArrayList<>();
 
     private CodePage page;
@@ -154,6 +159,14 @@ final class BlockTranslator {
     /** Lets a jump lead to where emitted code leaves at a site, flags being saved. */
     void slowly(int jump, int site) {
         slow.add(new Slow(jump, site, true));
+    }
+
+    /**
+     * Lets a jump lead to where a target that the jump cache does not know is looked for, to go on
+     * at {@code back} or leave at a site, flags being saved.
+     */
+    void find(int jump, int back, int site) {
+        missed.add(new Missed(jump, back, site));
     }
 
     /** Leaves because somebody wants the CPU, flags being saved; then the instruction goes on. */
@@ -291,6 +304,7 @@ final class BlockTranslator {
             boolean liveIn) {
         a.clear();
         slow.clear();
+        missed.clear();
         taken.clear();
         origin = store.position();
         int firstSite = store.siteCount();
@@ -332,6 +346,12 @@ final class BlockTranslator {
         for (Slow s : slow) {
             a.land4(s.jump);
             leave(s.saved, s.site);
+        }
+        for (Missed m : missed) {
+            a.land4(m.jump);
+            call(stubs.findJump);
+            toStub(a.jump(JZ), origin + m.back);
+            leave(true, m.site);
         }
         loop = null;
         store.setSiteBlocks(firstSite, block);
@@ -654,11 +674,13 @@ final class BlockTranslator {
     }
 
     /**
-     * In what {@link #farJump} emits: the place of a tag, the tag, the displacement of the jump.
+     * In what {@link #farJump} emits: the place of a tag, the tag, the displacement of the jump
+     * that is taken if it is another, the displacement of the jump.
      */
     static final int FAR_TAG_AT = 3;
 
     static final int FAR_TAG = 7;
+    static final int FAR_MISS = 13;
     static final int FAR_JUMP = 18;
 
     /** Goes to {@code target} in another page, directly once that is found, flags being saved. */

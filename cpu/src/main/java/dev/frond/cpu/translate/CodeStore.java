@@ -265,6 +265,20 @@ final class CodeStore implements GuestMemory.Watcher {
         changed = true;
     }
 
+    /** The tag for which the jump to another page at {@code place} is linked; -1 for none. */
+    int farTag(int place) {
+        return code.getInt(place + BlockTranslator.FAR_TAG);
+    }
+
+    /**
+     * Lets the jump to another page at {@code place} go to a stub, instead of leaving, where its
+     * link is not good.
+     */
+    void unlinkFar(int place, int stub) {
+        int miss = place + BlockTranslator.FAR_MISS;
+        jump(miss + 4 + code.getInt(miss), stub);
+    }
+
     private void leaveAtEntry(Block block) {
         boolean access = (block.key() & Modes.ACCESS) != 0;
         int site = addSite(Kind.DROPPED, false, true, access, 0, block.offset(), 0);

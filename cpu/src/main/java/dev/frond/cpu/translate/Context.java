@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
+import java.util.Arrays;
 
 /**
  * The memory that emitted code reaches through RSP: guest registers while they are in no host
@@ -181,11 +182,38 @@ final class Context {
 
     static final int JUMP_TABLE_SIZE = 16 * JUMP_ENTRIES;
 
+    /** A jump cache entry like those of the tables, for who finds its target and has no place. */
+    static final int SPARE_JUMP = 3 * JUMP_TABLE_SIZE;
+
+    /** How many entries of the jump cache are in {@link #LOCAL_JUMPS}. */
+    static final int LOCAL_JUMP_COUNT = JUMP_CACHE + SPARE_JUMP + 16;
+
+    /** The entries of the jump cache that a change of the address space empties. */
+    static final int LOCAL_JUMPS = LOCAL_JUMP_COUNT + 8;
+
+    static final int MAX_LOCAL_JUMPS = 8192;
+
+    /**
+     * Blocks by physical address: entries of {@link #physical} and the host's address. What a
+     * change of the address space leaves.
+     */
+    static final int BLOCKS = LOCAL_JUMPS + 4 * MAX_LOCAL_JUMPS;
+
+    static final int BLOCK_ENTRIES = 32768;
+
+    /**
+     * Pages of code: entries of the linear address and the way to execute, and the physical address
+     * with the mode, see {@link #physical}.
+     */
+    static final int CODE_PAGES = BLOCKS + 16 * BLOCK_ENTRIES;
+
+    static final int CODE_PAGE_ENTRIES = 512;
+
     /** Where RSP points: what lies below belongs to signals. */
     private static final int STACK = 0x20000;
 
     /** The whole size in bytes. */
-    static final int SIZE = STACK + JUMP_CACHE + 3 * JUMP_TABLE_SIZE;
+    static final int SIZE = STACK + (CODE_PAGES + 16 * CODE_PAGE_ENTRIES + 4095 & -4096);
 
     /** Guest register numbers from here on are spilled. */
     static final int FIRST_SPILLED = 13;
@@ -203,7 +231,8 @@ final class Context {
         this.memory = memory.asSlice(STACK);
         longs = this.memory.asByteBuffer().order(ByteOrder.nativeOrder()).asLongBuffer();
         ints = this.memory.asByteBuffer().order(ByteOrder.nativeOrder()).asIntBuffer();
-        forgetJumps();
+        memory.asSlice(CODE_PAGES, 16 * CODE_PAGE_ENTRIES).fill((byte) -1);
+        forgetBlocks();
     }
 
     /** The host register of a guest register below {@link #FIRST_SPILLED}. */
@@ -472,31 +501,69 @@ final class Context {
     // --- the jump cache
     // ---------------------------------------------------------------------------
 
-    private final int[] filled = new int[1024];
-    private int filledCount = filled.length + 1;
     private boolean globals = true;
+
+    // Which code pages a change of the address space leaves, and which there are.
+    private final boolean[] globalCode = new boolean[CODE_PAGE_ENTRIES];
+    private final int[] codePages = new int[CODE_PAGE_ENTRIES];
+    private int codePageCount;
 
     /** Lets jumps to {@code rip} go to the host's address. */
     void putJump(long rip, int mode, boolean global, long address) {
-        int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
-        int at = JUMP_CACHE + jumpTable(mode) + 16 * entry;
-        set(at, rip);
-        set(at + 8, address);
-        localJump[at - JUMP_CACHE >> 4] = !global;
+        int at = jumpEntry(rip, mode);
         if (global) {
             globals = true;
-            return;
+        } else {
+            int count = int4(LOCAL_JUMP_COUNT);
+            if (count == MAX_LOCAL_JUMPS) {
+                // It is found by its physical address.
+                return;
+            }
+            int4(LOCAL_JUMPS + 4 * count, at - JUMP_CACHE);
+            int4(LOCAL_JUMP_COUNT, count + 1);
         }
-        if (filledCount < filled.length) {
-            filled[filledCount] = at;
+        set(at, rip);
+        set(at + 8, address);
+    }
+
+    private static int jumpEntry(long rip, int mode) {
+        int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
+        return JUMP_CACHE + jumpTable(mode) + 16 * entry;
+    }
+
+    /** Lets jumps to the page of {@code rip} find the blocks of the page of main memory. */
+    void putCode(long rip, long ramOffset, int mode, boolean global) {
+        int page = (int) (rip >>> 12) & CODE_PAGE_ENTRIES - 1;
+        int at = CODE_PAGES + 16 * page;
+        long tag = (rip & -4096L) + way(mode);
+        if (get(at) != tag) {
+            set(at, tag);
+            codePages[codePageCount++ & CODE_PAGE_ENTRIES - 1] = page;
         }
-        filledCount++;
+        set(at + 8, physical(ramOffset, mode) & -4096L);
+        globalCode[page] = global;
+    }
+
+    /** Lets jumps to an offset of main memory go to the host's address: see {@link #putCode}. */
+    void putBlock(long ramOffset, int mode, long address) {
+        long physical = physical(ramOffset, mode);
+        int block = BLOCKS + 16 * (((int) (physical >>> 12) ^ (int) physical) & BLOCK_ENTRIES - 1);
+        set(block, physical);
+        set(block + 8, address);
+    }
+
+    /** What a block is found by: its offset in main memory, and its mode. */
+    private static long physical(long ramOffset, int mode) {
+        return ramOffset | (long) mode << 48;
+    }
+
+    private static int way(int mode) {
+        return jumpTable(mode) / JUMP_TABLE_SIZE;
     }
 
     /** The host's address that jumps to {@code rip} go to; 0 if that is not known. */
     long jump(long rip, int mode) {
-        int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
-        int at = JUMP_CACHE + jumpTable(mode) + 16 * entry;
+        int at = jumpEntry(rip, mode);
         return get(at) == rip ? get(at + 8) : 0;
     }
 
@@ -517,8 +584,6 @@ final class Context {
         set(COUNT, count);
     }
 
-    private final boolean[] localJump = new boolean[3 * JUMP_ENTRIES];
-
     /** Empties the jump cache. */
     void forgetJumps() {
         if (globals) {
@@ -528,10 +593,16 @@ final class Context {
                 clearJump(JUMP_CACHE + i * JUMP_TABLE_SIZE);
             }
             globals = false;
-            filledCount = 0;
-        } else {
-            forgetLocalJumps();
+            int4(LOCAL_JUMP_COUNT, 0);
         }
+        Arrays.fill(globalCode, false);
+        forgetLocalJumps();
+    }
+
+    /** Forgets the blocks, too. */
+    void forgetBlocks() {
+        memory.asSlice(BLOCKS, 16 * BLOCK_ENTRIES).fill((byte) 0);
+        forgetJumps();
     }
 
     /** Lets links between pages be good that were made for these tags. */
@@ -540,22 +611,25 @@ final class Context {
         int4(GLOBAL_TAG, global);
     }
 
-    /** Forgets the jumps to pages that are not global. */
+    /** Forgets the jumps to pages that are not global, and where such pages lie. */
     void forgetLocalJumps() {
-        if (filledCount > filled.length) {
-            for (int i = 0; i < 3 * JUMP_ENTRIES; i++) {
-                if (localJump[i]) {
-                    clearJump(JUMP_CACHE + 16 * i);
-                }
-            }
-        } else {
-            for (int i = 0; i < filledCount; i++) {
-                if (localJump[filled[i] - JUMP_CACHE >> 4]) {
-                    clearJump(filled[i]);
-                }
+        int count = int4(LOCAL_JUMP_COUNT);
+        for (int i = 0; i < count; i++) {
+            clearJump(JUMP_CACHE + int4(LOCAL_JUMPS + 4 * i));
+        }
+        int4(LOCAL_JUMP_COUNT, 0);
+        boolean some = codePageCount <= CODE_PAGE_ENTRIES;
+        int pages = some ? codePageCount : CODE_PAGE_ENTRIES;
+        codePageCount = 0;
+        for (int i = 0; i < pages; i++) {
+            int page = some ? codePages[i] : i;
+            if (globalCode[page]) {
+                codePages[codePageCount++] = page;
+            } else {
+                // No way to execute has this number.
+                set(CODE_PAGES + 16 * page, -1);
             }
         }
-        filledCount = 0;
     }
 
     private void clearJump(int at) {

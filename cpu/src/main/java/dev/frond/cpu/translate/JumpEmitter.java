@@ -88,7 +88,8 @@ final class JumpEmitter {
         a.byte1(0);
         block.slowly(a.jump(JNZ), site);
         Stubs.probe(a);
-        block.slowly(a.jump(JNZ), site);
+        int miss = a.jump(JNZ);
+        block.find(miss, a.size(), site);
         switch (kind) {
             case RETURN -> a.lea(R14, R14, 8);
             case CALL -> {

@@ -3,6 +3,7 @@
 
 package dev.frond.cpu.translate;
 
+import static dev.frond.cpu.translate.Assembler.JAE;
 import static dev.frond.cpu.translate.Assembler.JNZ;
 import static dev.frond.cpu.translate.Assembler.JZ;
 import static dev.frond.cpu.translate.Assembler.P66;
@@ -52,6 +53,12 @@ final class Stubs {
 
     /** As {@link #loadX87}, with the status flags saved. */
     final int loadX87Saved;
+
+    /**
+     * Called with the target of a jump in RCX that the jump cache does not know, flags being saved.
+     * With ZF the jump goes {@link #through} R15; without, the target is not known. RCX is kept.
+     */
+    final int findJump;
 
     /** Jumped to with the target in RCX and flags saved: goes there, or leaves with site 0. */
     final int jumpFar;
@@ -143,10 +150,16 @@ final class Stubs {
         loadX87 = loadX87(a, exit);
         loadX87Saved = loadX87(a, exitSaved);
 
+        findJump = findJump(a);
+
         jumpFar = a.size();
         int farPoll = poll(a);
         probe(a);
+        int there = a.jump(JZ);
+        a.byte1(0xE8);
+        a.int4(findJump - a.size() - 4);
         int farMiss = a.jump(JNZ);
+        a.land4(there);
         through(a);
         a.land4(farMiss);
         a.land4(farPoll);
@@ -240,17 +253,83 @@ final class Stubs {
         return a.jump(JNZ);
     }
 
-    /** Compares RCX with the entry that R15 then is the offset of. */
-    static void probe(Assembler a) {
+    /** What {@link Context#putBlock} has put. */
+    private static int findJump(Assembler a) {
+        int start = a.size();
+        // The call has moved RSP by 8.
+        a.store(RSP, 8 + Context.TEMPORARY, RAX);
+        // The page: its linear address and the way to execute. AND rax,~0FFFh; SHR r15d; ADD
+        // rax,r15
+        a.move(RAX, RCX);
+        a.registers(W, 0, 0x81, 4, RAX);
+        a.int4(-4096);
+        a.load4(R15, RSP, 8 + Context.JUMP_TABLE);
+        a.registers(0, 0, 0xC1, 5, R15);
+        a.byte1(Integer.numberOfTrailingZeros(Context.JUMP_TABLE_SIZE));
+        a.registers(W, 0, 0x03, RAX, R15);
+        // Its entry: SHR r15d,12; AND r15d,entries - 1; SHL r15d,4
         a.move4(R15, RCX);
-        // SHR r15d,12; XOR r15d,ecx; AND r15d,entries - 1; SHL r15d,4; ADD r15d,[table]
         a.registers(0, 0, 0xC1, 5, R15);
         a.byte1(12);
-        a.registers(0, 0, 0x33, R15, RCX);
         a.registers(0, 0, 0x81, 4, R15);
-        a.int4(Context.JUMP_ENTRIES - 1);
+        a.int4(Context.CODE_PAGE_ENTRIES - 1);
         a.registers(0, 0, 0xC1, 4, R15);
         a.byte1(4);
+        a.memory(W, 0, 0x3B, RAX, RSP, R15, 0, 8 + Context.CODE_PAGES);
+        int noPage = a.jump(JNZ);
+        // Where the block is: AND eax,0FFFh; ADD rax,[page]
+        a.move4(RAX, RCX);
+        a.registers(0, 0, 0x81, 4, RAX);
+        a.int4(4095);
+        a.memory(W, 0, 0x03, RAX, RSP, R15, 0, 8 + Context.CODE_PAGES + 8);
+        entry(a, RAX, Context.BLOCK_ENTRIES);
+        a.memory(W, 0, 0x3B, RAX, RSP, R15, 0, 8 + Context.BLOCKS);
+        int noBlock = a.jump(JNZ);
+        a.memory(W, 0, 0x8B, RAX, RSP, R15, 0, 8 + Context.BLOCKS + 8);
+        a.store(RSP, 8 + Context.JUMP_CACHE + Context.SPARE_JUMP + 8, RAX);
+        // The jump cache learns it if there is room in the list of what it must forget.
+        a.load4(RAX, RSP, 8 + Context.LOCAL_JUMP_COUNT);
+        a.registers(0, 0, 0x81, 7, RAX);
+        a.int4(Context.MAX_LOCAL_JUMPS);
+        int full = a.jump(JAE);
+        entry(a, RCX, Context.JUMP_ENTRIES);
+        a.memory(0, 0, 0x03, R15, RSP, 8 + Context.JUMP_TABLE);
+        a.memory(0, 0, 0x89, R15, RSP, RAX, 2, 8 + Context.LOCAL_JUMPS);
+        a.lea(RAX, RAX, 1);
+        a.store4(RSP, 8 + Context.LOCAL_JUMP_COUNT, RAX);
+        a.load(RAX, RSP, 8 + Context.JUMP_CACHE + Context.SPARE_JUMP + 8);
+        a.memory(W, 0, 0x89, RAX, RSP, R15, 0, 8 + Context.JUMP_CACHE + 8);
+        a.memory(W, 0, 0x89, RCX, RSP, R15, 0, 8 + Context.JUMP_CACHE);
+        int learned = a.jump();
+        a.land4(full);
+        a.moveImmediate(R15, Context.SPARE_JUMP);
+        a.land4(learned);
+        // CMP eax,eax
+        a.registers(0, 0, 0x3B, RAX, RAX);
+        a.land4(noPage);
+        a.land4(noBlock);
+        a.load(RAX, RSP, 8 + Context.TEMPORARY);
+        a.ret();
+        return start;
+    }
+
+    /** Lets R15 be the offset of the entry of {@code number} in a table of so many. */
+    private static void entry(Assembler a, int number, int entries) {
+        a.move4(R15, number);
+        // SHR r15d,12; XOR r15d,number; AND r15d,entries - 1; SHL r15d,4
+        a.registers(0, 0, 0xC1, 5, R15);
+        a.byte1(12);
+        a.registers(0, 0, 0x33, R15, number);
+        a.registers(0, 0, 0x81, 4, R15);
+        a.int4(entries - 1);
+        a.registers(0, 0, 0xC1, 4, R15);
+        a.byte1(4);
+    }
+
+    /** Compares RCX with the entry that R15 then is the offset of. */
+    static void probe(Assembler a) {
+        entry(a, RCX, Context.JUMP_ENTRIES);
+        // ADD r15d,[table]
         a.memory(0, 0, 0x03, R15, RSP, Context.JUMP_TABLE);
         a.memory(W, 0, 0x3B, RCX, RSP, R15, 0, Context.JUMP_CACHE);
     }

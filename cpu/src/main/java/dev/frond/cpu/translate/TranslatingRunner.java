@@ -69,6 +69,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     /** Where the guest's stack pointer is. */
     private static final int RSP = Context.slot(Cpu.RSP);
 
+    /** A link that lasted for less changes of the address space is not made again. */
+    private static final int RECENT = 64;
+
     /** So many mnemonics are told of. */
     private static final int MOST_LEFT = 12;
 
@@ -277,7 +280,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (lockstep != null) {
             lockstep.checkJump(rip, key, block);
         }
-        context.putJump(rip, key, global, store.address(block.fromJump()));
+        long address = store.address(block.fromJump());
+        context.putJump(rip, key, global, address);
+        if (!block.crosses()) {
+            context.putCode(rip, ramOffset, key, global);
+            context.putBlock(ramOffset, key, address);
+        }
         lastGlobal = global;
         return block;
     }
@@ -290,7 +298,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             // Links between pages know the lower bits only.
             store.dropAll();
         }
-        if (globalTag != global || flushes != store.flushes()) {
+        if (flushes != store.flushes()) {
+            context.forgetBlocks();
+        } else if (globalTag != global) {
             context.forgetJumps();
         } else if (localTag != local) {
             context.forgetLocalJumps();
@@ -345,7 +355,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     private Block translate(CodePage page, int offset, int key) {
         blocks++;
-        return translator.translate(page, offset, key);
+        Block block = translator.translate(page, offset, key);
+        context.putBlock(block.page().ramOffset + offset, key, store.address(block.fromJump()));
+        return block;
     }
 
     private long execute(int start, long startRip) {
@@ -546,6 +558,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         if (dropped) {
             store.forward(from, to);
+        } else if (!lastGlobal && isRecent(store.farTag(place))) {
+            store.unlinkFar(place, stubs.jumpFar);
         } else {
             store.linkFar(
                     place,
@@ -554,6 +568,14 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                     to.fromJump());
         }
         return to;
+    }
+
+    /**
+     * Whether the address space has changed only some times since links were made for a tag:
+     * whoever is that often interrupted looks its targets up.
+     */
+    private boolean isRecent(int tag) {
+        return tag != -1 && localLink() - tag < RECENT;
     }
 
     /** Puts the page of a missed access into the TLB; false if that does not help. */
