@@ -172,7 +172,7 @@ final class Context {
     /** {@link NativeTlb#CONTEXTS} tables. */
     static final int TLB = 0x1000;
 
-    static final int JUMP_CACHE = 0x40000;
+    static final int JUMP_CACHE = 0xD0000;
 
     /**
      * Entries for each way to execute: as supervisor, as user, as supervisor with RFLAGS.AC under

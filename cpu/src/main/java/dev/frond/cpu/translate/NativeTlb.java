@@ -16,7 +16,7 @@ import java.lang.foreign.MemorySegment;
  */
 final class NativeTlb implements Mmu.Shadow {
     static final int CONTEXTS = 3;
-    static final int ENTRIES = 2048;
+    static final int ENTRIES = 8192;
     static final int ENTRY_SIZE = 32;
     static final int READ = 0;
     static final int WRITE = 8;
@@ -43,7 +43,7 @@ final class NativeTlb implements Mmu.Shadow {
 
     private static final int CHUNK_SHIFT = 10;
     private static final short SEVERAL = -1;
-    private final int[] filled = new int[1024];
+    private final int[] filled = new int[4096];
     private int filledCount;
     private boolean globals = true;
 
