@@ -12,7 +12,6 @@ import org.jspecify.annotations.Nullable;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -114,15 +113,12 @@ final class CodeStore implements GuestMemory.Watcher {
     private final ConcurrentLinkedQueue<Long> requests = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Thread owner;
 
-    // Sites: kind 0..3, write 4, flags saved 5, access 6, instructions 8..15, offset or target
+    // Data: kind 0..3, write 4, flags saved 5, access 6, instructions 8..15, offset or target
     // 16..27,
-    // host's start of the instruction 32..63.
-    private long[] sites = new long[1 << 16];
-    private Block[] siteBlocks = new Block[1 << 16];
+    // host's start of the instruction 32..63. Load: bytes 0..15, from the host's start of the
+    // instruction to where the address is known 16..31.
+    private final Sites sites = new Sites();
 
-    // Of loads: bytes 0..15, from the host's start of the instruction to where the address is known
-    // 16..31.
-    private int[] siteLoads = new int[1 << 16];
     private int siteCount = 1;
     private final Map<Integer, Integer> faultSites = new HashMap<>();
     private int flushes;
@@ -140,6 +136,7 @@ final class CodeStore implements GuestMemory.Watcher {
         this.cpu = cpu;
         this.exit = exit;
         this.memory = memory;
+        sites.clear();
         code = memory.code().asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
         size = code.capacity();
         code.put(0, stubs.bytes(), 0, stubs.size());
@@ -218,7 +215,7 @@ final class CodeStore implements GuestMemory.Watcher {
             drop(page);
         }
         position = start;
-        Arrays.fill(siteBlocks, 0, siteCount, null);
+        sites.clear();
         siteCount = 1;
         faultSites.clear();
         flushes++;
@@ -282,7 +279,7 @@ final class CodeStore implements GuestMemory.Watcher {
     private void leaveAtEntry(Block block) {
         boolean access = (block.key() & Modes.ACCESS) != 0;
         int site = addSite(Kind.DROPPED, false, true, access, 0, block.offset(), 0);
-        siteBlocks[site] = block;
+        sites.block(site, block);
         int place = block.fromJump();
         code.putInt(place + 1, exit - place - 5);
         code.put(place, CALL_OPCODE);
@@ -385,20 +382,17 @@ final class CodeStore implements GuestMemory.Watcher {
             int count,
             int offset,
             int hostStart) {
-        if (siteCount == sites.length) {
-            sites = Arrays.copyOf(sites, 2 * siteCount);
-            siteBlocks = Arrays.copyOf(siteBlocks, 2 * siteCount);
-            siteLoads = Arrays.copyOf(siteLoads, 2 * siteCount);
-        }
-        sites[siteCount] =
+        sites.reserve(siteCount);
+        sites.data(
+                siteCount,
                 kind.ordinal()
                         | (write ? 16 : 0)
                         | (saved ? 32 : 0)
                         | (access ? 64 : 0)
                         | count << 8
                         | (long) (offset & 0xFFF) << 16
-                        | (long) hostStart << 32;
-        siteLoads[siteCount] = 0;
+                        | (long) hostStart << 32);
+        sites.load(siteCount, 0);
         return siteCount++;
     }
 
@@ -407,17 +401,17 @@ final class CodeStore implements GuestMemory.Watcher {
      * the code with the operand's address in RCX.
      */
     void mayJoin(int site, int size, int place) {
-        siteLoads[site] = size | place - hostStart(site) << 16;
+        sites.load(site, size | place - hostStart(site) << 16);
     }
 
     /** The bytes of a site's load; 0 if it is none, or none that {@link #mayJoin}. */
     int loadSize(int site) {
-        return siteLoads[site] & 0xFFFF;
+        return sites.load(site) & 0xFFFF;
     }
 
     /** Where a site's load goes on with its operand's address in RCX. */
     int loadPlace(int site) {
-        return hostStart(site) + (siteLoads[site] >>> 16);
+        return hostStart(site) + (sites.load(site) >>> 16);
     }
 
     int siteCount() {
@@ -437,44 +431,46 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** Says which block the sites from {@code first} on belong to. */
     void setSiteBlocks(int first, Block block) {
-        Arrays.fill(siteBlocks, first, siteCount, block);
+        for (int site = first; site < siteCount; site++) {
+            sites.block(site, block);
+        }
     }
 
     Kind kind(int site) {
-        return KINDS[(int) sites[site] & 15];
+        return KINDS[(int) sites.data(site) & 15];
     }
 
     boolean writes(int site) {
-        return (sites[site] & 16) != 0;
+        return (sites.data(site) & 16) != 0;
     }
 
     boolean flagsSaved(int site) {
-        return (sites[site] & 32) != 0;
+        return (sites.data(site) & 32) != 0;
     }
 
     /** The mode at a site: that of its block, but for what STAC and CLAC changed. */
     int mode(int site) {
-        int access = (sites[site] & 64) != 0 ? Modes.ACCESS : 0;
-        return siteBlocks[site].key() & ~Modes.ACCESS | access;
+        int access = (sites.data(site) & 64) != 0 ? Modes.ACCESS : 0;
+        return sites.block(site).key() & ~Modes.ACCESS | access;
     }
 
     /** Instructions of the block up to the site's, that one included. */
     int count(int site) {
-        return (int) (sites[site] >>> 8) & 0xFF;
+        return (int) (sites.data(site) >>> 8) & 0xFF;
     }
 
     /** The offset in the page of the site's instruction, or of its target. */
     int offset(int site) {
-        return (int) (sites[site] >>> 16) & 0xFFF;
+        return (int) (sites.data(site) >>> 16) & 0xFFF;
     }
 
     /** Where the site's instruction starts in the code. */
     int hostStart(int site) {
-        return (int) (sites[site] >>> 32);
+        return (int) (sites.data(site) >>> 32);
     }
 
     Block block(int site) {
-        return siteBlocks[site];
+        return sites.block(site);
     }
 
     // --- changing code

@@ -444,8 +444,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                     }
                 }
                 case LINK -> {
-                    int linked = link(site, at);
+                    // Linking may drop all code, and all sites.
                     rip = context.get(Context.CODE_BASE) + store.offset(site);
+                    int linked = link(site, at);
                     if (linked < 0) {
                         return rip;
                     }
