@@ -100,7 +100,7 @@ public final class Segments {
         }
     }
 
-    private static final int FLAT = GRANULAR | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
+    private static final int FLAT_ATTRIBUTES = GRANULAR | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
 
     /**
      * Loads CS and SS as SYSCALL, SYSENTER and their partners do: no descriptor is read, base 0, no
@@ -108,16 +108,16 @@ public final class Segments {
      */
     public void setFlat(int code, int stack, boolean wide, int cpl) {
         int level = cpl << DPL_SHIFT;
-        setFlat(CS, code | cpl, FLAT | CODE | (wide ? LONG : BIG) | level);
-        setFlat(SS, stack | cpl, FLAT | BIG | level);
+        setFlat(CS, code | cpl, FLAT_ATTRIBUTES | CODE | (wide ? LONG : BIG) | level);
+        setFlat(SS, stack | cpl, FLAT_ATTRIBUTES | BIG | level);
         setCpl(cpl);
     }
 
     /** Whether CS is flat, of 64 bits and of level {@code cpl}, and SS flat or null. */
     public boolean isFlat(int cpl) {
         int level = cpl << DPL_SHIFT;
-        return cpu.segAttributes[CS] == (FLAT | CODE | LONG | level)
-                && (cpu.selector[SS] == 0 || cpu.segAttributes[SS] == (FLAT | BIG | level));
+        return cpu.segAttributes[CS] == (FLAT_ATTRIBUTES | CODE | LONG | level)
+                && (cpu.selector[SS] == 0 || cpu.segAttributes[SS] == (FLAT_ATTRIBUTES | BIG | level));
     }
 
     private void setFlat(int seg, int selector, int attributes) {
@@ -199,10 +199,13 @@ public final class Segments {
     /** The segments of data but the stack. */
     static final int[] DATA = {ES, DS, FS, GS};
 
-    /** After IRET and RETF to an outer level: segments that are too privileged become null. */
+    /**
+     * After IRET and RETF to an outer level: segments that are too privileged become null, and all
+     * null selectors 0.
+     */
     public void dropPrivilegedData() {
         for (int seg : DATA) {
-            if (isDropped(cpu.segAttributes[seg], cpu.cpl)) {
+            if (isDropped(seg, cpu.cpl)) {
                 setNull(seg, 0);
                 followSegment(seg);
             }
@@ -212,16 +215,20 @@ public final class Segments {
     /** Whether {@link #dropPrivilegedData} at level {@code cpl} would leave all as they are. */
     public boolean keepsData(int cpl) {
         for (int seg : DATA) {
-            if (isDropped(cpu.segAttributes[seg], cpl)) {
+            if (isDropped(seg, cpl)) {
                 return false;
             }
         }
         return true;
     }
 
-    private static boolean isDropped(int attributes, int cpl) {
+    private boolean isDropped(int seg, int cpl) {
+        int attributes = cpu.segAttributes[seg];
+        if ((attributes & UNUSABLE) != 0) {
+            return cpu.selector[seg] != 0;
+        }
         boolean conforming = (attributes & (CODE | CONFORMING)) == (CODE | CONFORMING);
-        return (attributes & UNUSABLE) == 0 && !conforming && dpl(attributes) < cpl;
+        return !conforming && dpl(attributes) < cpl;
     }
 
     /** CS's base and limit when code was last executed outside of 64-bit mode. */
@@ -278,6 +285,25 @@ public final class Segments {
                 throw limitFault(seg);
             }
         }
+        return limited(seg, offset, size);
+    }
+
+    /**
+     * The linear address of a byte whose cache line is flushed: unlike a load, that may lie in a
+     * code segment that cannot be read (SDM Vol. 2A, CLFLUSH).
+     */
+    public long linearOfLine(int seg, long offset) {
+        if (seg >= FLAT) {
+            return offset + cpu.segBase[seg];
+        }
+        if (cpu.selectorsNameDescriptors() && (cpu.segAttributes[seg] & UNUSABLE) != 0) {
+            throw limitFault(seg);
+        }
+        return limited(seg, offset, 1);
+    }
+
+    private long limited(int seg, long offset, int size) {
+        int attributes = cpu.segAttributes[seg];
         long limit = cpu.segLimit[seg] & 0xFFFF_FFFFL;
         long last = offset + size - 1;
         if ((attributes & (CODE | CONFORMING)) == CONFORMING && (attributes & CODE_OR_DATA) != 0) {

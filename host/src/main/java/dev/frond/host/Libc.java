@@ -52,6 +52,7 @@ final class Libc {
     static final Libc OPEN = new Libc("open");
     static final Libc READ = new Libc("read");
     static final Libc SIGACTION = new Libc("sigaction");
+    static final Libc SYSCALL = new Libc("syscall");
     static final Libc SYSCONF = new Libc("sysconf");
     static final Libc TCGETATTR = new Libc("tcgetattr");
     static final Libc TCGETPGRP = new Libc("tcgetpgrp");

@@ -18,8 +18,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * <p>The state in and out is one block of memory: 16 general registers, RFLAGS, x87, MMX, XMM or
  * YMM, MXCSR. A run is one downcall of about half a microsecond, a run that faults takes about two.
  * Code is put into the code region by {@link #load} and ends by running off its end into a jump to
- * the runner. 64-bit code and, through CS 23h, 32-bit code can be run; all memory of the runner is
- * below 2 GiB, so that both reach it.
+ * the runner. 64-bit code and, through CS 23h, 32-bit code can be run, and code in segments of {@link
+ * LocalDescriptors}; all memory of the runner is below 2 GiB, so that all reach it.
  *
  * <p>Any value may stand in any register, RSP too: during a run the thread has an alternate signal
  * stack and blocks every signal that is not a fault. The code must end by itself and must not do
@@ -46,6 +46,12 @@ public final class NativeCode implements AutoCloseable {
             this.dataSelector = dataSelector;
         }
     }
+
+    /**
+     * The selectors that code starts with, or has left, besides the ones of {@link Mode}: those of
+     * {@link LocalDescriptors}, null ones, and the host kernel's 23h and 2Bh.
+     */
+    public record Segments(int cs, int ss, int ds, int es, int fs, int gs) {}
 
     /** The signals that Linux turns processor exceptions into. */
     public enum Signal {
@@ -166,6 +172,10 @@ public final class NativeCode implements AutoCloseable {
                                    | HOST_MASK equ $$ + 0x1110
                                    | STACK equ $$ + 0x1118
                                    | HOST_STACK equ $$ + 0x1130
+                                   | TARGET equ $$ + 0x1148
+                                   | SEGMENTS equ $$ + 0x1150
+                                   | SEGMENTED equ $$ + 0x115C
+                                   | AFTER equ $$ + 0x1160
                                    | AREA equ $$ + 0x1200
                                    | XSTATE_BV equ $$ + 0x1400
                                    | enter:
@@ -198,108 +208,129 @@ public final class NativeCode implements AutoCloseable {
                                    | segments:
             8B0D81100000           |     mov ecx, [rel SELECTOR]
             85C9                   |     test ecx, ecx
-            7404                   |     jz extended
+            7425                   |     jz extended
                                    |     ; 32-bit code has data segments, 64-bit code has none
             8ED9                   |     mov ds, ecx
             8EC1                   |     mov es, ecx
+            F605E210000001         |     test byte [rel SEGMENTED], 1
+            7418                   |     jz extended
+            8E1DCE100000           |     mov ds, [rel SEGMENTS + 0]
+            8E05CA100000           |     mov es, [rel SEGMENTS + 2]
+            8E25C6100000           |     mov fs, [rel SEGMENTS + 4]
+            8E2DC2100000           |     mov gs, [rel SEGMENTS + 6]
                                    | extended:
-            F6056E10000001         |     test byte [rel FEATURES], 1
+            F6054D10000001         |     test byte [rel FEATURES], 1
             741C                   |     jz legacy
                                    |     ; x87, SSE and AVX state all come from the block
-            48C7057913000007000000 |     mov qword [rel XSTATE_BV], 7
+            48C7055813000007000000 |     mov qword [rel XSTATE_BV], 7
             B807000000             |     mov eax, 7
             31D2                   |     xor edx, edx
-            480FAE2D6A110000       |     xrstor64 [rel AREA]
+            480FAE2D49110000       |     xrstor64 [rel AREA]
             EB08                   |     jmp general
                                    | legacy:
-            480FAE0D60110000       |     fxrstor64 [rel AREA]
+            480FAE0D3F110000       |     fxrstor64 [rel AREA]
                                    | general:
-            488B05790F0000         |     mov rax, [rel GPR + 0x20]
-            4889052A100000         |     mov [rel FRAME_RSP], rax
-            488B05CB0F0000         |     mov rax, [rel RFLAGS]
-            48890514100000         |     mov [rel FRAME_RFLAGS], rax
-            488B0D450F0000         |     mov rcx, [rel GPR + 0x08]
-            488B15460F0000         |     mov rdx, [rel GPR + 0x10]
-            488B1D470F0000         |     mov rbx, [rel GPR + 0x18]
-            488B2D500F0000         |     mov rbp, [rel GPR + 0x28]
-            488B35510F0000         |     mov rsi, [rel GPR + 0x30]
-            488B3D520F0000         |     mov rdi, [rel GPR + 0x38]
-            4C8B05530F0000         |     mov r8, [rel GPR + 0x40]
-            4C8B0D540F0000         |     mov r9, [rel GPR + 0x48]
-            4C8B15550F0000         |     mov r10, [rel GPR + 0x50]
-            4C8B1D560F0000         |     mov r11, [rel GPR + 0x58]
-            4C8B25570F0000         |     mov r12, [rel GPR + 0x60]
-            4C8B2D580F0000         |     mov r13, [rel GPR + 0x68]
-            4C8B35590F0000         |     mov r14, [rel GPR + 0x70]
-            4C8B3D5A0F0000         |     mov r15, [rel GPR + 0x78]
-            488D259B0F0000         |     lea rsp, [rel FRAME]
-            488B05D40E0000         |     mov rax, [rel GPR + 0x00]
+            488B05580F0000         |     mov rax, [rel GPR + 0x20]
+            48890509100000         |     mov [rel FRAME_RSP], rax
+            488B05AA0F0000         |     mov rax, [rel RFLAGS]
+            488905F30F0000         |     mov [rel FRAME_RFLAGS], rax
+            488B0D240F0000         |     mov rcx, [rel GPR + 0x08]
+            488B15250F0000         |     mov rdx, [rel GPR + 0x10]
+            488B1D260F0000         |     mov rbx, [rel GPR + 0x18]
+            488B2D2F0F0000         |     mov rbp, [rel GPR + 0x28]
+            488B35300F0000         |     mov rsi, [rel GPR + 0x30]
+            488B3D310F0000         |     mov rdi, [rel GPR + 0x38]
+            4C8B05320F0000         |     mov r8, [rel GPR + 0x40]
+            4C8B0D330F0000         |     mov r9, [rel GPR + 0x48]
+            4C8B15340F0000         |     mov r10, [rel GPR + 0x50]
+            4C8B1D350F0000         |     mov r11, [rel GPR + 0x58]
+            4C8B25360F0000         |     mov r12, [rel GPR + 0x60]
+            4C8B2D370F0000         |     mov r13, [rel GPR + 0x68]
+            4C8B35380F0000         |     mov r14, [rel GPR + 0x70]
+            4C8B3D390F0000         |     mov r15, [rel GPR + 0x78]
+            488D257A0F0000         |     lea rsp, [rel FRAME]
+            488B05B30E0000         |     mov rax, [rel GPR + 0x00]
                                    |     ; to RIP, CS, RFLAGS, RSP, SS of FRAME
             48CF                   |     iretq
+                                   |     ; from here, since IRETQ to a 16-bit stack leaves the upper half of ESP
+                                   | segmented:
+            8E1503100000           |     mov ss, [rel SEGMENTS + 8]
+            FF2DED0F0000           |     jmp far dword [rel TARGET]
                                    |     ; stores leave the flags alone, and no register is free before
                                    | exit:
-            488905CB0E0000         |     mov [rel GPR + 0x00], rax
-            48890DCC0E0000         |     mov [rel GPR + 0x08], rcx
-            488915CD0E0000         |     mov [rel GPR + 0x10], rdx
-            48891DCE0E0000         |     mov [rel GPR + 0x18], rbx
-            488925CF0E0000         |     mov [rel GPR + 0x20], rsp
-            48892DD00E0000         |     mov [rel GPR + 0x28], rbp
-            488935D10E0000         |     mov [rel GPR + 0x30], rsi
-            48893DD20E0000         |     mov [rel GPR + 0x38], rdi
-            4C8905D30E0000         |     mov [rel GPR + 0x40], r8
-            4C890DD40E0000         |     mov [rel GPR + 0x48], r9
-            4C8915D50E0000         |     mov [rel GPR + 0x50], r10
-            4C891DD60E0000         |     mov [rel GPR + 0x58], r11
-            4C8925D70E0000         |     mov [rel GPR + 0x60], r12
-            4C892DD80E0000         |     mov [rel GPR + 0x68], r13
-            4C8935D90E0000         |     mov [rel GPR + 0x70], r14
-            4C893DDA0E0000         |     mov [rel GPR + 0x78], r15
-            488B254B0F0000         |     mov rsp, [rel HOST_RSP]
+            4889059E0E0000         |     mov [rel GPR + 0x00], rax
+            48890D9F0E0000         |     mov [rel GPR + 0x08], rcx
+            488915A00E0000         |     mov [rel GPR + 0x10], rdx
+            48891DA10E0000         |     mov [rel GPR + 0x18], rbx
+            488925A20E0000         |     mov [rel GPR + 0x20], rsp
+            48892DA30E0000         |     mov [rel GPR + 0x28], rbp
+            488935A40E0000         |     mov [rel GPR + 0x30], rsi
+            48893DA50E0000         |     mov [rel GPR + 0x38], rdi
+            4C8905A60E0000         |     mov [rel GPR + 0x40], r8
+            4C890DA70E0000         |     mov [rel GPR + 0x48], r9
+            4C8915A80E0000         |     mov [rel GPR + 0x50], r10
+            4C891DA90E0000         |     mov [rel GPR + 0x58], r11
+            4C8925AA0E0000         |     mov [rel GPR + 0x60], r12
+            4C892DAB0E0000         |     mov [rel GPR + 0x68], r13
+            4C8935AC0E0000         |     mov [rel GPR + 0x70], r14
+            4C893DAD0E0000         |     mov [rel GPR + 0x78], r15
+            488B251E0F0000         |     mov rsp, [rel HOST_RSP]
             9C                     |     pushfq
-            8F05D40E0000           |     pop qword [rel RFLAGS]
-            C705DA0E000000000000   |     mov dword [rel SIGNAL], 0
+            8F05A70E0000           |     pop qword [rel RFLAGS]
+            C705AD0E000000000000   |     mov dword [rel SIGNAL], 0
                                    | faulted:
-            488B25330F0000         |     mov rsp, [rel HOST_RSP]
+            488B25060F0000         |     mov rsp, [rel HOST_RSP]
                                    |     ; no DF, AC or TF any more
             6A02                   |     push 2
             9D                     |     popfq
-            F605210F000001         |     test byte [rel FEATURES], 1
+            F605F40E000001         |     test byte [rel FEATURES], 1
             7414                   |     jz save_legacy
             B807000000             |     mov eax, 7
             31D2                   |     xor edx, edx
-            480FAE2528100000       |     xsave64 [rel AREA]
+            480FAE25FB0F0000       |     xsave64 [rel AREA]
             C5F877                 |     vzeroupper
             EB08                   |     jmp host
                                    | save_legacy:
-            480FAE051B100000       |     fxsave64 [rel AREA]
+            480FAE05EE0F0000       |     fxsave64 [rel AREA]
                                    | host:
                                    |     ; no pending x87 exception, no MMX, as the ABI has it
             DBE3                   |     fninit
-            D92D170F0000           |     fldcw [rel HOST_FCW]
-            0FAE150C0F0000         |     ldmxcsr [rel HOST_MXCSR]
-            F605ED0E000002         |     test byte [rel FEATURES], 2
-            740C                   |     jz host_segments
-            488B05F40E0000         |     mov rax, [rel HOST_FS]
-            F3480FAED0             |     wrfsbase rax
-                                   | host_segments:
-            833DDC0E000000         |     cmp dword [rel SELECTOR], 0
-            7406                   |     je restore
+            D92DEA0E0000           |     fldcw [rel HOST_FCW]
+            0FAE15DF0E0000         |     ldmxcsr [rel HOST_MXCSR]
+            833DC40E000000         |     cmp dword [rel SELECTOR], 0
+            7438                   |     je thread
+            8C1D300F0000           |     mov [rel AFTER + 0], ds
+            8C052C0F0000           |     mov [rel AFTER + 2], es
             31C0                   |     xor eax, eax
             8ED8                   |     mov ds, eax
             8EC0                   |     mov es, eax
+            F605190F000001         |     test byte [rel SEGMENTED], 1
+            741D                   |     jz thread
+            8C25190F0000           |     mov [rel AFTER + 4], fs
+            8C2D150F0000           |     mov [rel AFTER + 6], gs
+            8C15110F0000           |     mov [rel AFTER + 8], ss
+            8EE0                   |     mov fs, eax
+            8EE8                   |     mov gs, eax
+            B82B000000             |     mov eax, 0x2B
+            8ED0                   |     mov ss, eax
+                                   | thread:
+            F6057F0E000002         |     test byte [rel FEATURES], 2
+            740C                   |     jz restore
+            488B05860E0000         |     mov rax, [rel HOST_FS]
+            F3480FAED0             |     wrfsbase rax
                                    | restore:
             B883000000             |     mov eax, 131
-            488D3D0C0F0000         |     lea rdi, [rel HOST_STACK]
+            488D3DAD0E0000         |     lea rdi, [rel HOST_STACK]
             31F6                   |     xor esi, esi
             0F05                   |     syscall
             B80E000000             |     mov eax, 14
                                    |     ; rt_sigprocmask(SIG_SETMASK)
             BF02000000             |     mov edi, 2
-            488D35D70E0000         |     lea rsi, [rel HOST_MASK]
+            488D35780E0000         |     lea rsi, [rel HOST_MASK]
             31D2                   |     xor edx, edx
             41BA08000000           |     mov r10d, 8
             0F05                   |     syscall
-            8B05470E0000           |     mov eax, [rel SIGNAL]
+            8B05E80D0000           |     mov eax, [rel SIGNAL]
             415F                   |     pop r15
             415E                   |     pop r14
             415D                   |     pop r13
@@ -317,6 +348,10 @@ public final class NativeCode implements AutoCloseable {
     private static final int FRAME_SS = FRAME_RIP + 32;
     private static final int SELECTOR = offset("SELECTOR");
     private static final int AREA = offset("AREA");
+    private static final int TARGET = offset("TARGET");
+    private static final int SEGMENTS = offset("SEGMENTS");
+    private static final int SEGMENTED = offset("SEGMENTED");
+    private static final int AFTER = offset("AFTER");
 
     private static final Outcome COMPLETED = new Outcome.Completed();
 
@@ -329,7 +364,9 @@ public final class NativeCode implements AutoCloseable {
     private final boolean avx;
     private final long upperHalves;
     private final int mxcsrMask;
+    private final boolean fsGsBase;
     private Mode mode = Mode.LONG;
+    private boolean segmented;
     private boolean closed;
 
     private NativeCode(ExecutableMemory runner, ExecutableMemory code) {
@@ -343,7 +380,7 @@ public final class NativeCode implements AutoCloseable {
         runner.code().copyFrom(MemorySegment.ofArray(TEXT.code()));
         long block = runner.address() + PAGE;
         state.set(JAVA_LONG, FRAME_SS, Mode.COMPATIBILITY.dataSelector);
-        boolean fsGsBase = (Libc.GETAUXVAL.call(AT_HWCAP2, 0, 0, 0, 0, 0) & HWCAP2_FSGSBASE) != 0;
+        this.fsGsBase = (Libc.GETAUXVAL.call(AT_HWCAP2, 0, 0, 0, 0, 0) & HWCAP2_FSGSBASE) != 0;
         state.set(
                 JAVA_INT,
                 offset("FEATURES"),
@@ -523,9 +560,71 @@ public final class NativeCode implements AutoCloseable {
      */
     public void enterAt(Mode mode, long address) {
         this.mode = mode;
+        segmented = false;
+        state.set(JAVA_BYTE, SEGMENTED, (byte) 0);
         state.set(JAVA_LONG, FRAME_RIP, address);
         state.set(JAVA_LONG, FRAME_CS, mode.codeSelector);
         state.set(JAVA_INT, SELECTOR, mode.dataSelector);
+    }
+
+    /** Whether {@link #enterAt(Segments, int)} is possible: FS can be given back to the host. */
+    public boolean hasSegments() {
+        return fsGsBase && LocalDescriptors.isSupported();
+    }
+
+    /**
+     * Chooses where the next runs begin: 16- or 32-bit code at {@code offset} of a code segment,
+     * with all segment registers loaded first. Only a fault or {@link #exitJump16} ends a run.
+     *
+     * @throws IllegalStateException unless {@link #hasSegments}
+     */
+    public void enterAt(Segments segments, int offset) {
+        if (!hasSegments()) {
+            throw new IllegalStateException("this host has no segments for programs");
+        }
+        mode = Mode.COMPATIBILITY;
+        segmented = true;
+        state.set(JAVA_BYTE, SEGMENTED, (byte) 1);
+        state.set(JAVA_LONG, FRAME_RIP, runner.address() + TEXT.offset("segmented"));
+        state.set(JAVA_LONG, FRAME_CS, Mode.LONG.codeSelector);
+        state.set(JAVA_INT, SELECTOR, Mode.COMPATIBILITY.dataSelector);
+        state.set(JAVA_INT, TARGET, offset);
+        state.set(JAVA_SHORT, TARGET + 4L, (short) segments.cs);
+        state.set(JAVA_SHORT, SEGMENTS, (short) segments.ds);
+        state.set(JAVA_SHORT, SEGMENTS + 2L, (short) segments.es);
+        state.set(JAVA_SHORT, SEGMENTS + 4L, (short) segments.fs);
+        state.set(JAVA_SHORT, SEGMENTS + 6L, (short) segments.gs);
+        state.set(JAVA_SHORT, SEGMENTS + 8L, (short) segments.ss);
+    }
+
+    /**
+     * The selectors that the last run from {@link #enterAt(Segments, int)} left; CS and SS are
+     * those of the fault that ended it, or CS is 33h.
+     */
+    public Segments segments() {
+        boolean faulted = state.get(JAVA_INT, FaultHandler.SIGNAL) != 0;
+        return new Segments(
+                faulted ? selector(FaultHandler.CSGSFS) : Mode.LONG.codeSelector,
+                selector(faulted ? FaultHandler.CSGSFS + 6L : AFTER + 8L),
+                selector(AFTER),
+                selector(AFTER + 2L),
+                selector(AFTER + 4L),
+                selector(AFTER + 6L));
+    }
+
+    private int selector(long at) {
+        return state.get(JAVA_SHORT, at) & 0xFFFF;
+    }
+
+    /** The bytes of a jump from 16-bit code to the runner's exit. It keeps all registers. */
+    public byte[] exitJump16() {
+        // 66 EA ptr16:32: jmp 33h:exit
+        byte[] jump = new byte[8];
+        jump[0] = 0x66;
+        jump[1] = (byte) 0xEA;
+        putInt(jump, 2, (int) (runner.address() + TEXT.offset("exit")));
+        jump[6] = (byte) Mode.LONG.codeSelector;
+        return jump;
     }
 
     /**
@@ -584,9 +683,12 @@ public final class NativeCode implements AutoCloseable {
     /**
      * Runs one instruction, by the trap flag: for jumps and whatever else does not run off its end.
      * A repeated string instruction does one repetition. PUSHF shows the set flag; POPF and IRET
-     * may clear it and then run on.
+     * may clear it and then run on. Not after {@link #enterAt(Segments, int)}.
      */
     public Outcome step() {
+        if (segmented) {
+            throw new IllegalStateException("code in segments of its own is not stepped");
+        }
         state.set(JAVA_LONG, RFLAGS, state.get(JAVA_LONG, RFLAGS) | FLAG_TF);
         Outcome outcome;
         try {
@@ -645,7 +747,8 @@ public final class NativeCode implements AutoCloseable {
     private Outcome fault(int signal) {
         long rip = state.get(JAVA_LONG, FaultHandler.RIP);
         long trap = state.get(JAVA_LONG, FaultHandler.TRAPNO);
-        if (rip >= runner.address() && rip < runner.address() + TEXT.offset("exit")) {
+        boolean runners = selector(FaultHandler.CSGSFS) == Mode.LONG.codeSelector;
+        if (runners && rip >= runner.address() && rip < runner.address() + TEXT.offset("exit")) {
             throw new IllegalStateException(
                     "the processor refuses the state to start with: exception " + trap);
         }

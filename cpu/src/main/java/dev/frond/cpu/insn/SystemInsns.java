@@ -309,7 +309,8 @@ public final class SystemInsns {
         "66 0F AE /6 mem : CLWB Mb : +CLWB"
     })
     static void clflush(Cpu cpu, Insn insn) {
-        long value = cpu.load8(insn.linear(cpu, 1, false));
+        long linear = cpu.segments.linearOfLine(insn.segment, insn.effectiveAddress(cpu));
+        long value = cpu.load8(linear);
         assert value <= 0xFF;
     }
 

@@ -514,31 +514,32 @@ public final class CodeCache implements GuestMemory.Watcher {
     public Node enterAlone() {
         long linear = linear(cpu.rip);
         int inPage = (int) linear & 4095;
-        int limit = fetch(cpu.mmu.translateCode(linear), 0, Decoder.MAX_LENGTH);
+        int most = Decoder.MAX_LENGTH;
         if (!cpu.is64()) {
-            long left = (cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) - cpu.rip + 1;
-            if (left < limit) {
-                // Bytes beyond the limit are not there: an instruction that needs them is #GP(0).
-                Insn insn = decoder.decode(buffer, 0, (int) left, inPage, cpu.mode & ~Cpu.USER);
-                if (insn == null && decoder.failure() == Decoder.Failure.TRUNCATED) {
-                    throw cpu.gp();
-                }
-            }
+            // Bytes beyond the limit are not there: an instruction that needs them is #GP(0).
+            most = (int) Math.min(most, (cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL) - cpu.rip + 1);
         }
-        if (limit < Decoder.MAX_LENGTH) {
-            Insn insn = decoder.decode(buffer, 0, limit, inPage, cpu.mode & ~Cpu.USER);
-            if (insn == null && decoder.failure() == Decoder.Failure.TRUNCATED) {
-                long next = linear - inPage + 4096;
-                if (!cpu.is64()) {
-                    next &= 0xFFFF_FFFFL;
-                }
-                limit += fetch(cpu.mmu.translateCode(next), limit, Decoder.MAX_LENGTH - limit);
+        int limit = fetch(cpu.mmu.translateCode(linear), 0, most);
+        if (limit < most && isTruncated(limit, inPage)) {
+            long next = linear - inPage + 4096;
+            if (!cpu.is64()) {
+                next &= 0xFFFF_FFFFL;
             }
+            limit += fetch(cpu.mmu.translateCode(next), limit, most - limit);
+        }
+        if (limit == most && most < Decoder.MAX_LENGTH && isTruncated(limit, inPage)) {
+            throw cpu.gp();
         }
         Node node = aloneInBuffer(limit, inPage);
         cpu.r[Cpu.CODE_BASE] = cpu.rip - inPage;
         cpu.codePage = CodePage.NONE;
         return node;
+    }
+
+    /** Whether the instruction in the buffer needs more than {@code limit} bytes. */
+    private boolean isTruncated(int limit, int inPage) {
+        return decoder.decode(buffer, 0, limit, inPage, cpu.mode & ~Cpu.USER) == null
+                && decoder.failure() == Decoder.Failure.TRUNCATED;
     }
 
     private int fetch(long physical, int to, int most) {

@@ -36,6 +36,9 @@ final class IntegerEncoder {
     /** 64-bit code; else 32-bit code, without REX. */
     boolean code64 = true;
 
+    /** 16-bit code, if it is not 64-bit code. */
+    boolean code16;
+
     boolean wide;
 
     /** A REX prefix even if nothing needs one: SPL..DIL for AH..BH. */
@@ -70,6 +73,11 @@ final class IntegerEncoder {
     int scale;
     int displacement;
 
+    /** ModRM's mod, 0 to 2, and rm of a memory operand with 16-bit addressing. */
+    int mod16;
+
+    int rm16;
+
     /** What {@link Addressing#ABSOLUTE}, RIP-relative and moffs operands name. */
     long address;
 
@@ -85,10 +93,24 @@ final class IntegerEncoder {
         return memory && form.hasModRm() && form.digit() < Form.EXACT;
     }
 
+    /** Whether addresses have 16 bits. */
+    boolean addresses16() {
+        return !code64 && code16 != shortAddress;
+    }
+
+    /** Whether there is a 66, the form's own or another. */
+    private boolean prefix66(Form form) {
+        boolean own = !form.is(Form.VEX) && form.prefix() == Form.PREFIX_66;
+        return own || word && (form.is(Form.VEX) || form.prefix() != Form.PREFIX_NONE);
+    }
+
     /** The operand size in bytes, as far as prefixes and the form's attributes say. */
     int size(Form form) {
         boolean w = code64 && (wide || form.is(Form.FORCE_64));
-        boolean half = word && form.prefix() != Form.PREFIX_66;
+        boolean half =
+                code16 && !code64
+                        ? !prefix66(form)
+                        : word && form.prefix() != Form.PREFIX_66;
         int v = w ? 8 : half ? 2 : code64 && form.is(Form.DEFAULT_64) ? 8 : 4;
         return switch (form.sizing()) {
             case V -> v;
@@ -104,7 +126,8 @@ final class IntegerEncoder {
     /** The size of an immediate or of an operand that depends on the operand size. */
     private int operandSize(Form form) {
         boolean w = code64 && (wide || form.is(Form.FORCE_64));
-        return w ? 8 : word ? 2 : code64 && form.is(Form.DEFAULT_64) ? 8 : 4;
+        boolean half = code16 && !code64 ? !prefix66(form) : word;
+        return w ? 8 : half ? 2 : code64 && form.is(Form.DEFAULT_64) ? 8 : 4;
     }
 
     /** Encodes, to stand at {@code rip}. */
@@ -170,6 +193,11 @@ final class IntegerEncoder {
     }
 
     private void memory(ByteArrayOutputStream out, int field, long rip, int tail) {
+        if (addresses16()) {
+            out.write(mod16 << 6 | field | rm16);
+            little(out, displacement, mod16 == 1 ? 1 : mod16 == 2 || rm16 == 6 ? 2 : 0);
+            return;
+        }
         switch (addressing) {
             case BASE, BASE_DISP8, BASE_DISP32 -> {
                 int mod = addressing.ordinal() << 6;
@@ -212,8 +240,7 @@ final class IntegerEncoder {
 
     private void legacyPrefixes(ByteArrayOutputStream out, Form form) {
         boolean vex = form.is(Form.VEX);
-        if (word && (vex || form.prefix() != Form.PREFIX_NONE)
-                || !vex && form.prefix() == Form.PREFIX_66) {
+        if (prefix66(form)) {
             out.write(0x66);
         }
         if (!vex && form.prefix() == Form.PREFIX_F2) {
@@ -234,14 +261,17 @@ final class IntegerEncoder {
                     switch (operand) {
                         case Ib, sIb, Jb -> 1;
                         case Iw -> 2;
-                        case Iz, sIz, Jz -> Math.min(size, 4);
+                        case Iz, sIz, Jz, Ap -> Math.min(size, 4);
                         case Iv -> size;
                         default -> 0;
                     };
             little(out, first ? immediate : immediate2, bytes);
             first &= bytes == 0;
             if (operand == Operand.Ob || operand == Operand.Ov) {
-                little(out, address, code64 && !shortAddress ? 8 : 4);
+                little(out, address, code64 && !shortAddress ? 8 : addresses16() ? 2 : 4);
+            }
+            if (operand == Operand.Ap) {
+                little(out, immediate2, 2);
             }
         }
         return out.toByteArray();
