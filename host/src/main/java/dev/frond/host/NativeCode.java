@@ -141,6 +141,9 @@ public final class NativeCode implements AutoCloseable {
     private static final int AT_HWCAP2 = 26;
     private static final int HWCAP2_FSGSBASE = 2;
 
+    /** linux/signal.h: nobody is on the alternate stack while it is disarmed. */
+    private static final int SS_AUTODISARM = 1 << 31;
+
     private static final int PAGE = 0x1000;
     private static final int ALTERNATE_STACK = PAGE;
     private static final int ALTERNATE_STACK_SIZE = 0x10000;
@@ -387,6 +390,9 @@ public final class NativeCode implements AutoCloseable {
                 (avx ? FEATURE_AVX : 0) | (fsGsBase ? FEATURE_FSGSBASE : 0));
         state.set(JAVA_LONG, offset("BLOCKED"), ~FaultHandler.SIGNAL_SET);
         state.set(JAVA_LONG, offset("STACK"), block + ALTERNATE_STACK);
+        // Else a stack pointer of the code that happens to point there would pass for a nested
+        // signal's. Kernels that say FSGSBASE know the flag.
+        state.set(JAVA_INT, offset("STACK") + 8L, fsGsBase ? SS_AUTODISARM : 0);
         state.set(JAVA_LONG, offset("STACK") + 16L, ALTERNATE_STACK_SIZE);
         this.faults =
                 FaultHandler.takeThread(

@@ -511,6 +511,60 @@ final class NativeCodeTest {
     }
 
     @Test
+    void code16RunsInSegmentsOfItsOwnAndKeepsTheUpperHalfOfTheStackPointer() {
+        assumeThat(cpu.hasSegments()).as("16-bit segments").isTrue();
+        try (FixedMemory memory = FixedMemory.low(PAGE)) {
+            int code = descriptor(20, cpu.codeAddress(), LocalDescriptors.Type.CODE);
+            int data = descriptor(21, memory.address(), LocalDescriptors.Type.DATA);
+            // push ax; add ax, [bx+si]; mov es, [6]; jmp to the exit
+            cpu.write(0x10, hex("50 0300 8E060600"));
+            cpu.write(0x17, cpu.exitJump16());
+            cpu.setGpr(RAX, 0x1_FFFF);
+            cpu.setGpr(RBX, 0xFFFF_FFF0L);
+            cpu.setGpr(RSI, 0x12);
+            cpu.setGpr(RSP, 0xABCD_0100L);
+            memory.segment().set(JAVA_SHORT, 2, (short) 3);
+            memory.segment().set(JAVA_SHORT, 6, (short) data);
+            cpu.enterAt(new NativeCode.Segments(code, data, data, 0, data, 0), 0x10);
+            assertThat(cpu.run()).isInstanceOf(Completed.class);
+            assertThat(cpu.gpr(RAX)).isEqualTo(0x1_0002);
+            assertThat(cpu.gpr(RSP)).isEqualTo(0xABCD_00FEL);
+            assertThat(memory.segment().get(JAVA_SHORT, 0xFE)).isEqualTo((short) 0xFFFF);
+            assertThat(cpu.segments())
+                    .isEqualTo(new NativeCode.Segments(0x33, data, data, data, data, 0));
+
+            // mov ax, [0FFFFh]
+            cpu.write(0x20, hex("A1FFFF"));
+            cpu.enterAt(new NativeCode.Segments(code, data, data, 0, 0, 0), 0x20);
+            Faulted fault = (Faulted) cpu.run();
+            assertThat(fault.trapNumber()).isEqualTo(13);
+            assertThat(fault.rip()).isEqualTo(0x20);
+            assertThat(cpu.segments().cs()).isEqualTo(code);
+            assertThat(cpu.segments().ss()).isEqualTo(data);
+            assertThatThrownBy(() -> cpu.step()).isInstanceOf(IllegalStateException.class);
+            completes("90"); // 64-bit code as ever
+        }
+    }
+
+    private static int descriptor(int index, long base, LocalDescriptors.Type type) {
+        return LocalDescriptors.set(
+                index,
+                new LocalDescriptors.Descriptor(
+                        base, 0xFFFF, type, false, true, false, true, false));
+    }
+
+    @Test
+    void aStackPointerThatPointsToTheSignalStackDoesNotEndTheProcess() {
+        assumeThat(cpu.hasSegments()).as("FSGSBASE, whose kernels can disarm it").isTrue();
+        long below = cpu.stackEnd() - NativeCode.STACK_SIZE;
+        for (long rsp : new long[] {below - 8, below - 0xFFF0, below - 0x8000}) {
+            cpu.setGpr(RSP, rsp);
+            assertThat(faults("F4").trapNumber()).isEqualTo(13); // hlt
+            assertThat(cpu.gpr(RSP)).isEqualTo(rsp);
+        }
+    }
+
+    @Test
     void faultsOf32BitCodeAreCaughtAnd64BitCodeRunsAfterThem() {
         assumeThat(cpu.hasCompatibilityMode()).as("32-bit code").isTrue();
         cpu.setGpr(RBX, 0x2000);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.cpu.interp;
 
+import dev.frond.cpu.Cpu;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 
@@ -17,6 +18,12 @@ final class FormEncoder {
 
     /** A 66 prefix for the operand size. */
     boolean word;
+
+    /** 16-bit code. */
+    boolean code16;
+
+    /** In 16-bit code: a 67 prefix, and addressing with 32 bits. */
+    boolean longAddress;
 
     /** ModRM.reg, or the register in the opcode; 0 to 15, from 8 on only in 64-bit mode. */
     int reg;
@@ -51,6 +58,9 @@ final class FormEncoder {
     /** Encodes; legacy prefixes, REX, opcode, ModRM, displacement, immediates. */
     byte[] encode(Form form) {
         ByteArrayOutputStream out = new ByteArrayOutputStream(15);
+        if (code16 && longAddress) {
+            out.write(0x67);
+        }
         if (form.is(Form.VEX)) {
             vex(out, form);
             out.write(form.opcode());
@@ -128,6 +138,20 @@ final class FormEncoder {
     private void modRm(ByteArrayOutputStream out, Form form, int field) {
         if (!memory) {
             out.write(0xC0 | field << 3 | rm & 7);
+            return;
+        }
+        if (code16 && !longAddress) {
+            // SI, DI, BP and BX with a displacement.
+            int how =
+                    switch (base) {
+                        case Cpu.RSI -> 4;
+                        case Cpu.RDI -> 5;
+                        case Cpu.RBP -> 6;
+                        case Cpu.RBX -> 7;
+                        default -> throw new IllegalArgumentException("base " + base);
+                    };
+            out.write(0x80 | field << 3 | how);
+            little(out, displacement, 2);
             return;
         }
         if (form.is(Form.VSIB)) {

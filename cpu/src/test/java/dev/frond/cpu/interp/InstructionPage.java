@@ -49,6 +49,9 @@ final class InstructionPage {
                     || VectorOracleTest.tests(form, false)) {
                 proof.add("host 32");
             }
+            if (SegmentedOracleTest.tests(form) || VectorOracleTest.tests(form, false)) {
+                proof.add("host 16");
+            }
             if (IntegerOracleTest.tests(form, true, true) || VectorOracleTest.tests(form, true)) {
                 proof.add("translated");
             }
@@ -96,6 +99,7 @@ final class InstructionPage {
             |---|---|
             | host | `IntegerOracleTest`, `VectorOracleTest`: the interpreter against the host's processor in 64-bit mode, all encodings, corner and random operands: registers, flags, memory, exceptions, MXCSR, x87 |
             | host 32 | the same in a 32-bit code segment of compatibility mode |
+            | host 16 | `SegmentedOracleTest`, `VectorOracleTest`: the same in a 16-bit code segment of the local descriptor table, integer instructions in small 32-bit segments, too; with both address sizes, 16- and 32-bit stacks |
             | translated | the same as `host`, executed by the translator |
             | random | `tools/random-cpu`: random sequences, interpreter and translator against the host |
             %s

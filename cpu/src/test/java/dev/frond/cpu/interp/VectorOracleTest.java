@@ -8,12 +8,15 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.FxImage;
+import dev.frond.cpu.Seg;
+import dev.frond.cpu.Segments;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.fpu.X87;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.translate.Translator;
 import dev.frond.host.HostCpu;
+import dev.frond.host.LocalDescriptors;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
 
@@ -25,6 +28,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -43,6 +47,12 @@ final class VectorOracleTest {
     /** Where in the block memory operands are; room for misaligned ones on both sides. */
     private static final int OPERAND = 64;
 
+    /** Base registers of 16-bit addressing. */
+    private static final int[] BASES_16 = {Cpu.RBX, Cpu.RBP, Cpu.RSI, Cpu.RDI};
+
+    /** The first local descriptor that is ours. */
+    private static final int FIRST = 8;
+
     private static final Set<String> STATE =
             Set.of(
                     "FXSAVE",
@@ -58,6 +68,7 @@ final class VectorOracleTest {
     private NativeCode host;
     private Runner runner = Runner.NODES;
     private boolean code64 = true;
+    private boolean code16;
     private boolean translates;
     private CpuHarness harness;
     private MemorySegment block;
@@ -167,6 +178,42 @@ final class VectorOracleTest {
         check(kind);
     }
 
+    @ParameterizedTest
+    @EnumSource(Kind.class)
+    void in16BitCodeInstructionsDoWhatTheHostDoes(Kind kind) {
+        assumeThat(host.hasSegments())
+                .as("a host kernel with 16-bit segments for programs (modify_ldt)")
+                .isTrue();
+        code64 = false;
+        code16 = true;
+        code16Segments();
+        check(kind);
+    }
+
+    /** CS is 16-bit code, every other segment the block. */
+    private void code16Segments() {
+        long code = host.codeAddress();
+        int last = BLOCK - 1;
+        int cs = LocalDescriptors.set(FIRST, segment(code, 0xFFFF, LocalDescriptors.Type.CODE));
+        int ds =
+                LocalDescriptors.set(
+                        FIRST + 1, segment(blockAddress, last, LocalDescriptors.Type.DATA));
+        host.enterAt(new NativeCode.Segments(cs, ds, ds, ds, ds, ds), 0);
+        Segments segments = harness.cpu.segments;
+        for (int seg = Seg.ES; seg <= Seg.GS; seg++) {
+            segments.set(seg, ds, SystemRig.descriptor(blockAddress, last, 0xF3));
+            segments.followSegment(seg);
+        }
+        segments.set(Seg.CS, cs, SystemRig.descriptor(code, 0xFFFF, 0xFB));
+        segments.followSegment(Seg.CS);
+    }
+
+    private static LocalDescriptors.Descriptor segment(
+            long base, int limit, LocalDescriptors.Type type) {
+        return new LocalDescriptors.Descriptor(
+                base, limit, type, false, true, false, true, false);
+    }
+
     /** Whether {@code form} is compared with the host here, if the host has it. */
     static boolean tests(Form form, boolean code64) {
         return kind(form) != null && !form.is(code64 ? Form.NOT_64 : Form.ONLY_64);
@@ -175,6 +222,7 @@ final class VectorOracleTest {
     private void check(Kind kind) {
         Set<CpuFeature> features = hostFeatures();
         Map<String, String> failures = new LinkedHashMap<>();
+        List<String> neverCompleted = new ArrayList<>();
         int count = 0;
         for (Form form : Table.forms()) {
             if (kind(form) != kind
@@ -185,16 +233,22 @@ final class VectorOracleTest {
             count++;
             int seed = form.toString().hashCode() + Integer.getInteger("frond.oracle.seed", 0);
             random = new SplittableRandom(seed);
+            completed = 0;
             String failure = check(form, kind);
             if (failure != null) {
                 failures.put(form.toString(), failure);
+            } else if (completed == 0) {
+                neverCompleted.add(form.toString());
             }
         }
         assertThat(count).isPositive();
         assertThat(failures).isEmpty();
+        assertThat(neverCompleted).isEmpty();
     }
 
     // --- one form -------------------------------------------------------------------------------
+
+    private int completed;
 
     private static final int ENCODINGS = 24;
     private static final int STATES = Integer.getInteger("frond.oracle.states", 40);
@@ -232,8 +286,19 @@ final class VectorOracleTest {
             if (form.mnemonic().matches("V?(PS|PALIGNR).*") && random.nextInt(3) > 0) {
                 encoder.immediate &= 31;
             }
+            if (code16) {
+                encoder.code16 = true;
+                encoder.longAddress = form.is(Form.VSIB) || random.nextInt(3) == 0;
+                encoder.base = encoder.longAddress ? encoder.base : BASES_16[encoder.base & 3];
+            }
             byte[] code = encoder.encode(form);
-            host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, 0, code);
+            if (code16) {
+                byte[] halted = Arrays.copyOf(code, code.length + 1);
+                halted[code.length] = (byte) 0xF4;
+                host.write(0, halted);
+            } else {
+                host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, 0, code);
+            }
             harness.write(host.codeAddress(), code);
             // #GP in user mode: where an engine that runs whole blocks stops.
             harness.write(host.codeAddress() + code.length, new byte[] {(byte) 0xF4});
@@ -254,13 +319,15 @@ final class VectorOracleTest {
 
     private @Nullable String run(Form form, FormEncoder encoder, byte[] code) {
         start.into(host, block);
-        expected.runAndTake(host, block);
+        long begin = code16 ? 0 : host.codeAddress();
+        expected.runAndTake(host, block, code16 ? code.length : -1);
         start.into(harness, blockAddress);
-        harness.cpu.rip = host.codeAddress();
+        harness.cpu.rip = begin;
         actual.fault = translates ? harness.run(runner) : harness.step();
-        if (translates && harness.cpu.rip == host.codeAddress() + code.length) {
+        if (translates && harness.cpu.rip == begin + code.length) {
             actual.fault = CpuHarness.NO_FAULT;
         }
+        completed += expected.fault == CpuHarness.NO_FAULT ? 1 : 0;
         actual.take(harness, blockAddress);
         adjust(form, encoder);
         // Flags that the instruction would have overwritten are not kept for the fault's frame.
@@ -269,7 +336,7 @@ final class VectorOracleTest {
                 new ArrayList<>(
                         actual.differences(
                                 expected, flagsLost ? Cpu.STATUS : form.undefinedFlags()));
-        long next = host.codeAddress() + (actual.fault == CpuHarness.NO_FAULT ? code.length : 0);
+        long next = begin + (actual.fault == CpuHarness.NO_FAULT ? code.length : 0);
         if (harness.cpu.rip != next) {
             differences.add("rip is 0x" + Long.toHexString(harness.cpu.rip));
         }
@@ -327,9 +394,10 @@ final class VectorOracleTest {
                 if (fromMemory && actual.fault == CpuFault.MF) {
                     actual.copy(expected);
                     harness.cpu.rip =
-                            expected.fault == CpuHarness.NO_FAULT
-                                    ? host.codeAddress() + encoder.encode(form).length
-                                    : host.codeAddress();
+                            (code16 ? 0 : host.codeAddress())
+                                    + (expected.fault == CpuHarness.NO_FAULT
+                                            ? encoder.encode(form).length
+                                            : 0);
                 } else if (actual.fault == CpuFault.XM || fromMemory) {
                     System.arraycopy(expected.x87, 0, actual.x87, 0, FxImage.BYTES);
                 }
@@ -415,14 +483,18 @@ final class VectorOracleTest {
             at += random.nextInt(-16, 17);
         }
         operandAddress = blockAddress + at;
+        long offset = code16 ? at : blockAddress + at;
         if (encoder.memory) {
-            start.gprs[encoder.base] = blockAddress + at - encoder.displacement;
+            start.gprs[encoder.base] = offset - encoder.displacement;
+            if (code16 && !encoder.longAddress) {
+                start.gprs[encoder.base] = random.nextInt() << 16 | offset - encoder.displacement & 0xFFFF;
+            }
         }
         if (form.is(Form.VSIB)) {
             indices(form, encoder);
         }
         if (form.mnemonic().matches("V?MASKMOV(Q|DQU)")) {
-            start.gprs[Cpu.RDI] = blockAddress + at;
+            start.gprs[Cpu.RDI] = offset;
         }
         if (form.mnemonic().matches("V?PCMP.*") && form.map() == 3) {
             strings(encoder);
