@@ -100,7 +100,8 @@ public final class Segments {
         }
     }
 
-    private static final int FLAT_ATTRIBUTES = GRANULAR | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
+    private static final int FLAT_ATTRIBUTES =
+            GRANULAR | PRESENT | CODE_OR_DATA | WRITABLE | ACCESSED;
 
     /**
      * Loads CS and SS as SYSCALL, SYSENTER and their partners do: no descriptor is read, base 0, no
@@ -117,7 +118,8 @@ public final class Segments {
     public boolean isFlat(int cpl) {
         int level = cpl << DPL_SHIFT;
         return cpu.segAttributes[CS] == (FLAT_ATTRIBUTES | CODE | LONG | level)
-                && (cpu.selector[SS] == 0 || cpu.segAttributes[SS] == (FLAT_ATTRIBUTES | BIG | level));
+                && (cpu.selector[SS] == 0
+                        || cpu.segAttributes[SS] == (FLAT_ATTRIBUTES | BIG | level));
     }
 
     private void setFlat(int seg, int selector, int attributes) {

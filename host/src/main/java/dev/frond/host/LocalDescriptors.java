@@ -11,7 +11,8 @@ import java.util.Objects;
 /**
  * The segments of this process: descriptors of its local descriptor table, which Linux lets a
  * program set (modify_ldt(2)) and which {@link NativeCode} can run 16- and 32-bit code with. There
- * is one table for all threads; whoever sets an entry chooses an index that is nobody else's, from 1 on.
+ * is one table for all threads; whoever sets an entry chooses an index that is nobody else's, from
+ * 1 on.
  *
  * <p>All have privilege level 3, and Linux marks them accessed.
  */
@@ -83,8 +84,8 @@ public final class LocalDescriptors {
     }
 
     /**
-     * Whether this host can: Linux on x86-64 whose kernel has modify_ldt, with 16-bit segments,
-     * and is not forbidden to run it.
+     * Whether this host can: Linux on x86-64 whose kernel has modify_ldt, with 16-bit segments, and
+     * is not forbidden to run it.
      */
     public static boolean isSupported() {
         return Support.YES;

@@ -18,8 +18,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * <p>The state in and out is one block of memory: 16 general registers, RFLAGS, x87, MMX, XMM or
  * YMM, MXCSR. A run is one downcall of about half a microsecond, a run that faults takes about two.
  * Code is put into the code region by {@link #load} and ends by running off its end into a jump to
- * the runner. 64-bit code and, through CS 23h, 32-bit code can be run, and code in segments of {@link
- * LocalDescriptors}; all memory of the runner is below 2 GiB, so that all reach it.
+ * the runner. 64-bit code and, through CS 23h, 32-bit code can be run, and code in segments of
+ * {@link LocalDescriptors}; all memory of the runner is below 2 GiB, so that all reach it.
  *
  * <p>Any value may stand in any register, RSP too: during a run the thread has an alternate signal
  * stack and blocks every signal that is not a fault. The code must end by itself and must not do

@@ -78,6 +78,7 @@ final class FarTransferTest {
         callInwards();
         rig.segment(Seg.DS, KERNEL_DATA);
         rig.segment(Seg.ES, USER_DATA);
+        cpu.segments.setNull(Seg.FS, 3);
 
         rig.execute("ca 0c00");
 
@@ -88,6 +89,7 @@ final class FarTransferTest {
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(USER_STACK + 12);
         assertThat(cpu.selector[Seg.DS]).isZero();
         assertThat(cpu.selector[Seg.ES]).isEqualTo(USER_DATA);
+        assertThat(cpu.selector[Seg.FS]).as("a null selector with an RPL").isZero();
     }
 
     @Test

@@ -108,9 +108,7 @@ final class IntegerEncoder {
     int size(Form form) {
         boolean w = code64 && (wide || form.is(Form.FORCE_64));
         boolean half =
-                code16 && !code64
-                        ? !prefix66(form)
-                        : word && form.prefix() != Form.PREFIX_66;
+                code16 && !code64 ? !prefix66(form) : word && form.prefix() != Form.PREFIX_66;
         int v = w ? 8 : half ? 2 : code64 && form.is(Form.DEFAULT_64) ? 8 : 4;
         return switch (form.sizing()) {
             case V -> v;

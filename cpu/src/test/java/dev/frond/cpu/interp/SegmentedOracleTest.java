@@ -165,7 +165,9 @@ final class SegmentedOracleTest {
             int limit = rig.limit(rig.start.selectors[Seg.CS]);
             // Now and then where the segment ends.
             int offset =
-                    mayStandAtEnd(form, encoder) && chance(12) ? limit - random.nextInt(0, 16) : random.nextInt(0x1000, 0xB000);
+                    mayStandAtEnd(form, encoder) && chance(12)
+                            ? limit - random.nextInt(0, 16)
+                            : random.nextInt(0x1000, 0xB000);
             byte[] code = encoder.encode(form, 0);
             length = code.length;
             if (code.length > 15 || offset + code.length > 0x1_0000) {
@@ -227,8 +229,7 @@ final class SegmentedOracleTest {
         SegmentedRig.Registers actual = rig.actual;
         SegmentedRig.Registers expected = rig.expected;
         boolean open = form.mnemonic().matches("CMPS[BW]?|CALLF?|RETF|IRET");
-        boolean both =
-                actual.fault != CpuHarness.NO_FAULT && expected.fault != CpuHarness.NO_FAULT;
+        boolean both = actual.fault != CpuHarness.NO_FAULT && expected.fault != CpuHarness.NO_FAULT;
         if (!open || !both) {
             return;
         }
@@ -279,8 +280,7 @@ final class SegmentedOracleTest {
         e.memory = memoryToo && (form.is(Form.MEMORY_ONLY) || (i & 1) != 0);
         e.wide = form.is(Form.W1);
         e.word = (i >> 1 & 1) != 0 && form.prefix() != Form.PREFIX_NONE;
-        e.reg =
-                IntegerEncoder.registerInOpcode(form) ? form.opcode() & 7 : random.nextInt(8);
+        e.reg = IntegerEncoder.registerInOpcode(form) ? form.opcode() & 7 : random.nextInt(8);
         e.rm = random.nextInt(8);
         if (form.is(Form.VEX)) {
             e.vvvv = random.nextInt(8);
@@ -540,7 +540,10 @@ final class SegmentedOracleTest {
     private void implied(Form form, IntegerEncoder e) {
         long[] r = rig.start.gprs;
         boolean far = FAR.contains(form.mnemonic());
-        if (IntegerForms.usesStack(form) || far || form.operands().contains(Operand.SS) || chance(2)) {
+        if (IntegerForms.usesStack(form)
+                || far
+                || form.operands().contains(Operand.SS)
+                || chance(2)) {
             int stack = rig.start.selectors[Seg.SS];
             long upper = rig.isBig(stack) ? 0 : (long) random.nextInt() << 16 & 0xFFFF_0000L;
             r[Cpu.RSP] = upper | offset(stack);

@@ -210,8 +210,7 @@ final class VectorOracleTest {
 
     private static LocalDescriptors.Descriptor segment(
             long base, int limit, LocalDescriptors.Type type) {
-        return new LocalDescriptors.Descriptor(
-                base, limit, type, false, true, false, true, false);
+        return new LocalDescriptors.Descriptor(base, limit, type, false, true, false, true, false);
     }
 
     /** Whether {@code form} is compared with the host here, if the host has it. */
@@ -487,7 +486,8 @@ final class VectorOracleTest {
         if (encoder.memory) {
             start.gprs[encoder.base] = offset - encoder.displacement;
             if (code16 && !encoder.longAddress) {
-                start.gprs[encoder.base] = random.nextInt() << 16 | offset - encoder.displacement & 0xFFFF;
+                start.gprs[encoder.base] =
+                        random.nextInt() << 16 | offset - encoder.displacement & 0xFFFF;
             }
         }
         if (form.is(Form.VSIB)) {
