@@ -99,6 +99,13 @@ final class IntegerRig implements AutoCloseable {
 
     /** The features that both have. */
     Set<CpuFeature> features() {
+        Set<CpuFeature> offered = hostFeatures();
+        offered.removeIf(feature -> !harness.cpu.cpuid.has(feature));
+        return offered;
+    }
+
+    /** The features that the host's processor has. */
+    static Set<CpuFeature> hostFeatures() {
         Set<CpuFeature> offered = EnumSet.noneOf(CpuFeature.class);
         for (CpuFeature feature : CpuFeature.values()) {
             HostCpu.Cpuid leaf = HostCpu.cpuid(feature.leaf(), feature.subleaf());
@@ -109,7 +116,7 @@ final class IntegerRig implements AutoCloseable {
                         case ECX -> leaf.ecx();
                         case EDX -> leaf.edx();
                     };
-            if ((register >>> feature.bit() & 1) != 0 && harness.cpu.cpuid.has(feature)) {
+            if ((register >>> feature.bit() & 1) != 0) {
                 offered.add(feature);
             }
         }

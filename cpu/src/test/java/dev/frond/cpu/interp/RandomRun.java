@@ -80,7 +80,7 @@ final class RandomRun implements AutoCloseable {
         this.seed = seed;
         random = new SplittableRandom(seed);
         Set<CpuFeature> features = EnumSet.noneOf(CpuFeature.class);
-        features.addAll(VectorOracleTest.hostFeatures());
+        features.addAll(IntegerRig.hostFeatures());
         features.retainAll(cpu.cpuid.model().features());
         wide = new RandomCode(random, true, features);
         narrow = new RandomCode(random, false, features);

@@ -66,7 +66,7 @@ final class RandomX87 {
         this.runner = runner;
         this.code = code;
         this.data = data;
-        Set<CpuFeature> features = VectorOracleTest.hostFeatures();
+        Set<CpuFeature> features = IntegerRig.hostFeatures();
         features.retainAll(cpu.cpuid.model().features());
         for (Form form : Table.forms()) {
             boolean there =

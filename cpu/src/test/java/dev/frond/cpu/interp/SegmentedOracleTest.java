@@ -12,7 +12,7 @@ import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.interp.IntegerEncoder.Addressing;
-import dev.frond.host.LocalDescriptors.Type;
+import dev.frond.host.LocalDescriptors;
 import dev.frond.machine.vcpu.CpuFeature;
 
 import org.jspecify.annotations.Nullable;
@@ -107,15 +107,15 @@ final class SegmentedOracleTest {
         codes.add(rig.code(0xFFFF, !code16, true));
         codes.add(rig.code(0xFFFF, !code16, false));
         codes.add(rig.code(0xBFFF, !code16, true));
-        stacks.add(rig.data(0x10, 0xFFFF, Type.DATA, false, true));
-        stacks.add(rig.data(0x233, 0x7FFD, Type.DATA, false, true));
-        stacks.add(rig.data(0x1000, 0x1FFF, Type.EXPAND_DOWN, false, true));
-        stacks.add(rig.data(0x800, 0xFFFF, Type.DATA, true, true));
+        stacks.add(rig.data(0x10, 0xFFFF, LocalDescriptors.Type.DATA, false, true));
+        stacks.add(rig.data(0x233, 0x7FFD, LocalDescriptors.Type.DATA, false, true));
+        stacks.add(rig.data(0x1000, 0x1FFF, LocalDescriptors.Type.EXPAND_DOWN, false, true));
+        stacks.add(rig.data(0x800, 0xFFFF, LocalDescriptors.Type.DATA, true, true));
         datas.addAll(stacks);
-        datas.add(rig.data(0x3FF1, 0xFFFF, Type.DATA, false, true));
-        datas.add(rig.data(0x40, 0xFFFF, Type.DATA, false, false));
-        datas.add(rig.data(0x123, 0x0FF7, Type.DATA, false, true));
-        datas.add(rig.data(0x2001, 0x3FFF, Type.EXPAND_DOWN, false, false));
+        datas.add(rig.data(0x3FF1, 0xFFFF, LocalDescriptors.Type.DATA, false, true));
+        datas.add(rig.data(0x40, 0xFFFF, LocalDescriptors.Type.DATA, false, false));
+        datas.add(rig.data(0x123, 0x0FF7, LocalDescriptors.Type.DATA, false, true));
+        datas.add(rig.data(0x2001, 0x3FFF, LocalDescriptors.Type.EXPAND_DOWN, false, false));
         datas.add(codes.getFirst());
         datas.add(NONE);
         loadable.addAll(codes);
@@ -131,7 +131,7 @@ final class SegmentedOracleTest {
         code16 = in16;
         segments();
         rig.fill(() -> IntegerRig.value(random));
-        Set<CpuFeature> features = VectorOracleTest.hostFeatures();
+        Set<CpuFeature> features = IntegerRig.hostFeatures();
         features.retainAll(rig.harness.cpu.cpuid.model().features());
         Map<String, String> failures = new LinkedHashMap<>();
         List<String> neverCompleted = new ArrayList<>();
@@ -562,8 +562,8 @@ final class SegmentedOracleTest {
                 // Few different elements, so that they compare equal.
                 long fill = (random.nextInt() & 0xFF) * 0x0101_0101_0101_0101L;
                 for (int i = 0; i < 8; i++) {
-                    selected(Seg.ES, r[Cpu.RDI] + 8 * (i - 4), fill, 8);
-                    selected(operandSegment, r[Cpu.RSI] + 8 * (i - 4), fill, 8);
+                    selected(Seg.ES, r[Cpu.RDI] + 8L * (i - 4), fill, 8);
+                    selected(operandSegment, r[Cpu.RSI] + 8L * (i - 4), fill, 8);
                 }
                 r[Cpu.RAX] = fill & 0xFFFF_FFFFL;
             }

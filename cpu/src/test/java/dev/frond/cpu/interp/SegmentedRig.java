@@ -11,7 +11,6 @@ import dev.frond.cpu.Segments;
 import dev.frond.host.FixedMemory;
 import dev.frond.host.LocalDescriptors;
 import dev.frond.host.LocalDescriptors.Descriptor;
-import dev.frond.host.LocalDescriptors.Type;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuModel;
 
@@ -19,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.LongSupplier;
 
 /**
  * The host's processor and the interpreter's side by side in protected-mode segments of up to 64
@@ -140,27 +140,35 @@ final class SegmentedRig implements AutoCloseable {
 
     /** A code segment over all of the code; its selector. */
     int code(int limit, boolean big, boolean readable) {
-        return add(host.codeAddress(), limit, Type.CODE, big, readable, true);
+        return add(host.codeAddress(), limit, LocalDescriptors.Type.CODE, big, readable, true);
     }
 
     /** A segment of the block from {@code offset} on; its selector. */
-    int data(int offset, int limit, Type type, boolean big, boolean writable) {
+    int data(int offset, int limit, LocalDescriptors.Type type, boolean big, boolean writable) {
         return add(memory.address() + offset, limit, type, big, writable, true);
     }
 
     /** A segment that is not present; its selector. */
-    int absent(Type type) {
+    int absent(LocalDescriptors.Type type) {
         return add(memory.address(), 0xFFFF, type, false, true, false);
     }
 
-    private int add(long base, int limit, Type type, boolean big, boolean writable, boolean there) {
+    private int add(
+            long base,
+            int limit,
+            LocalDescriptors.Type type,
+            boolean big,
+            boolean writable,
+            boolean there) {
         boolean available = (descriptors & 1) != 0;
         int selector =
                 LocalDescriptors.set(
                         FIRST + descriptors++,
                         new Descriptor(base, limit, type, big, writable, false, there, available));
         int attributes =
-                (type == Type.CODE ? Seg.CODE : type == Type.EXPAND_DOWN ? Seg.CONFORMING : 0)
+                (type == LocalDescriptors.Type.CODE
+                                ? Seg.CODE
+                                : type == LocalDescriptors.Type.EXPAND_DOWN ? Seg.CONFORMING : 0)
                         | (writable ? Seg.WRITABLE : 0)
                         | Seg.ACCESSED
                         | Seg.CODE_OR_DATA
@@ -191,7 +199,7 @@ final class SegmentedRig implements AutoCloseable {
     // --- memory ---------------------------------------------------------------------------------
 
     /** Fills both memories with what {@code value} gives, 8 bytes at a time. */
-    void fill(java.util.function.LongSupplier value) {
+    void fill(LongSupplier value) {
         for (int page = 0; page < hostPages.size(); page++) {
             for (int at = 0; at < PAGE; at += 8) {
                 long next = value.getAsLong();

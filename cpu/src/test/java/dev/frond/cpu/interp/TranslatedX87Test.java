@@ -142,7 +142,7 @@ final class TranslatedX87Test {
 
     @Test
     void allButAFewInstructionsAreEmitted() {
-        Set<CpuFeature> features = VectorOracleTest.hostFeatures();
+        Set<CpuFeature> features = IntegerRig.hostFeatures();
         features.retainAll(CpuModel.X86_64_V2.features());
         List<Form> forms = new ArrayList<>();
         List<byte[]> codes = new ArrayList<>();

@@ -15,7 +15,6 @@ import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.fpu.X87;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.translate.Translator;
-import dev.frond.host.HostCpu;
 import dev.frond.host.LocalDescriptors;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuFeature;
@@ -29,7 +28,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -132,24 +130,6 @@ final class VectorOracleTest {
         return mmx ? Kind.MMX : sse ? Kind.SSE : other ? Kind.OTHER : null;
     }
 
-    static Set<CpuFeature> hostFeatures() {
-        Set<CpuFeature> offered = EnumSet.noneOf(CpuFeature.class);
-        for (CpuFeature feature : CpuFeature.values()) {
-            HostCpu.Cpuid leaf = HostCpu.cpuid(feature.leaf(), feature.subleaf());
-            int register =
-                    switch (feature.register()) {
-                        case EAX -> leaf.eax();
-                        case EBX -> leaf.ebx();
-                        case ECX -> leaf.ecx();
-                        case EDX -> leaf.edx();
-                    };
-            if ((register >>> feature.bit() & 1) != 0) {
-                offered.add(feature);
-            }
-        }
-        return offered;
-    }
-
     @ParameterizedTest
     @EnumSource(Kind.class)
     void instructionsDoWhatTheHostDoes(Kind kind) {
@@ -219,7 +199,7 @@ final class VectorOracleTest {
     }
 
     private void check(Kind kind) {
-        Set<CpuFeature> features = hostFeatures();
+        Set<CpuFeature> features = IntegerRig.hostFeatures();
         Map<String, String> failures = new LinkedHashMap<>();
         List<String> neverCompleted = new ArrayList<>();
         int count = 0;
