@@ -121,8 +121,8 @@ final class SegmentedOracleTest {
         loadable.addAll(codes);
         loadable.addAll(datas);
         loadable.add(rig.code(0xFFFF, code16, true));
-        loadable.add(rig.absent(Type.DATA));
-        loadable.add(rig.absent(Type.CODE));
+        loadable.add(rig.absent(LocalDescriptors.Type.DATA));
+        loadable.add(rig.absent(LocalDescriptors.Type.CODE));
         // Behind the last one.
         loadable.add(loadable.getLast() + 0x100);
     }
