@@ -13,6 +13,7 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.EngineKept;
 import dev.frond.machine.vcpu.Vcpu;
 
 import org.jspecify.annotations.Nullable;
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +48,16 @@ public final class KvmEngine implements Accelerator {
                     Capability.KVM_CAP_SIGNAL_MSI,
                     Capability.KVM_CAP_MP_STATE);
 
+    /** What all interrupt controllers in the kernel take. */
+    private static final List<Capability> ON =
+            List.of(
+                    Capability.KVM_CAP_IRQCHIP,
+                    Capability.KVM_CAP_PIT2,
+                    Capability.KVM_CAP_PIT_STATE2,
+                    Capability.KVM_CAP_IRQ_ROUTING,
+                    Capability.KVM_CAP_SIGNAL_MSI,
+                    Capability.KVM_CAP_MP_STATE);
+
     /**
      * What the host's KVM has.
      *
@@ -62,7 +74,9 @@ public final class KvmEngine implements Accelerator {
         /** None: all are the machine's. */
         OFF,
         /** The local APICs; the 8259 pair, the I/O APIC and the timer are the machine's. */
-        SPLIT
+        SPLIT,
+        /** All, and the timer of the board: the 8259 pair, the I/O APIC and the 8254. */
+        ON
     }
 
     /** What the CPUs of a machine share; of their counters what counts in a millisecond. */
@@ -71,6 +85,7 @@ public final class KvmEngine implements Accelerator {
             Gate gate,
             DoorbellWires doorbells,
             Optional<KvmMessages> messages,
+            Optional<KvmChips> chips,
             int tscKhz,
             GuestTsc.Agreement tscAgreement) {}
 
@@ -84,6 +99,8 @@ public final class KvmEngine implements Accelerator {
     private final List<KvmVcpu> vcpus = new CopyOnWriteArrayList<>();
     private final DoorbellWires doorbells;
     private final Optional<KvmMessages> messages;
+    private final Optional<KvmChips> chips;
+    private final List<EngineKept> kept = new ArrayList<>();
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
 
@@ -108,8 +125,11 @@ public final class KvmEngine implements Accelerator {
             made = kvm.create("KVM machine", Kvm.CREATE_VM, 0);
             vm = made;
             prepare(irqChip);
+            chips = irqChip == IrqChip.ON ? Optional.of(new KvmChips(vm)) : Optional.empty();
             messages =
-                    irqChip == IrqChip.SPLIT ? Optional.of(new KvmMessages(vm)) : Optional.empty();
+                    irqChip == IrqChip.OFF
+                            ? Optional.empty()
+                            : Optional.of(new KvmMessages(vm, chips.isEmpty()));
             doorbells = new DoorbellWires(vm);
             doorbells.onFailure(() -> vcpus.forEach(KvmVcpu::kick));
             ownTsc = host.has(Capability.KVM_CAP_TSC_CONTROL);
@@ -143,6 +163,11 @@ public final class KvmEngine implements Accelerator {
                     KvmSupport.require(kvm, capability);
                 }
                 enable(Capability.KVM_CAP_SPLIT_IRQCHIP, KvmMessages.INPUTS);
+            }
+            if (irqChip == IrqChip.ON) {
+                for (Capability capability : ON) {
+                    KvmSupport.require(kvm, capability);
+                }
             }
         }
     }
@@ -197,7 +222,7 @@ public final class KvmEngine implements Accelerator {
                     file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
-            Shared shared = new Shared(host, gate, doorbells, messages, khz, tscAgreement);
+            Shared shared = new Shared(host, gate, doorbells, messages, chips, khz, tscAgreement);
             KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, shared);
             vcpus.add(vcpu);
             gate.add(vcpu);
@@ -239,6 +264,16 @@ public final class KvmEngine implements Accelerator {
         }
     }
 
+    @Override
+    public synchronized void chips(List<EngineKept> board) {
+        if (chips.isPresent()) {
+            for (EngineKept chip : board) {
+                chip.entrust(chips.get());
+                kept.add(chip);
+            }
+        }
+    }
+
     /** Gives everything back to the host; no CPU may be running. */
     @Override
     public synchronized void close() {
@@ -246,8 +281,13 @@ public final class KvmEngine implements Accelerator {
             slots.close();
         }
         doorbells.close();
+        // What waits in the chips goes to the local APICs, and from there to CPUs that still hear.
+        vcpus.forEach(KvmVcpu::withdraw);
+        chips.ifPresent(kernel -> kept.forEach(chip -> chip.withdraw(kernel)));
+        kept.clear();
         vcpus.forEach(KvmVcpu::close);
         vcpus.clear();
+        chips.ifPresent(KvmChips::close);
         messages.ifPresent(KvmMessages::close);
         vm.close();
         kvm.close();

@@ -136,6 +136,11 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     /** The local APIC, if KVM has it; else it is the machine's. */
     private final Optional<KvmApic> apic;
 
+    /** The 8259 pair and the timer, if KVM has them; this CPU stops the timer with itself. */
+    private final Optional<KvmChips> chips;
+
+    private final boolean hasTimer;
+
     private final MemorySegment run;
     private final MemorySegment interrupt;
     private final ControlFile.Repeated kvmRun;
@@ -185,6 +190,8 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
                         vm.tscAgreement(),
                         arena);
         apic = vm.messages().map(messages -> new KvmApic(file, registers.msrs(), messages, arena));
+        chips = vm.chips();
+        hasTimer = chips.isPresent() && id == 0;
         run = file.map(host.mmapSize());
         interrupt = arena.allocate(Structs.INTERRUPT);
         kvmRun = file.repeated(Kvm.RUN, 0);
@@ -321,8 +328,12 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         }
     }
 
-    void close() {
+    /** Gives the local APIC back to the machine, if KVM has it. */
+    void withdraw() {
         apic.ifPresent(interrupts::withdraw);
+    }
+
+    void close() {
         file.close();
         arena.close();
     }
@@ -340,6 +351,9 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         try {
             if (tsc.resume()) {
                 apic.ifPresent(KvmApic::resume);
+                if (hasTimer) {
+                    chips.ifPresent(KvmChips::resume);
+                }
             }
             VcpuExit exit = null;
             while (exit == null) {
@@ -350,6 +364,9 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
             }
             tsc.suspend();
             apic.ifPresent(KvmApic::suspend);
+            if (hasTimer) {
+                chips.ifPresent(KvmChips::suspend);
+            }
             doorbells.flush();
             return doorbells.failure().<VcpuExit>map(KvmVcpu::internal).orElse(exit);
         } catch (HostException e) {
@@ -451,7 +468,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
 
     /** Executes the guest until KVM leaves something to the machine, and does that. */
     private @Nullable VcpuExit enter() {
-        boolean pending = interrupts.pending();
+        boolean pending = chips.isEmpty() && interrupts.pending();
         if (pending && ready && interruptsEnabled) {
             int vector = interrupts.acknowledge();
             VcpuExit refused = vector >= 0 ? interrupt(vector) : null;

@@ -148,6 +148,7 @@ public final class Engines {
                             switch (irqChip) {
                                 case AUTO, OFF -> KvmEngine.IrqChip.OFF;
                                 case SPLIT -> KvmEngine.IrqChip.SPLIT;
+                                case ON -> KvmEngine.IrqChip.ON;
                             });
             default ->
                     throw new IllegalArgumentException(

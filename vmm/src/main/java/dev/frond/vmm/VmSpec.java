@@ -46,7 +46,9 @@ public record VmSpec(
         /** All in Frond. */
         OFF,
         /** The local APICs in the kernel, the others in Frond. */
-        SPLIT
+        SPLIT,
+        /** All in the kernel, and the 8254 with them. */
+        ON
     }
 
     /** A raw disk image. */
