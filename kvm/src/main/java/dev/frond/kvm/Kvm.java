@@ -47,6 +47,8 @@ final class Kvm {
     static final Ioctl IRQFD = Ioctl.write("KVM_IRQFD", KVMIO, 0x76, Structs.IRQFD.byteSize());
     static final Ioctl IOEVENTFD =
             Ioctl.write("KVM_IOEVENTFD", KVMIO, 0x79, Structs.IOEVENTFD.byteSize());
+    static final Ioctl SET_CLOCK = write("KVM_SET_CLOCK", 0x7B, Structs.CLOCK_DATA.byteSize());
+    static final Ioctl GET_CLOCK = read("KVM_GET_CLOCK", 0x7C, Structs.CLOCK_DATA.byteSize());
     static final Ioctl SIGNAL_MSI =
             Ioctl.write("KVM_SIGNAL_MSI", KVMIO, 0xA5, Structs.MSI.byteSize());
     static final Ioctl ENABLE_CAP =
@@ -112,6 +114,7 @@ final class Kvm {
         KVM_CAP_PIT_STATE2(35, "2.6.32"),
         KVM_CAP_IOEVENTFD(36, "2.6.32"),
         KVM_CAP_SET_IDENTITY_MAP_ADDR(37, "2.6.32"),
+        KVM_CAP_ADJUST_CLOCK(39, "2.6.33"),
         KVM_CAP_VCPU_EVENTS(41, "2.6.33"),
         KVM_CAP_DEBUGREGS(50, "2.6.35"),
         KVM_CAP_XSAVE(55, "2.6.36"),

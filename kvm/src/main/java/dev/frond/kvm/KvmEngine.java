@@ -86,6 +86,7 @@ public final class KvmEngine implements Accelerator {
             DoorbellWires doorbells,
             Optional<KvmMessages> messages,
             Optional<KvmChips> chips,
+            Optional<KvmClock> clock,
             int tscKhz,
             GuestTsc.Agreement tscAgreement) {}
 
@@ -100,6 +101,7 @@ public final class KvmEngine implements Accelerator {
     private final DoorbellWires doorbells;
     private final Optional<KvmMessages> messages;
     private final Optional<KvmChips> chips;
+    private final Optional<KvmClock> clock;
     private final List<EngineKept> kept = new ArrayList<>();
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
@@ -130,10 +132,12 @@ public final class KvmEngine implements Accelerator {
                     irqChip == IrqChip.OFF
                             ? Optional.empty()
                             : Optional.of(new KvmMessages(vm, chips.isEmpty()));
+            boolean hasClock = host.has(Capability.KVM_CAP_ADJUST_CLOCK);
+            clock = hasClock ? Optional.of(new KvmClock(vm)) : Optional.empty();
             doorbells = new DoorbellWires(vm);
             doorbells.onFailure(() -> vcpus.forEach(KvmVcpu::kick));
             ownTsc = host.has(Capability.KVM_CAP_TSC_CONTROL);
-            features = host.cpuid.features(ownTsc);
+            features = host.cpuid.features(ownTsc, hasClock, irqChip != IrqChip.OFF);
         } catch (HostException e) {
             if (made != null) {
                 made.close();
@@ -222,7 +226,8 @@ public final class KvmEngine implements Accelerator {
                     file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
-            Shared shared = new Shared(host, gate, doorbells, messages, chips, khz, tscAgreement);
+            Shared shared = new Shared(
+                            host, gate, doorbells, messages, chips, clock, khz, tscAgreement);
             KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, shared);
             vcpus.add(vcpu);
             gate.add(vcpu);
@@ -289,6 +294,7 @@ public final class KvmEngine implements Accelerator {
         vcpus.clear();
         chips.ifPresent(KvmChips::close);
         messages.ifPresent(KvmMessages::close);
+        clock.ifPresent(KvmClock::close);
         vm.close();
         kvm.close();
     }

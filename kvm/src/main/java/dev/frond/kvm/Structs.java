@@ -315,6 +315,16 @@ final class Structs {
                             array("reserved", 9, JAVA_INT))
                     .withName("kvm_pit_state2");
 
+    static final StructLayout CLOCK_DATA =
+            MemoryLayout.structLayout(
+                            u64("clock"),
+                            u32("flags"),
+                            u32("pad0"),
+                            u64("realtime"),
+                            u64("host_tsc"),
+                            array("pad", 4, JAVA_INT))
+                    .withName("kvm_clock_data");
+
     static final StructLayout LAPIC_STATE =
             MemoryLayout.structLayout(pad("regs", 1024)).withName("kvm_lapic_state");
 
@@ -414,6 +424,7 @@ final class Structs {
                     PIT_CONFIG,
                     PIT_CHANNEL_STATE,
                     PIT_STATE2,
+                    CLOCK_DATA,
                     LAPIC_STATE,
                     MP_STATE,
                     GUEST_DEBUG_ARCH,
