@@ -74,6 +74,8 @@ final class KvmBedProgram {
                 System.out.println(console.all());
                 System.out.println(vm.end().getNow(new MachineEnd.Stopped()));
                 vm.cpus().forEach(cpu -> System.out.println(cpu.stats()));
+                vm.machine().pause();
+                System.out.println(vm.machine().save());
                 throw e;
             }
         }

@@ -56,6 +56,8 @@ final class Kvm {
     static final Ioctl X86_SET_MSR_FILTER =
             Ioctl.write("KVM_X86_SET_MSR_FILTER", KVMIO, 0xC6, Structs.MSR_FILTER.byteSize());
 
+    static final Ioctl RESET_DIRTY_RINGS = plain("KVM_RESET_DIRTY_RINGS", 0xC7);
+
     // Of a CPU.
     static final Ioctl RUN = plain("KVM_RUN", 0x80);
     static final Ioctl GET_REGS = read("KVM_GET_REGS", 0x81, Structs.REGS.byteSize());
@@ -129,7 +131,8 @@ final class Kvm {
         KVM_CAP_IMMEDIATE_EXIT(136, "4.13"),
         KVM_CAP_EXCEPTION_PAYLOAD(164, "4.20"),
         KVM_CAP_X86_USER_SPACE_MSR(188, "5.10"),
-        KVM_CAP_X86_MSR_FILTER(189, "5.10");
+        KVM_CAP_X86_MSR_FILTER(189, "5.10"),
+        KVM_CAP_DIRTY_LOG_RING(192, "5.11");
 
         private final int number;
         private final String since;
@@ -164,10 +167,16 @@ final class Kvm {
     static final int EXIT_X86_RDMSR = 29;
     static final int EXIT_X86_WRMSR = 30;
 
+    static final int EXIT_DIRTY_RING_FULL = 31;
+
     static final int EXIT_IO_OUT = 1;
 
     static final int MEM_LOG_DIRTY_PAGES = 1;
     static final int MEM_READONLY = 2;
+
+    static final int DIRTY_LOG_PAGE_OFFSET = 64;
+    static final int DIRTY_GFN_F_DIRTY = 1;
+    static final int DIRTY_GFN_F_RESET = 2;
 
     static final int GUESTDBG_ENABLE = 1;
     static final int GUESTDBG_SINGLESTEP = 2;

@@ -28,6 +28,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BooleanSupplier;
 
 /**
  * The engine that has the processor execute guest code, for one machine: a virtual machine of Linux
@@ -79,6 +80,14 @@ public final class KvmEngine implements Accelerator {
         ON
     }
 
+    /** How KVM tells which pages the guest has stored to. */
+    public enum DirtyTracking {
+        /** By a bit for each page of a slot. */
+        LOG,
+        /** By an entry for each such page, in a ring of each CPU. */
+        RING
+    }
+
     /** What the CPUs of a machine share; of their counters what counts in a millisecond. */
     record Shared(
             Host host,
@@ -87,6 +96,7 @@ public final class KvmEngine implements Accelerator {
             Optional<KvmMessages> messages,
             Optional<KvmChips> chips,
             Optional<KvmClock> clock,
+            BooleanSupplier emptyRings,
             int tscKhz,
             GuestTsc.Agreement tscAgreement) {}
 
@@ -102,6 +112,7 @@ public final class KvmEngine implements Accelerator {
     private final Optional<KvmMessages> messages;
     private final Optional<KvmChips> chips;
     private final Optional<KvmClock> clock;
+    private final Optional<DirtyRings> rings;
     private final List<EngineKept> kept = new ArrayList<>();
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
@@ -112,10 +123,15 @@ public final class KvmEngine implements Accelerator {
      * @throws HostException if this host cannot, or not any more, in one line that says why
      */
     public KvmEngine(IrqChip irqChip) {
-        this(KernelCalls.HOST, Path.of("/dev/kvm"), irqChip);
+        this(irqChip, DirtyTracking.LOG);
     }
 
-    KvmEngine(KernelCalls kernel, Path device, IrqChip irqChip) {
+    /** The same, with a choice of how it is told what the guest stores to. */
+    public KvmEngine(IrqChip irqChip, DirtyTracking tracking) {
+        this(KernelCalls.HOST, Path.of("/dev/kvm"), irqChip, tracking);
+    }
+
+    KvmEngine(KernelCalls kernel, Path device, IrqChip irqChip, DirtyTracking tracking) {
         kvm = KvmSupport.open(kernel, device);
         ControlFile made = null;
         try {
@@ -126,7 +142,11 @@ public final class KvmEngine implements Accelerator {
             host = new Host(capabilities, new KvmCpuid(kvm), kvm.call(Kvm.GET_VCPU_MMAP_SIZE, 0));
             made = kvm.create("KVM machine", Kvm.CREATE_VM, 0);
             vm = made;
-            prepare(irqChip);
+            prepare(irqChip, tracking);
+            rings =
+                    tracking == DirtyTracking.RING
+                            ? Optional.of(new DirtyRings(vm))
+                            : Optional.empty();
             chips = irqChip == IrqChip.ON ? Optional.of(new KvmChips(vm)) : Optional.empty();
             messages =
                     irqChip == IrqChip.OFF
@@ -148,7 +168,7 @@ public final class KvmEngine implements Accelerator {
     }
 
     /** What must be said before there is a CPU. */
-    private void prepare(IrqChip irqChip) {
+    private void prepare(IrqChip irqChip, DirtyTracking tracking) {
         try (Arena arena = Arena.ofConfined()) {
             if (host.has(Capability.KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
                 vm.call(Kvm.SET_IDENTITY_MAP_ADDR, arena.allocateFrom(JAVA_LONG, IDENTITY_MAP));
@@ -161,6 +181,10 @@ public final class KvmEngine implements Accelerator {
                     Kvm.MSR_EXIT_REASON_INVAL | Kvm.MSR_EXIT_REASON_FILTER);
             if (host.has(Capability.KVM_CAP_EXCEPTION_PAYLOAD)) {
                 enable(Capability.KVM_CAP_EXCEPTION_PAYLOAD, 1);
+            }
+            if (tracking == DirtyTracking.RING) {
+                KvmSupport.require(kvm, Capability.KVM_CAP_DIRTY_LOG_RING);
+                enable(Capability.KVM_CAP_DIRTY_LOG_RING, DirtyRings.size());
             }
             if (irqChip == IrqChip.SPLIT) {
                 for (Capability capability : SPLIT) {
@@ -227,7 +251,8 @@ public final class KvmEngine implements Accelerator {
                 }
             }
             Shared shared = new Shared(
-                            host, gate, doorbells, messages, chips, clock, khz, tscAgreement);
+                            host, gate, doorbells, messages, chips, clock, this::emptyRings, khz, tscAgreement);
+            rings.ifPresent(all -> all.add(file));
             KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, shared);
             vcpus.add(vcpu);
             gate.add(vcpu);
@@ -236,6 +261,12 @@ public final class KvmEngine implements Accelerator {
             file.close();
             throw e;
         }
+    }
+
+    /** A CPU cannot go on before its ring has room; whether there was anything in one. */
+    private boolean emptyRings() {
+        MemorySlots all = slots;
+        return all != null && all.collect();
     }
 
     private int setTscFrequency(ControlFile vcpu) {
@@ -253,6 +284,7 @@ public final class KvmEngine implements Accelerator {
                             vm,
                             gate,
                             host.capabilities.getOrDefault(Capability.KVM_CAP_NR_MEMSLOTS, 0),
+                            rings,
                             space.view());
             slots = made;
             space.follow(made::follow);

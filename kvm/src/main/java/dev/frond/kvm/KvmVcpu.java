@@ -42,6 +42,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /**
  * One CPU of a KVM machine. Its thread is in KVM_RUN until KVM leaves something to the machine, or
@@ -139,6 +140,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private final ControlFile file;
     private final Gate gate;
     private final DoorbellWires doorbells;
+    private final BooleanSupplier emptyRings;
     private final boolean hasSmm;
     private final boolean hasDebug;
     private final Registers registers;
@@ -194,6 +196,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         this.file = file;
         gate = vm.gate();
         doorbells = vm.doorbells();
+        emptyRings = vm.emptyRings();
         KvmEngine.Host host = vm.host();
         memory = wiring.memory();
         ports = wiring.ports();
@@ -615,6 +618,14 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
             case Kvm.EXIT_SHUTDOWN -> {
                 activity = Activity.SHUTDOWN;
                 return VcpuExit.SHUTDOWN;
+            }
+            case Kvm.EXIT_DIRTY_RING_FULL -> {
+                count(Reason.OTHER);
+                if (!emptyRings.getAsBoolean()) {
+                    return new VcpuExit.Fault(
+                            "KVM_EXIT_DIRTY_RING_FULL, and there is nothing in a ring: this KVM"
+                                    + " fills rings past their end");
+                }
             }
             case Kvm.EXIT_DEBUG -> {
                 count(Reason.OTHER);

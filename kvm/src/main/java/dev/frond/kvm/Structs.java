@@ -180,6 +180,10 @@ final class Structs {
             MemoryLayout.structLayout(u32("slot"), u32("padding1"), u64("dirty_bitmap"))
                     .withName("kvm_dirty_log");
 
+    static final StructLayout DIRTY_GFN =
+            MemoryLayout.structLayout(u32("flags"), u32("slot"), u64("offset"))
+                    .withName("kvm_dirty_gfn");
+
     static final StructLayout ENABLE_CAP =
             MemoryLayout.structLayout(
                             u32("cap"), u32("flags"), array("args", 4, JAVA_LONG), pad("pad", 64))
@@ -405,6 +409,7 @@ final class Structs {
                     INTERRUPT,
                     USERSPACE_MEMORY_REGION,
                     DIRTY_LOG,
+                    DIRTY_GFN,
                     ENABLE_CAP,
                     MSR_FILTER_RANGE,
                     MSR_FILTER,

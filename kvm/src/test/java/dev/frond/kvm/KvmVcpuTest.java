@@ -209,22 +209,6 @@ class KvmVcpuTest {
         assertThat(rig.ram.load(0x7400, 4)).isEqualTo(6);
     }
 
-    @Test
-    void pagesThatTheGuestStoresToAreInTheDirtyLog() throws Exception {
-        rig.ram.dirtyLog().start();
-        rig.longMode("mov byte [0x40000], 1\n mov byte [0x7FFFF], 1" + END).run();
-        assertThat(harvest()).contains(0x40L, 0x7FL).doesNotContain(0x50L);
-        rig.longMode("mov byte [0x50000], 1" + END).run();
-        assertThat(harvest()).contains(0x50L).doesNotContain(0x40L);
-        rig.ram.dirtyLog().stop();
-    }
-
-    private List<Long> harvest() {
-        List<Long> pages = new ArrayList<>();
-        rig.ram.dirtyLog().harvest(pages::add);
-        return pages;
-    }
-
     // --- events
 
     @Test
