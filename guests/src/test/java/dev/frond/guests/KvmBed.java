@@ -206,7 +206,6 @@ final class KvmBed {
     private static Path jar(Path jar) throws IOException {
         try (OutputStream out = Files.newOutputStream(jar);
                 JarOutputStream entries = new JarOutputStream(out)) {
-            String program = KvmBedProgram.class.getName().replace('.', '/') + ".class";
             for (String entry :
                     System.getProperty("java.class.path").split(java.io.File.pathSeparator, -1)) {
                 Path root = Path.of(entry);
@@ -216,12 +215,15 @@ final class KvmBed {
                     addJar(entries, root);
                 }
             }
-            try (InputStream in = KvmBed.class.getResourceAsStream("KvmBedProgram.class")) {
-                entries.putNextEntry(new JarEntry(program));
-                if (in == null) {
-                    throw new IOException("no class " + program);
+            for (Class<?> program : List.of(KvmBedProgram.class, BareKvm.class)) {
+                String name = program.getName().replace('.', '/') + ".class";
+                try (InputStream in = program.getResourceAsStream("/" + name)) {
+                    entries.putNextEntry(new JarEntry(name));
+                    if (in == null) {
+                        throw new IOException("no class " + name);
+                    }
+                    in.transferTo(entries);
                 }
-                in.transferTo(entries);
             }
         }
         return jar;

@@ -48,6 +48,7 @@ final class KvmBedProgram {
         for (String irqChip : List.of(args).subList(3, args.length)) {
             boot(args, VmSpec.IrqChip.valueOf(irqChip.toUpperCase(Locale.ROOT)));
         }
+        BareKvm.debug();
         System.exit(0);
     }
 
