@@ -48,6 +48,11 @@ final class KvmMessages implements AutoCloseable {
         return signal.call() > 0;
     }
 
+    /** Runs {@code action} while nobody sends a message. */
+    synchronized void whileNoneIsSent(Runnable action) {
+        action.run();
+    }
+
     /** Tells what each input sends, so that KVM tells when an interrupt of it ends. */
     synchronized void route(List<Message> messages) {
         if (!apart || messages.equals(routed)) {

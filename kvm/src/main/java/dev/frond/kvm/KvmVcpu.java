@@ -392,7 +392,8 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         try {
             kvmClock.ifPresent(time -> time.resume(clock));
             if (tsc.resume()) {
-                apic.ifPresent(KvmApic::resume);
+                // The registers are read and written: no message may come in between.
+                apic.ifPresent(kernel -> gate.whileOutside(kernel::resume));
                 if (hasTimer) {
                     chips.ifPresent(KvmChips::resume);
                 }

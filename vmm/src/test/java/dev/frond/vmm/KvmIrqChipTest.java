@@ -282,6 +282,33 @@ class KvmIrqChipTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void aTimerWaitsWhileTheMachineStands(IrqChip irqChip) throws Exception {
+        try (IrqRig rig = rig(irqChip, 1)) {
+            rig.handler(0x40, "inc byte [0x3000]\n" + EOI)
+                    .code(
+                            ENABLE
+                                    + """
+                                    mov dword [rbx + 0x3E0], 0xB
+                                    mov dword [rbx + 0x320], 0x40       ; once
+                                    mov dword [rbx + 0x380], 400000000
+                                    out 0xE9, al
+                                    """
+                                    + untilCount(1));
+            rig.machine.start();
+            await(rig, 1);
+            long armed = rig.clock.now();
+            rig.machine.pause();
+            Thread.sleep(600);
+            rig.machine.resume();
+            Thread.sleep(50);
+            assertThat(rig.ram.load(0x3000, 1)).as("it was not due").isZero();
+            assertThat(rig.end()).isEqualTo(1);
+            assertThat(rig.clock.now() - armed).isGreaterThan(350_000_000);
+        }
+    }
+
     /** A guest that sleeps between the ticks of a timer until there were 200. */
     private static IrqRig ticking(IrqChip irqChip, String timer) throws Exception {
         boolean apic = timer.equals("APIC");
