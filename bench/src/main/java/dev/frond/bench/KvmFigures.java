@@ -132,7 +132,15 @@ public final class KvmFigures implements AutoCloseable {
         Path program = directory.resolve("kvm-figures").toAbsolutePath();
         String source = "bench/host/kvm.c";
         List<String> command =
-                List.of("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program.toString(), source);
+                List.of(
+                        "cc",
+                        "-O2",
+                        "-Wall",
+                        "-Wextra",
+                        "-Werror",
+                        "-o",
+                        program.toString(),
+                        source);
         if (new ProcessBuilder(command).inheritIO().start().waitFor() != 0) {
             throw new IOException(source + " does not compile");
         }

@@ -91,7 +91,8 @@ final class KvmBed {
     }
 
     /** Makes the bed, or what of it is not there yet. */
-    static KvmBed make(Guest guest, List<String> irqChips) throws IOException, InterruptedException {
+    static KvmBed make(Guest guest, List<String> irqChips)
+            throws IOException, InterruptedException {
         String release = release(guest.bzImage());
         Path parts = Files.createDirectories(WORK.resolve(release));
         Path kernel = parts.resolve("vmlinuz");
@@ -152,13 +153,15 @@ final class KvmBed {
         Files.move(made, runtime);
     }
 
-    private static void fill(CpioArchive archive, Path parts, Path runtime, Guest guest, String irqChips)
+    private static void fill(
+            CpioArchive archive, Path parts, Path runtime, Guest guest, String irqChips)
             throws IOException, InterruptedException {
         for (String directory :
                 List.of("bin", "dev", "guest", "lib", LIBRARIES, "lib64", "modules")) {
             archive.directory(directory, 0755);
         }
-        archive.file("init", 0755, INIT.replace("IRQCHIPS", irqChips).getBytes(StandardCharsets.UTF_8));
+        archive.file(
+                "init", 0755, INIT.replace("IRQCHIPS", irqChips).getBytes(StandardCharsets.UTF_8));
         archive.file("bin/busybox", 0755, Files.readAllBytes(Path.of("/bin/busybox")));
         for (String module : MODULES) {
             String name = module + ".ko";

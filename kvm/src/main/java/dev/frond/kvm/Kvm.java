@@ -38,8 +38,7 @@ final class Kvm {
     static final Ioctl GET_IRQCHIP =
             Ioctl.readWrite("KVM_GET_IRQCHIP", KVMIO, 0x62, Structs.IRQCHIP.byteSize());
     static final Ioctl SET_IRQCHIP = read("KVM_SET_IRQCHIP", 0x63, Structs.IRQCHIP.byteSize());
-    static final Ioctl CREATE_PIT2 =
-            write("KVM_CREATE_PIT2", 0x77, Structs.PIT_CONFIG.byteSize());
+    static final Ioctl CREATE_PIT2 = write("KVM_CREATE_PIT2", 0x77, Structs.PIT_CONFIG.byteSize());
     static final Ioctl GET_PIT2 = read("KVM_GET_PIT2", 0x9F, Structs.PIT_STATE2.byteSize());
     static final Ioctl SET_PIT2 = write("KVM_SET_PIT2", 0xA0, Structs.PIT_STATE2.byteSize());
     static final Ioctl SET_GSI_ROUTING =

@@ -274,7 +274,8 @@ final class KvmChips implements EngineChips, AutoCloseable {
         get(Kvm.IRQCHIP_IOAPIC);
         long[] table = new long[PINS];
         MemorySegment.copy(chip, JAVA_LONG, REDIRTBL, table, 0, PINS);
-        return new IoApic(chip.get(JAVA_INT, IO_ID), chip.get(JAVA_INT, IOREGSEL), Longs.of(table), 0);
+        return new IoApic(
+                chip.get(JAVA_INT, IO_ID), chip.get(JAVA_INT, IOREGSEL), Longs.of(table), 0);
     }
 
     @Override
@@ -336,8 +337,7 @@ final class KvmChips implements EngineChips, AutoCloseable {
         int rw = of(channel, RW_MODE) & 3;
         int mode = of(channel, MODE);
         int latched = of(channel, COUNT_LATCHED);
-        boolean high =
-                latched != 0 ? latched == RW_MSB : of(channel, READ_STATE) == WORD_HIGH;
+        boolean high = latched != 0 ? latched == RW_MSB : of(channel, READ_STATE) == WORD_HIGH;
         // Where counter 0 is the kernel does not tell.
         long age = number == 0 ? 0 : pitRead - channel.get(JAVA_LONG, COUNT_LOAD_TIME);
         return new Counter(
@@ -378,10 +378,7 @@ final class KvmChips implements EngineChips, AutoCloseable {
         int latched =
                 !counter.countLatched() ? 0 : rw == RW_WORD && counter.readHigh() ? RW_MSB : rw;
         channel.set(JAVA_INT, COUNT, counter.count());
-        channel.set(
-                JAVA_SHORT,
-                LATCHED_COUNT,
-                (short) counter.latchedCount());
+        channel.set(JAVA_SHORT, LATCHED_COUNT, (short) counter.latchedCount());
         channel.set(JAVA_BYTE, COUNT_LATCHED, (byte) latched);
         channel.set(JAVA_BYTE, STATUS_LATCHED, (byte) (counter.statusLatched() ? 1 : 0));
         channel.set(JAVA_BYTE, STATUS, (byte) counter.latchedStatus());
@@ -390,7 +387,8 @@ final class KvmChips implements EngineChips, AutoCloseable {
         channel.set(JAVA_BYTE, WRITE_STATE, (byte) (counter.writeHigh() ? WORD_HIGH : rw));
         channel.set(JAVA_BYTE, WRITE_LATCH, (byte) counter.writeLatch());
         channel.set(JAVA_BYTE, RW_MODE, (byte) rw);
-        channel.set(JAVA_BYTE, MODE, (byte) (counter.idle() ? NO_MODE : mode > 5 ? mode - 4 : mode));
+        channel.set(
+                JAVA_BYTE, MODE, (byte) (counter.idle() ? NO_MODE : mode > 5 ? mode - 4 : mode));
         channel.set(JAVA_BYTE, BCD, (byte) (counter.control() & 1));
     }
 

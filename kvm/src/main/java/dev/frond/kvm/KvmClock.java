@@ -12,8 +12,8 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * The paravirtual clock of one machine (KVM_SET_CLOCK): virtual time, as under every engine. KVM
- * counts it on while the machine stands; the first CPU that goes on sets it back. How far the host's
- * two ways to count a nanosecond drift apart meanwhile stays in it, as it must not jump.
+ * counts it on while the machine stands; the first CPU that goes on sets it back. How far the
+ * host's two ways to count a nanosecond drift apart meanwhile stays in it, as it must not jump.
  */
 final class KvmClock implements AutoCloseable {
     /** Less than this many nanoseconds is no pause, but the way from here to the guest. */

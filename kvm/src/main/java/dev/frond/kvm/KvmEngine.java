@@ -250,8 +250,17 @@ public final class KvmEngine implements Accelerator {
                     file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
-            Shared shared = new Shared(
-                            host, gate, doorbells, messages, chips, clock, this::emptyRings, khz, tscAgreement);
+            Shared shared =
+                    new Shared(
+                            host,
+                            gate,
+                            doorbells,
+                            messages,
+                            chips,
+                            clock,
+                            this::emptyRings,
+                            khz,
+                            tscAgreement);
             rings.ifPresent(all -> all.add(file));
             KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, shared);
             vcpus.add(vcpu);

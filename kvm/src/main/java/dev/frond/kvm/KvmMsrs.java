@@ -247,7 +247,9 @@ final class KvmMsrs {
 
     /** What KVM does not have may be as it is at power-on; it knows no part of a bank's control. */
     private void loadRefused(int index, long value) {
-        boolean same = AMD.containsKey(index) || tryRead(index).isEmpty() && value == held.getOrDefault(index, 0L);
+        boolean same =
+                AMD.containsKey(index)
+                        || tryRead(index).isEmpty() && value == held.getOrDefault(index, 0L);
         boolean control =
                 index >= IA32_MC0_CTL && index < IA32_MC0_CTL + 4 * BANKS && (index & 3) == 0;
         if (!same && !(control && tryWrite(index, -1L))) {

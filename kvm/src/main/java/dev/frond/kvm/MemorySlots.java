@@ -68,8 +68,7 @@ final class MemorySlots {
      *
      * @param rings where KVM tells what was stored to; else it has a log for each slot
      */
-    MemorySlots(
-            ControlFile vm, Gate gate, int most, Optional<DirtyRings> rings, FlatView empty) {
+    MemorySlots(ControlFile vm, Gate gate, int most, Optional<DirtyRings> rings, FlatView empty) {
         this.rings = rings;
         this.vm = vm;
         this.gate = gate;

@@ -105,8 +105,7 @@ final class MsrFilter {
     }
 
     /** The end of interrupts belongs to the local APIC. */
-    private static void paravirtual(
-            Map<Integer, BitSet> ranges, Cpuid cpuid, boolean kernelApic) {
+    private static void paravirtual(Map<Integer, BitSet> ranges, Cpuid cpuid, boolean kernelApic) {
         if (cpuid.has(CpuFeature.KVM_CLOCKSOURCE)) {
             allow(ranges, KvmMsrs.MSR_KVM_WALL_CLOCK);
             allow(ranges, KvmMsrs.MSR_KVM_SYSTEM_TIME);

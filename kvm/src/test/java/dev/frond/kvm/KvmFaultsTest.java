@@ -47,10 +47,7 @@ class KvmFaultsTest {
 
     private KvmEngine engine() {
         return new KvmEngine(
-                kernel,
-                Path.of("/dev/kvm"),
-                KvmEngine.IrqChip.OFF,
-                KvmEngine.DirtyTracking.LOG);
+                kernel, Path.of("/dev/kvm"), KvmEngine.IrqChip.OFF, KvmEngine.DirtyTracking.LOG);
     }
 
     private Machine machine(KvmEngine engine) {

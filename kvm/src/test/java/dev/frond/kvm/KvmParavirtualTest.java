@@ -52,7 +52,10 @@ class KvmParavirtualTest {
         return "mov ecx, " + msr + "\n mov eax, " + value + "\n xor edx, edx\n wrmsr\n";
     }
 
-    /** What the guest reads from its record right now (pvclock-abi.h), with a counter at {@code tsc}. */
+    /**
+     * What the guest reads from its record right now (pvclock-abi.h), with a counter at {@code
+     * tsc}.
+     */
     private static long time(KvmRig rig, long tsc) {
         long record = RECORD;
         assertThat(rig.ram.load(record, 4) & 1).as("version").isZero();
@@ -61,8 +64,7 @@ class KvmParavirtualTest {
         int shift = (byte) rig.ram.load(record + 28, 1);
         delta = shift >= 0 ? delta << shift : delta >> -shift;
         long multiplier = rig.ram.load(record + 24, 4) & 0xFFFF_FFFFL;
-        return rig.ram.load(record + 16, 8)
-                + Math.multiplyHigh(delta, multiplier << 31) * 2;
+        return rig.ram.load(record + 16, 8) + Math.multiplyHigh(delta, multiplier << 31) * 2;
     }
 
     private static long timeNow(KvmRig rig) {

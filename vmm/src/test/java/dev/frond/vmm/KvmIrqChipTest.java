@@ -235,7 +235,13 @@ class KvmIrqChipTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"SPLIT, OFF, APIC", "ON, SPLIT, APIC", "ON, OFF, APIC", "ON, ON, OLD", "OFF, ON, OLD"})
+    @CsvSource({
+        "SPLIT, OFF, APIC",
+        "ON, SPLIT, APIC",
+        "ON, OFF, APIC",
+        "ON, ON, OLD",
+        "OFF, ON, OLD"
+    })
     void aMachineGoesFromKvmToTheInterpreterAndBack(IrqChip first, IrqChip second, String timer)
             throws Exception {
         try (IrqRig rig = ticking(first, timer)) {
@@ -315,8 +321,7 @@ class KvmIrqChipTest {
         return rig(irqChip, 1)
                 .handler(
                         0x40,
-                        "push rax\n inc byte [0x3000]\n"
-                                + (apic ? "pop rax\n" + EOI : OLD_EOI))
+                        "push rax\n inc byte [0x3000]\n" + (apic ? "pop rax\n" + EOI : OLD_EOI))
                 .code((apic ? ENABLE + APIC_TIMER : OLD_TIMER) + untilCount(200));
     }
 
@@ -362,11 +367,39 @@ class KvmIrqChipTest {
             I8259PicPair.State pics =
                     new I8259PicPair.State(
                             new Chip(
-                                    0x10, 0x10, 0x20, 0x41, 0, 0x20, 3, Expects.OCW1, false, true,
-                                    true, true, true, true, false, true),
+                                    0x10,
+                                    0x10,
+                                    0x20,
+                                    0x41,
+                                    0,
+                                    0x20,
+                                    3,
+                                    Expects.OCW1,
+                                    false,
+                                    true,
+                                    true,
+                                    true,
+                                    true,
+                                    true,
+                                    false,
+                                    true),
                             new Chip(
-                                    0, 0x04, 0, 0x80, 0x02, 0x28, 7, Expects.ICW3, false, true,
-                                    false, false, false, false, true, false));
+                                    0,
+                                    0x04,
+                                    0,
+                                    0x80,
+                                    0x02,
+                                    0x28,
+                                    7,
+                                    Expects.ICW3,
+                                    false,
+                                    true,
+                                    false,
+                                    false,
+                                    false,
+                                    false,
+                                    true,
+                                    false));
             long[] table = new long[IoApic.PINS];
             Arrays.fill(table, 0x1_0000);
             table[16] = 0x0100_0000_0000_C850L;
@@ -390,8 +423,7 @@ class KvmIrqChipTest {
 
     private static LocalApicState busy(LocalApicState s) {
         ApicTimerState timer =
-                new ApicTimerState(
-                        1_000_000, 0xB, 777_777, 0, 0, s.timer().tscOffset());
+                new ApicTimerState(1_000_000, 0xB, 777_777, 0, 0, s.timer().tscOffset());
         return new LocalApicState(
                 s.apicBase(),
                 s.id(),

@@ -53,8 +53,8 @@ class KvmModelsTest {
                 CpuState started = first.save();
                 List<Msr> changed = new ArrayList<>(started.msrs());
                 // What Linux does on processors of AMD: extended configuration cycles.
-                changed.replaceAll(msr ->
-                        msr.index() == 0xC001_001F ? new Msr(msr.index(), 1L << 46) : msr);
+                changed.replaceAll(
+                        msr -> msr.index() == 0xC001_001F ? new Msr(msr.index(), 1L << 46) : msr);
                 first.load(started.withMsrs(changed));
                 Vcpu second = kvm.createVcpu(0, cpuid, wiring);
                 second.load(first.save());

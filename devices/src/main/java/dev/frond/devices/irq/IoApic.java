@@ -181,8 +181,7 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
         Optional<EngineChips> engine = keeper.engine();
         if (engine.isPresent()) {
             Longs table = Longs.of(redirection);
-            engine.get()
-                    .load(new EngineChips.IoApic(id >>> 24, select, table, pins ^ activeLow));
+            engine.get().load(new EngineChips.IoApic(id >>> 24, select, table, pins ^ activeLow));
             return;
         }
         bus.route();

@@ -326,8 +326,9 @@ public final class I8254Pit implements Device<I8254Pit.State>, IoHandler {
             counter.advance(pulse);
         }
         engine.get()
-                .load(new EngineChips.Pit(
-                        Arrays.stream(counters).map(Counter::give).toList(), portB));
+                .load(
+                        new EngineChips.Pit(
+                                Arrays.stream(counters).map(Counter::give).toList(), portB));
     }
 
     /** Brings counter 0 up to date, drives its wire and arms the timer for its next rise. */

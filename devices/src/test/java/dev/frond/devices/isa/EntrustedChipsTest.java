@@ -38,8 +38,7 @@ class EntrustedChipsTest {
         boolean refuses;
 
         static Pic none() {
-            return new Pic(
-                    0, 0, 0, 0, 0, 0, 7, 0, false, false, false, false, false, false, false);
+            return new Pic(0, 0, 0, 0, 0, 0, 7, 0, false, false, false, false, false, false, false);
         }
 
         @Override
@@ -212,10 +211,7 @@ class EntrustedChipsTest {
                         0);
         engine.pit =
                 new EngineChips.Pit(
-                        List.of(
-                                engine.pit.counters().get(0),
-                                engine.pit.counters().get(1),
-                                older),
+                        List.of(engine.pit.counters().get(0), engine.pit.counters().get(1), older),
                         1);
         pit.kept().withdraw(engine);
         pit.write(3, 1, 0x80);
