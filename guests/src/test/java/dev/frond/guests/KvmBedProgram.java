@@ -65,6 +65,7 @@ final class KvmBedProgram {
                         irqChip,
                         List.of(new VmSpec.Disk(Path.of(args[2]), true)),
                         false,
+                        false,
                         false);
         SerialConsole console = new SerialConsole();
         begin = System.nanoTime();

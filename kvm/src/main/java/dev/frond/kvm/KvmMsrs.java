@@ -190,8 +190,9 @@ final class KvmMsrs {
                 long value = all.get(JAVA_LONG, ENTRIES + i * ENTRY + DATA);
                 saved.add(new Msr(left.get(i), shown(left.get(i), value)));
             }
-            if (done < left.size() && instead.containsKey(left.get(done))) {
-                saved.add(new Msr(left.get(done), instead.get(left.get(done)).wanted));
+            Instead missing = done < left.size() ? instead.get(left.get(done)) : null;
+            if (missing != null) {
+                saved.add(new Msr(left.get(done), missing.wanted));
             }
             // KVM stops at the first that it does not have.
             left = left.subList(Math.min(done + 1, left.size()), left.size());

@@ -41,7 +41,7 @@ public record VmSpec(
 
     /** Where the interrupt controllers are while KVM executes the guest. */
     public enum IrqChip {
-        /** Where they have proven themselves: {@link #OFF}. */
+        /** {@link #SPLIT}, but {@link #OFF} on a KVM in software. */
         AUTO,
         /** All in Frond. */
         OFF,
