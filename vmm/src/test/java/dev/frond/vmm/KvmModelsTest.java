@@ -69,7 +69,7 @@ class KvmModelsTest {
     private static List<String> sorted(CpuState state) {
         return state.msrs().stream()
                 .filter(msr -> msr.index() < 0x400 || msr.index() >= 0x410)
-                .sorted(Comparator.comparing(Msr::index))
+                .sorted(Comparator.comparingInt(Msr::index))
                 .map(msr -> Integer.toHexString(msr.index()) + "=" + Long.toHexString(msr.value()))
                 .toList();
     }

@@ -33,7 +33,7 @@ class EntrustedChipsTest {
     private static final class Engine implements EngineChips {
         final List<String> wires = new ArrayList<>();
         Pics pics = new Pics(none(), none());
-        IoApic ioApic = new IoApic(0, 0, Longs.zeros(24), 0);
+        EngineChips.IoApic ioApic = new EngineChips.IoApic(0, 0, Longs.zeros(24), 0);
         Pit pit = new Pit(List.of(), 0);
         boolean refuses;
 
@@ -55,12 +55,12 @@ class EntrustedChipsTest {
         }
 
         @Override
-        public IoApic ioApic() {
+        public EngineChips.IoApic ioApic() {
             return ioApic;
         }
 
         @Override
-        public void load(IoApic given) {
+        public void load(EngineChips.IoApic given) {
             ioApic = given;
         }
 
