@@ -91,6 +91,7 @@ final class KvmBedProgram {
         expectNoWarning(console);
         measure(vm, console, irqChip, "disk", "dd if=/dev/vda of=/dev/null bs=4k iflag=direct");
         measure(vm, console, irqChip, "switches", "/switches 1000");
+        vm.cpus().forEach(cpu -> System.out.println(cpu.stats()));
         // What the shell holds goes along. Its own commands only: the interpreter is slow in here.
         run(console, "x=41; read before rest < /proc/uptime");
         vm.handOver("interpreter");
