@@ -514,10 +514,15 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private @Nullable VcpuExit enter() {
         boolean pending = chips.isEmpty() && interrupts.pending();
         if (pending && ready && interruptsEnabled) {
-            int vector = interrupts.acknowledge();
-            VcpuExit refused = vector >= 0 ? interrupt(vector) : null;
-            if (refused != null) {
-                return refused;
+            // Given before the last exit has its answer, it can get lost: where KVM steps over the
+            // instruction by its emulator, as without the processor's NRIPS.
+            VcpuExit exit = finish();
+            if (exit == null && ready && interruptsEnabled) {
+                int vector = interrupts.acknowledge();
+                exit = vector >= 0 ? interrupt(vector) : null;
+            }
+            if (exit != null) {
+                return exit;
             }
             pending = interrupts.pending();
         }
