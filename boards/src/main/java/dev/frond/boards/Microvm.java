@@ -165,6 +165,7 @@ public final class Microvm {
         I8254Pit pit = machine.add("pit", new I8254Pit(clock, both(pic.input(0), ioApic.pin(2))));
         ports.map(0x40, pit.registers());
         ports.map(0x61, pit.portB());
+        engine.chips(List.of(pic.kept(), ioApic.kept(), pit.kept()));
         Uart16550 uart =
                 machine.add(
                         "uart0",

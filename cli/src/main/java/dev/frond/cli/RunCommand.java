@@ -119,8 +119,8 @@ final class RunCommand implements Callable<Integer> {
             paramLabel = "WHERE",
             defaultValue = "auto",
             description =
-                    "interrupt controllers under KVM: split (local APICs in the kernel), off (all"
-                            + " in Frond) or auto (default)")
+                    "interrupt controllers under KVM: on (all in the kernel), split (local APICs in"
+                            + " the kernel), off (all in Frond) or auto (default)")
     private String irqChip = "";
 
     @Option(
@@ -313,7 +313,7 @@ final class RunCommand implements Callable<Integer> {
                 return each;
             }
         }
-        throw CliException.badValue("--irqchip", irqChip, "auto, off, split");
+        throw CliException.badValue("--irqchip", irqChip, "auto, off, split, on");
     }
 
     private RunSpec.Engine engine() throws CliException {

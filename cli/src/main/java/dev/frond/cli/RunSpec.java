@@ -58,7 +58,9 @@ record RunSpec(
         /** None. */
         OFF,
         /** The local APICs. */
-        SPLIT
+        SPLIT,
+        /** All. */
+        ON
     }
 
     /** The machine's main board. */

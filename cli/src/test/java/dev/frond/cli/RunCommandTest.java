@@ -170,7 +170,7 @@ class RunCommandTest {
                 + " EPYC-Milan, max'",
         "--engine, xen, 'accepted: auto, interpreter, translator, kvm'",
         "--engine, AUTO, 'accepted: auto, interpreter, translator, kvm'",
-        "--irqchip, on, 'accepted: auto, off, split'",
+        "--irqchip, all, 'accepted: auto, off, split, on'",
         "--board, q35, 'accepted: microvm'",
         "--serial, tcp, 'accepted: stdio, file:F, none'",
         "--serial, file:, 'accepted: stdio, file:F, none'",

@@ -6,20 +6,14 @@ import dev.frond.devices.irq.ApicBus;
 import dev.frond.devices.irq.LocalApic;
 import dev.frond.kvm.KvmEngine;
 import dev.frond.kvm.KvmEngine.IrqChip;
-import dev.frond.kvm.KvmSupport;
 import dev.frond.machine.clock.HostClock;
-import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
-import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuModel;
-import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.DebugRequest;
-import dev.frond.machine.vcpu.DebugRequest.Access;
-import dev.frond.machine.vcpu.DebugRequest.Watchpoint;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
 import dev.frond.machine.vcpu.VcpuExit.DebugCause;
@@ -33,12 +27,9 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * A CPU of KVM without a board: what a debugger wants of it, which a KVM in software does not do,
- * and how long a machine takes to its first instruction and an exit takes.
+ * A CPU of KVM without a board: what a debugger wants of it, which a KVM in software does not do.
  */
 @NullMarked
 final class BareKvm implements AutoCloseable {
@@ -50,7 +41,6 @@ final class BareKvm implements AutoCloseable {
     private final HostClock clock = new HostClock(0, Instant.EPOCH);
     private final KvmEngine engine;
     private final Vcpu vcpu;
-    private final AtomicLong left = new AtomicLong();
     private final ScheduledExecutorService watchdog = Executors.newScheduledThreadPool(1);
 
     private BareKvm(IrqChip irqChip, byte... code) {
@@ -63,27 +53,11 @@ final class BareKvm implements AutoCloseable {
             ram.store(RESET_VECTOR + i, 1, code[i]);
         }
         AddressSpace ports = new AddressSpace("ports");
-        ports.map(0x80, new Region.Io(new Counter(), 1, AccessWidths.BYTE, new ReentrantLock()));
         Cpuid cpuid = new Cpuid(CpuModel.X86_64_V2.within(engine.features()), 0, 1);
         LocalApic apic = new LocalApic(new ApicBus(), cpuid, clock, () -> 0);
         vcpu = engine.createVcpu(0, cpuid, new Accelerator.Wiring(memory, ports, clock, apic));
         apic.connect(vcpu);
         clock.resume();
-    }
-
-    /** Stops the CPU when it has been entered as often as wanted. */
-    private final class Counter implements IoHandler {
-        @Override
-        public long read(long offset, int size) {
-            return 0;
-        }
-
-        @Override
-        public void write(long offset, int size, long value) {
-            if (left.decrementAndGet() == 0) {
-                vcpu.kick();
-            }
-        }
     }
 
     /** Runs the CPU, but not for ever. */
@@ -101,47 +75,23 @@ final class BareKvm implements AutoCloseable {
         engine.close();
     }
 
-    /** Checks what a debugger wants; then prints the times that are worth knowing. */
-    public static void main(String[] args) {
-        if (KvmSupport.whyLimited().isEmpty()) {
-            debug();
-        }
-        for (IrqChip irqChip : IrqChip.values()) {
-            measure(irqChip);
-        }
-    }
-
-    private static void debug() {
-        // nop; int3; mov word [cs:0x3000 of a segment at 0], 7 comes by DS; nop; jmp $
-        byte[] code = {
-            (byte) 0x90, (byte) 0xCC, (byte) 0xC7, 6, 0, 0x30, 7, 0, (byte) 0x90, (byte) 0xEB, -2
-        };
+    /**
+     * Checks single steps. Breakpoints and watchpoints are not tried: QEMU's SVM lets INT3 past its
+     * intercept, and does not stop for data.
+     */
+    static void debug() {
+        // nop; nop; jmp $
+        byte[] code = {(byte) 0x90, (byte) 0x90, (byte) 0xEB, -2};
         try (BareKvm bare = new BareKvm(IrqChip.OFF, code)) {
             long start = 0xFFFF_FFF0L;
-            expect(bare, request(true, false), new VcpuExit.Debug(start + 1, DebugCause.STEP));
-            expect(
-                    bare,
-                    request(false, true),
-                    new VcpuExit.Debug(start + 1, DebugCause.BREAKPOINT));
-            CpuState stopped = bare.vcpu.save();
-            if (stopped.rip() != 0xFFF1) {
-                throw new IllegalStateException("stopped at " + Long.toHexString(stopped.rip()));
-            }
-            // The debugger puts the instruction back that it had replaced.
-            bare.ram.store(RESET_VECTOR + 1, 1, 0x90);
-            DebugRequest watch =
-                    new DebugRequest(
-                            false, false, List.of(new Watchpoint(0x3000, 2, Access.WRITE)));
-            expect(bare, watch, new VcpuExit.Debug(start + 8, DebugCause.WATCHPOINT));
-            if (bare.ram.load(0x3000, 2) != 7 || (bare.vcpu.save().dr().at(6) & 15) != 0) {
-                throw new IllegalStateException("watched: " + bare.vcpu.save());
+            DebugRequest step = new DebugRequest(true, false, List.of());
+            expect(bare, step, new VcpuExit.Debug(start + 1, DebugCause.STEP));
+            expect(bare, step, new VcpuExit.Debug(start + 2, DebugCause.STEP));
+            if (bare.vcpu.save().rip() != 0xFFF2) {
+                throw new IllegalStateException("stopped: " + bare.vcpu.save());
             }
         }
-        System.out.println("KVM BED: a debugger steps, breaks and watches");
-    }
-
-    private static DebugRequest request(boolean step, boolean breakpoints) {
-        return new DebugRequest(step, breakpoints, List.of());
+        System.out.println("KVM BED: a debugger steps");
     }
 
     private static void expect(BareKvm bare, DebugRequest request, VcpuExit.Debug expected) {
@@ -150,28 +100,6 @@ final class BareKvm implements AutoCloseable {
         if (!exit.equals(expected)) {
             throw new IllegalStateException(
                     exit + ", expected " + expected + "; " + bare.vcpu.save());
-        }
-    }
-
-    private static void measure(IrqChip irqChip) {
-        // again: out 0x80, al; jmp again
-        byte[] code = {(byte) 0xE6, (byte) 0x80, (byte) 0xEB, -4};
-        long begin = System.nanoTime();
-        try (BareKvm bare = new BareKvm(irqChip, code)) {
-            bare.left.set(1);
-            bare.run();
-            System.out.printf(
-                    "KVM: %s, first instruction after %.1f ms%n",
-                    irqChip, (System.nanoTime() - begin) / 1e6);
-            int exits = 20_000;
-            double best = Double.MAX_VALUE;
-            for (int i = 0; i < 5; i++) {
-                bare.left.set(exits);
-                long from = System.nanoTime();
-                bare.run();
-                best = Math.min(best, (System.nanoTime() - from) / (double) exits);
-            }
-            System.out.printf("KVM: %s, a port access %.0f ns%n", irqChip, best);
         }
     }
 }

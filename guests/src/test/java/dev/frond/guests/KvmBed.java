@@ -55,11 +55,31 @@ final class KvmBed {
             done
             echo "bed: $(/bin/busybox cut -d' ' -f1 /proc/uptime) s, $(/bin/busybox ls /dev/kvm)"
             export HOME=/tmp
+            /bin/busybox dd if=/dev/zero of=/tmp/disk bs=4k count=1000
             /jre/bin/java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \\
                 --enable-native-access=ALL-UNNAMED -cp /frond.jar \\
-                dev.frond.guests.KvmBedProgram /guest/kernel /guest/initrd 2>&1
+                dev.frond.guests.KvmBedProgram /guest/kernel /guest/initrd /tmp/disk IRQCHIPS 2>&1
             echo "bed: status $?"
             /bin/busybox poweroff -f
+            """;
+
+    /** Two processes that pass a byte to and fro, as often as the argument says. */
+    private static final String SWITCHES =
+            """
+            #include <stdlib.h>
+            #include <unistd.h>
+            int main(int argc, char **argv) {
+                int to[2], fro[2], n = atoi(argv[1]);
+                char c = 0;
+                if (pipe(to) || pipe(fro)) return 1;
+                int child = fork() == 0;
+                for (int i = 0; i < n; i++) {
+                    if (!child && write(to[1], &c, 1) != 1) return 2;
+                    if (read(child ? to[0] : fro[0], &c, 1) != 1) return 3;
+                    if (child && write(fro[1], &c, 1) != 1) return 4;
+                }
+                return 0;
+            }
             """;
 
     private final Path kernel;
@@ -71,7 +91,8 @@ final class KvmBed {
     }
 
     /** Makes the bed, or what of it is not there yet. */
-    static KvmBed make(Guest guest) throws IOException, InterruptedException {
+    static KvmBed make(Guest guest, List<String> irqChips)
+            throws IOException, InterruptedException {
         String release = release(guest.bzImage());
         Path parts = Files.createDirectories(WORK.resolve(release));
         Path kernel = parts.resolve("vmlinuz");
@@ -84,7 +105,7 @@ final class KvmBed {
         }
         Path initramfs = parts.resolve("initramfs.cpio");
         try (CpioArchive archive = new CpioArchive(Files.newOutputStream(initramfs))) {
-            fill(archive, parts, runtime, guest);
+            fill(archive, parts, runtime, guest, String.join(" ", irqChips));
         }
         return new KvmBed(kernel, initramfs);
     }
@@ -132,13 +153,15 @@ final class KvmBed {
         Files.move(made, runtime);
     }
 
-    private static void fill(CpioArchive archive, Path parts, Path runtime, Guest guest)
-            throws IOException {
+    private static void fill(
+            CpioArchive archive, Path parts, Path runtime, Guest guest, String irqChips)
+            throws IOException, InterruptedException {
         for (String directory :
                 List.of("bin", "dev", "guest", "lib", LIBRARIES, "lib64", "modules")) {
             archive.directory(directory, 0755);
         }
-        archive.file("init", 0755, INIT.getBytes(StandardCharsets.UTF_8));
+        archive.file(
+                "init", 0755, INIT.replace("IRQCHIPS", irqChips).getBytes(StandardCharsets.UTF_8));
         archive.file("bin/busybox", 0755, Files.readAllBytes(Path.of("/bin/busybox")));
         for (String module : MODULES) {
             String name = module + ".ko";
@@ -152,7 +175,7 @@ final class KvmBed {
         }
         archive.file(LINKER, 0755, Files.readAllBytes(Path.of("/", LINKER)));
         archive.file("guest/kernel", 0644, Files.readAllBytes(guest.kernel()));
-        archive.file("guest/initrd", 0644, Files.readAllBytes(guest.initrd()));
+        archive.file("guest/initrd", 0644, Files.readAllBytes(initrd(parts, guest)));
         archive.file("frond.jar", 0644, Files.readAllBytes(jar(parts.resolve("frond.jar"))));
         archive.directory("jre", 0755);
         try (Stream<Path> files = Files.walk(runtime)) {
@@ -167,11 +190,25 @@ final class KvmBed {
         }
     }
 
+    /** The guest's initramfs, and behind it another with a program that switches contexts. */
+    private static Path initrd(Path parts, Guest guest) throws IOException, InterruptedException {
+        Path source = Files.writeString(parts.resolve("switches.c"), SWITCHES);
+        Path program = parts.resolve("switches");
+        Tools.run(parts, "gcc", "-static", "-O2", "-o", program.toString(), source.toString());
+        Path both = parts.resolve("guest-initrd.cpio");
+        try (OutputStream out = Files.newOutputStream(both)) {
+            Files.copy(guest.initrd(), out);
+            try (CpioArchive archive = new CpioArchive(out)) {
+                archive.file("switches", 0755, Files.readAllBytes(program));
+            }
+        }
+        return both;
+    }
+
     /** Frond's own classes, and the program. */
     private static Path jar(Path jar) throws IOException {
         try (OutputStream out = Files.newOutputStream(jar);
                 JarOutputStream entries = new JarOutputStream(out)) {
-            String program = KvmBedProgram.class.getName().replace('.', '/') + ".class";
             for (String entry :
                     System.getProperty("java.class.path").split(java.io.File.pathSeparator, -1)) {
                 Path root = Path.of(entry);
@@ -181,12 +218,15 @@ final class KvmBed {
                     addJar(entries, root);
                 }
             }
-            try (InputStream in = KvmBed.class.getResourceAsStream("KvmBedProgram.class")) {
-                entries.putNextEntry(new JarEntry(program));
-                if (in == null) {
-                    throw new IOException("no class " + program);
+            for (Class<?> program : List.of(KvmBedProgram.class, BareKvm.class)) {
+                String name = program.getName().replace('.', '/') + ".class";
+                try (InputStream in = program.getResourceAsStream("/" + name)) {
+                    entries.putNextEntry(new JarEntry(name));
+                    if (in == null) {
+                        throw new IOException("no class " + name);
+                    }
+                    in.transferTo(entries);
                 }
-                in.transferTo(entries);
             }
         }
         return jar;

@@ -12,7 +12,9 @@ import org.junit.jupiter.api.Test;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** Debian under a full KVM, which an emulator has where the host has none. */
 @NullMarked
@@ -25,14 +27,18 @@ class KvmBedTest {
             assumeThat(Path.of("/usr/bin", needed)).as("the test bed's tools").exists();
         }
         assumeThat(Files.exists(Path.of("/bin/busybox"))).as("busybox").isTrue();
-        String output = KvmBed.make(TinyGuest.obtain().guest()).run(TIMEOUT);
-        assertThat(output)
-                .contains("/dev/kvm")
-                .containsSubsequence(
-                        "KVM BED: booted, engine kvm",
-                        "KVM BED: handed over, engine interpreter",
-                        "KVM BED: handed back, engine kvm",
-                        "KVM BED: PoweredOff[], engine kvm",
-                        "bed: status 0");
+        List<String> irqChips = List.of("split", "on");
+        String output = KvmBed.make(TinyGuest.obtain().guest(), irqChips).run(TIMEOUT);
+        List<String> said = new ArrayList<>(List.of("/dev/kvm"));
+        for (String irqChip : irqChips) {
+            String begin = "KVM BED: " + irqChip.toUpperCase(Locale.ROOT) + ": ";
+            said.add(begin + "booted, engine kvm");
+            said.add(begin + "handed over, engine interpreter");
+            said.add(begin + "handed back, engine kvm");
+            said.add(begin + "PoweredOff[], engine kvm");
+        }
+        said.add("a debugger steps");
+        said.add("bed: status 0");
+        assertThat(output).containsSubsequence(said);
     }
 }

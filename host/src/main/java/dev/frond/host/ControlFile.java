@@ -95,7 +95,12 @@ public final class ControlFile implements AutoCloseable {
      * until {@link #close}.
      */
     public MemorySegment map(long size) {
-        return kernel.map(fd, size, arena);
+        return map(0, size);
+    }
+
+    /** {@link #map(long)} from {@code offset}, a multiple of a page. */
+    public MemorySegment map(long offset, long size) {
+        return kernel.map(fd, offset, size, arena);
     }
 
     /** Unmaps and closes. Closing again does nothing. */

@@ -35,9 +35,9 @@ final class HostCalls implements KernelCalls {
 
     @Override
     @SuppressWarnings("restricted") // Address and size are those of the mapping made here.
-    public MemorySegment map(int fd, long size, Arena arena) {
+    public MemorySegment map(int fd, long offset, long size, Arena arena) {
         int protection = Mapping.PROT_READ | Mapping.PROT_WRITE;
-        long address = Mapping.map(0, size, protection, Mapping.MAP_SHARED, fd);
+        long address = Mapping.map(0, size, protection, Mapping.MAP_SHARED, fd, offset);
         return MemorySegment.ofAddress(address)
                 .reinterpret(size, arena, _ -> Mapping.unmap(address, size));
     }

@@ -23,8 +23,8 @@ public interface KernelCalls {
     /** The same command again and again, by one thread at a time, allocating nothing. */
     ControlFile.Repeated repeated(int fd, long command, long argument, Arena arena);
 
-    /** mmap(2) of the first {@code size} bytes, shared, until {@code arena} is closed. */
-    MemorySegment map(int fd, long size, Arena arena);
+    /** mmap(2) of {@code size} bytes from {@code offset}, shared, until {@code arena} is closed. */
+    MemorySegment map(int fd, long offset, long size, Arena arena);
 
     /** close(2). */
     void close(int fd);

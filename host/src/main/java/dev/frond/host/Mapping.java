@@ -34,8 +34,13 @@ final class Mapping {
 
     /** mmap(2); the failure names {@code size}. */
     static long map(long address, long size, int protection, int flags, int fd) {
+        return map(address, size, protection, flags, fd, 0);
+    }
+
+    /** mmap(2) of a file from {@code offset}. */
+    static long map(long address, long size, int protection, int flags, int fd, long offset) {
         return Libc.MMAP.check(
-                Libc.MMAP.call(address, size, protection, flags, fd, 0), describe(size));
+                Libc.MMAP.call(address, size, protection, flags, fd, offset), describe(size));
     }
 
     /**

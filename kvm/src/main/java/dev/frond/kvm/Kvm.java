@@ -33,17 +33,29 @@ final class Kvm {
     static final Ioctl SET_TSS_ADDR = plain("KVM_SET_TSS_ADDR", 0x47);
     static final Ioctl SET_IDENTITY_MAP_ADDR =
             Ioctl.write("KVM_SET_IDENTITY_MAP_ADDR", KVMIO, 0x48, 8);
+    static final Ioctl CREATE_IRQCHIP = plain("KVM_CREATE_IRQCHIP", 0x60);
+    static final Ioctl IRQ_LINE = write("KVM_IRQ_LINE", 0x61, Structs.IRQ_LEVEL.byteSize());
+    static final Ioctl GET_IRQCHIP =
+            Ioctl.readWrite("KVM_GET_IRQCHIP", KVMIO, 0x62, Structs.IRQCHIP.byteSize());
+    static final Ioctl SET_IRQCHIP = read("KVM_SET_IRQCHIP", 0x63, Structs.IRQCHIP.byteSize());
+    static final Ioctl CREATE_PIT2 = write("KVM_CREATE_PIT2", 0x77, Structs.PIT_CONFIG.byteSize());
+    static final Ioctl GET_PIT2 = read("KVM_GET_PIT2", 0x9F, Structs.PIT_STATE2.byteSize());
+    static final Ioctl SET_PIT2 = write("KVM_SET_PIT2", 0xA0, Structs.PIT_STATE2.byteSize());
     static final Ioctl SET_GSI_ROUTING =
             Ioctl.write("KVM_SET_GSI_ROUTING", KVMIO, 0x6A, Structs.IRQ_ROUTING.byteSize());
     static final Ioctl IRQFD = Ioctl.write("KVM_IRQFD", KVMIO, 0x76, Structs.IRQFD.byteSize());
     static final Ioctl IOEVENTFD =
             Ioctl.write("KVM_IOEVENTFD", KVMIO, 0x79, Structs.IOEVENTFD.byteSize());
+    static final Ioctl SET_CLOCK = write("KVM_SET_CLOCK", 0x7B, Structs.CLOCK_DATA.byteSize());
+    static final Ioctl GET_CLOCK = read("KVM_GET_CLOCK", 0x7C, Structs.CLOCK_DATA.byteSize());
     static final Ioctl SIGNAL_MSI =
             Ioctl.write("KVM_SIGNAL_MSI", KVMIO, 0xA5, Structs.MSI.byteSize());
     static final Ioctl ENABLE_CAP =
             Ioctl.write("KVM_ENABLE_CAP", KVMIO, 0xA3, Structs.ENABLE_CAP.byteSize());
     static final Ioctl X86_SET_MSR_FILTER =
             Ioctl.write("KVM_X86_SET_MSR_FILTER", KVMIO, 0xC6, Structs.MSR_FILTER.byteSize());
+
+    static final Ioctl RESET_DIRTY_RINGS = plain("KVM_RESET_DIRTY_RINGS", 0xC7);
 
     // Of a CPU.
     static final Ioctl RUN = plain("KVM_RUN", 0x80);
@@ -88,6 +100,7 @@ final class Kvm {
 
     /** A capability, and the first kernel that has it. */
     enum Capability {
+        KVM_CAP_IRQCHIP(0, "2.6.20"),
         KVM_CAP_USER_MEMORY(3, "2.6.24"),
         KVM_CAP_SET_TSS_ADDR(4, "2.6.24"),
         KVM_CAP_EXT_CPUID(7, "2.6.26"),
@@ -98,8 +111,11 @@ final class Kvm {
         KVM_CAP_IRQ_ROUTING(25, "2.6.30"),
         KVM_CAP_MCE(31, "2.6.31"),
         KVM_CAP_IRQFD(32, "2.6.32"),
+        KVM_CAP_PIT2(33, "2.6.31"),
+        KVM_CAP_PIT_STATE2(35, "2.6.32"),
         KVM_CAP_IOEVENTFD(36, "2.6.32"),
         KVM_CAP_SET_IDENTITY_MAP_ADDR(37, "2.6.32"),
+        KVM_CAP_ADJUST_CLOCK(39, "2.6.33"),
         KVM_CAP_VCPU_EVENTS(41, "2.6.33"),
         KVM_CAP_DEBUGREGS(50, "2.6.35"),
         KVM_CAP_XSAVE(55, "2.6.36"),
@@ -114,7 +130,8 @@ final class Kvm {
         KVM_CAP_IMMEDIATE_EXIT(136, "4.13"),
         KVM_CAP_EXCEPTION_PAYLOAD(164, "4.20"),
         KVM_CAP_X86_USER_SPACE_MSR(188, "5.10"),
-        KVM_CAP_X86_MSR_FILTER(189, "5.10");
+        KVM_CAP_X86_MSR_FILTER(189, "5.10"),
+        KVM_CAP_DIRTY_LOG_RING(192, "5.11");
 
         private final int number;
         private final String since;
@@ -149,10 +166,16 @@ final class Kvm {
     static final int EXIT_X86_RDMSR = 29;
     static final int EXIT_X86_WRMSR = 30;
 
+    static final int EXIT_DIRTY_RING_FULL = 31;
+
     static final int EXIT_IO_OUT = 1;
 
     static final int MEM_LOG_DIRTY_PAGES = 1;
     static final int MEM_READONLY = 2;
+
+    static final int DIRTY_LOG_PAGE_OFFSET = 64;
+    static final int DIRTY_GFN_F_DIRTY = 1;
+    static final int DIRTY_GFN_F_RESET = 2;
 
     static final int GUESTDBG_ENABLE = 1;
     static final int GUESTDBG_SINGLESTEP = 2;
@@ -164,7 +187,15 @@ final class Kvm {
     static final int IOEVENTFD_FLAG_DATAMATCH = 1;
     static final int IOEVENTFD_FLAG_DEASSIGN = 4;
 
+    static final int IRQ_ROUTING_IRQCHIP = 1;
     static final int IRQ_ROUTING_MSI = 2;
+
+    static final int IRQCHIP_PIC_MASTER = 0;
+    static final int IRQCHIP_PIC_SLAVE = 1;
+    static final int IRQCHIP_IOAPIC = 2;
+
+    static final int PIT_SPEAKER_DUMMY = 1;
+    static final int PIT_FLAGS_SPEAKER_DATA_ON = 2;
 
     static final int MP_STATE_RUNNABLE = 0;
     static final int MP_STATE_UNINITIALIZED = 1;

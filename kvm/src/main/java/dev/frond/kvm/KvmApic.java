@@ -19,8 +19,8 @@ import java.util.List;
  * which HLT, INIT and the start-up IPI change there (KVM_GET_LAPIC, KVM_GET_MP_STATE).
  *
  * <p>Its timer goes on while the machine stands still. What it stood at is kept when the CPU stops,
- * and it is set to that when the CPU goes on after a pause; an interrupt that it raised meanwhile
- * comes early, and again when it is due.
+ * and it is set to that when the CPU goes on after a pause, which takes back an interrupt that it
+ * raised meanwhile.
  */
 final class KvmApic implements EngineApic {
     private static final int IA32_APIC_BASE = 0x1B;
@@ -96,13 +96,19 @@ final class KvmApic implements EngineApic {
         deadline = isDeadlineMode() ? msrs.readOrZero(IA32_TSC_DEADLINE) : 0;
     }
 
-    /** The CPU goes on after time stood still. */
+    /** The CPU goes on after time stood still; no CPU is in the guest. */
     void resume() {
-        vcpu.call(Kvm.GET_LAPIC, page);
-        boolean armed = isDeadlineMode() ? deadline != 0 : page.get(JAVA_INT, INITIAL_COUNT) != 0;
-        if (armed) {
-            setTimer();
-        }
+        messages.whileNoneIsSent(() -> {
+            vcpu.call(Kvm.GET_LAPIC, page);
+            // One that has counted to its end stays so: its interrupt may wait to be delivered.
+            boolean armed =
+                    isDeadlineMode()
+                            ? deadline != 0
+                            : page.get(JAVA_INT, INITIAL_COUNT) != 0 && count != 0;
+            if (armed) {
+                setTimer();
+            }
+        });
     }
 
     /** What the CPU does; signals that have arrived are in it. */

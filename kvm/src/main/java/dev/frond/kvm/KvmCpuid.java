@@ -40,6 +40,10 @@ final class KvmCpuid {
     private static final int MOST = 4096;
 
     private static final int XSAVE_LEAF = 0xD;
+
+    /** The frequencies of the time-stamp counter and of the APIC's timer in kHz. */
+    private static final int TIMING_LEAF = 0x4000_0010;
+
     private static final int AVX_COMPONENT = 2;
     private static final int PKRU_COMPONENT = 9;
 
@@ -103,18 +107,21 @@ final class KvmCpuid {
      *
      * @param ownTsc whether the time-stamp counter can be made to count Frond's virtual time; else
      *     it has the host's frequency, and nothing that relies on Frond's is offered
+     * @param hasClock whether its paravirtual clock can be set
+     * @param kernelApic whether the local APICs are KVM's
      */
-    Set<CpuFeature> features(boolean ownTsc) {
+    Set<CpuFeature> features(boolean ownTsc, boolean hasClock, boolean kernelApic) {
         Set<CpuFeature> features = EnumSet.noneOf(CpuFeature.class);
         for (CpuFeature feature : CpuFeature.values()) {
-            if (isSupported(feature, ownTsc)) {
+            if (isSupported(feature, ownTsc, hasClock, kernelApic)) {
                 features.add(feature);
             }
         }
         return features;
     }
 
-    private boolean isSupported(CpuFeature feature, boolean ownTsc) {
+    private boolean isSupported(
+            CpuFeature feature, boolean ownTsc, boolean hasClock, boolean kernelApic) {
         return switch (feature) {
             // Frond's own parts answer these.
             case APIC, X2APIC, HYPERVISOR, ARAT -> true;
@@ -124,15 +131,10 @@ final class KvmCpuid {
                     hasBit(feature) && supported(XSAVE_LEAF, AVX_COMPONENT).ebx() == YMM_OFFSET;
             case PKU -> hasBit(feature) && pkruOffset() == Cpuid.PKRU_OFFSET;
             case MONITOR -> false;
-            // Their MSRs are not part of the state that engines hand over here.
-            case KVM_CLOCKSOURCE,
-                    KVM_NOP_IO_DELAY,
-                    KVM_CLOCKSOURCE2,
-                    KVM_STEAL_TIME,
-                    KVM_PV_EOI,
-                    KVM_POLL_CONTROL,
-                    KVM_CLOCKSOURCE_STABLE ->
-                    false;
+            case KVM_CLOCKSOURCE, KVM_CLOCKSOURCE2, KVM_CLOCKSOURCE_STABLE ->
+                    hasClock && hasBit(feature);
+            // Where the local APICs are Frond's they do it.
+            case KVM_PV_EOI -> !kernelApic || hasBit(feature);
             default -> hasBit(feature);
         };
     }
@@ -212,6 +214,11 @@ final class KvmCpuid {
                     int megahertz = (tscKhz + 500) / 1000;
                     Leaf leaf = cpuid.query(query.function, query.index);
                     return new Leaf(megahertz, megahertz, leaf.ecx(), leaf.edx());
+                }
+                case TIMING_LEAF -> {
+                    Leaf leaf = cpuid.query(query.function, query.index);
+                    return new Leaf(
+                            leaf.eax() == 0 ? 0 : tscKhz, leaf.ebx(), leaf.ecx(), leaf.edx());
                 }
                 default -> {}
             }

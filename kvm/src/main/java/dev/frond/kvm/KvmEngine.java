@@ -13,6 +13,7 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
+import dev.frond.machine.vcpu.EngineKept;
 import dev.frond.machine.vcpu.Vcpu;
 
 import org.jspecify.annotations.Nullable;
@@ -20,12 +21,14 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BooleanSupplier;
 
 /**
  * The engine that has the processor execute guest code, for one machine: a virtual machine of Linux
@@ -46,6 +49,16 @@ public final class KvmEngine implements Accelerator {
                     Capability.KVM_CAP_SIGNAL_MSI,
                     Capability.KVM_CAP_MP_STATE);
 
+    /** What all interrupt controllers in the kernel take. */
+    private static final List<Capability> ON =
+            List.of(
+                    Capability.KVM_CAP_IRQCHIP,
+                    Capability.KVM_CAP_PIT2,
+                    Capability.KVM_CAP_PIT_STATE2,
+                    Capability.KVM_CAP_IRQ_ROUTING,
+                    Capability.KVM_CAP_SIGNAL_MSI,
+                    Capability.KVM_CAP_MP_STATE);
+
     /**
      * What the host's KVM has.
      *
@@ -62,7 +75,17 @@ public final class KvmEngine implements Accelerator {
         /** None: all are the machine's. */
         OFF,
         /** The local APICs; the 8259 pair, the I/O APIC and the timer are the machine's. */
-        SPLIT
+        SPLIT,
+        /** All, and the timer of the board: the 8259 pair, the I/O APIC and the 8254. */
+        ON
+    }
+
+    /** How KVM tells which pages the guest has stored to. */
+    public enum DirtyTracking {
+        /** By a bit for each page of a slot. */
+        LOG,
+        /** By an entry for each such page, in a ring of each CPU. */
+        RING
     }
 
     /** What the CPUs of a machine share; of their counters what counts in a millisecond. */
@@ -71,6 +94,9 @@ public final class KvmEngine implements Accelerator {
             Gate gate,
             DoorbellWires doorbells,
             Optional<KvmMessages> messages,
+            Optional<KvmChips> chips,
+            Optional<KvmClock> clock,
+            BooleanSupplier emptyRings,
             int tscKhz,
             GuestTsc.Agreement tscAgreement) {}
 
@@ -84,6 +110,10 @@ public final class KvmEngine implements Accelerator {
     private final List<KvmVcpu> vcpus = new CopyOnWriteArrayList<>();
     private final DoorbellWires doorbells;
     private final Optional<KvmMessages> messages;
+    private final Optional<KvmChips> chips;
+    private final Optional<KvmClock> clock;
+    private final Optional<DirtyRings> rings;
+    private final List<EngineKept> kept = new ArrayList<>();
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
 
@@ -93,10 +123,15 @@ public final class KvmEngine implements Accelerator {
      * @throws HostException if this host cannot, or not any more, in one line that says why
      */
     public KvmEngine(IrqChip irqChip) {
-        this(KernelCalls.HOST, Path.of("/dev/kvm"), irqChip);
+        this(irqChip, DirtyTracking.LOG);
     }
 
-    KvmEngine(KernelCalls kernel, Path device, IrqChip irqChip) {
+    /** The same, with a choice of how it is told what the guest stores to. */
+    public KvmEngine(IrqChip irqChip, DirtyTracking tracking) {
+        this(KernelCalls.HOST, Path.of("/dev/kvm"), irqChip, tracking);
+    }
+
+    KvmEngine(KernelCalls kernel, Path device, IrqChip irqChip, DirtyTracking tracking) {
         kvm = KvmSupport.open(kernel, device);
         ControlFile made = null;
         try {
@@ -107,13 +142,22 @@ public final class KvmEngine implements Accelerator {
             host = new Host(capabilities, new KvmCpuid(kvm), kvm.call(Kvm.GET_VCPU_MMAP_SIZE, 0));
             made = kvm.create("KVM machine", Kvm.CREATE_VM, 0);
             vm = made;
-            prepare(irqChip);
+            prepare(irqChip, tracking);
+            rings =
+                    tracking == DirtyTracking.RING
+                            ? Optional.of(new DirtyRings(vm))
+                            : Optional.empty();
+            chips = irqChip == IrqChip.ON ? Optional.of(new KvmChips(vm)) : Optional.empty();
             messages =
-                    irqChip == IrqChip.SPLIT ? Optional.of(new KvmMessages(vm)) : Optional.empty();
+                    irqChip == IrqChip.OFF
+                            ? Optional.empty()
+                            : Optional.of(new KvmMessages(vm, chips.isEmpty()));
+            boolean hasClock = host.has(Capability.KVM_CAP_ADJUST_CLOCK);
+            clock = hasClock ? Optional.of(new KvmClock(vm)) : Optional.empty();
             doorbells = new DoorbellWires(vm);
             doorbells.onFailure(() -> vcpus.forEach(KvmVcpu::kick));
             ownTsc = host.has(Capability.KVM_CAP_TSC_CONTROL);
-            features = host.cpuid.features(ownTsc);
+            features = host.cpuid.features(ownTsc, hasClock, irqChip != IrqChip.OFF);
         } catch (HostException e) {
             if (made != null) {
                 made.close();
@@ -124,7 +168,7 @@ public final class KvmEngine implements Accelerator {
     }
 
     /** What must be said before there is a CPU. */
-    private void prepare(IrqChip irqChip) {
+    private void prepare(IrqChip irqChip, DirtyTracking tracking) {
         try (Arena arena = Arena.ofConfined()) {
             if (host.has(Capability.KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
                 vm.call(Kvm.SET_IDENTITY_MAP_ADDR, arena.allocateFrom(JAVA_LONG, IDENTITY_MAP));
@@ -138,11 +182,20 @@ public final class KvmEngine implements Accelerator {
             if (host.has(Capability.KVM_CAP_EXCEPTION_PAYLOAD)) {
                 enable(Capability.KVM_CAP_EXCEPTION_PAYLOAD, 1);
             }
+            if (tracking == DirtyTracking.RING) {
+                KvmSupport.require(kvm, Capability.KVM_CAP_DIRTY_LOG_RING);
+                enable(Capability.KVM_CAP_DIRTY_LOG_RING, DirtyRings.size());
+            }
             if (irqChip == IrqChip.SPLIT) {
                 for (Capability capability : SPLIT) {
                     KvmSupport.require(kvm, capability);
                 }
                 enable(Capability.KVM_CAP_SPLIT_IRQCHIP, KvmMessages.INPUTS);
+            }
+            if (irqChip == IrqChip.ON) {
+                for (Capability capability : ON) {
+                    KvmSupport.require(kvm, capability);
+                }
             }
         }
     }
@@ -197,7 +250,18 @@ public final class KvmEngine implements Accelerator {
                     file.call(Kvm.X86_SETUP_MCE, arena.allocateFrom(JAVA_LONG, KvmMsrs.BANKS));
                 }
             }
-            Shared shared = new Shared(host, gate, doorbells, messages, khz, tscAgreement);
+            Shared shared =
+                    new Shared(
+                            host,
+                            gate,
+                            doorbells,
+                            messages,
+                            chips,
+                            clock,
+                            this::emptyRings,
+                            khz,
+                            tscAgreement);
+            rings.ifPresent(all -> all.add(file));
             KvmVcpu vcpu = new KvmVcpu(id, cpuid, wiring, file, shared);
             vcpus.add(vcpu);
             gate.add(vcpu);
@@ -206,6 +270,12 @@ public final class KvmEngine implements Accelerator {
             file.close();
             throw e;
         }
+    }
+
+    /** A CPU cannot go on before its ring has room; whether there was anything in one. */
+    private boolean emptyRings() {
+        MemorySlots all = slots;
+        return all != null && all.collect();
     }
 
     private int setTscFrequency(ControlFile vcpu) {
@@ -223,6 +293,7 @@ public final class KvmEngine implements Accelerator {
                             vm,
                             gate,
                             host.capabilities.getOrDefault(Capability.KVM_CAP_NR_MEMSLOTS, 0),
+                            rings,
                             space.view());
             slots = made;
             space.follow(made::follow);
@@ -239,6 +310,16 @@ public final class KvmEngine implements Accelerator {
         }
     }
 
+    @Override
+    public synchronized void chips(List<EngineKept> board) {
+        if (chips.isPresent()) {
+            for (EngineKept chip : board) {
+                chip.entrust(chips.get());
+                kept.add(chip);
+            }
+        }
+    }
+
     /** Gives everything back to the host; no CPU may be running. */
     @Override
     public synchronized void close() {
@@ -246,9 +327,15 @@ public final class KvmEngine implements Accelerator {
             slots.close();
         }
         doorbells.close();
+        // What waits in the chips goes to the local APICs, and from there to CPUs that still hear.
+        vcpus.forEach(KvmVcpu::withdraw);
+        chips.ifPresent(kernel -> kept.forEach(chip -> chip.withdraw(kernel)));
+        kept.clear();
         vcpus.forEach(KvmVcpu::close);
         vcpus.clear();
+        chips.ifPresent(KvmChips::close);
         messages.ifPresent(KvmMessages::close);
+        clock.ifPresent(KvmClock::close);
         vm.close();
         kvm.close();
     }

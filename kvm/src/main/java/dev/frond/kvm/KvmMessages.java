@@ -12,32 +12,30 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * Interrupt messages to the local APICs of one machine, which KVM has, from I/O APICs and devices,
- * which the machine has (KVM_CAP_SPLIT_IRQCHIP).
+ * Interrupt messages to the local APICs of one machine, which KVM has, from devices and, unless KVM
+ * has these too, from I/O APICs (KVM_CAP_SPLIT_IRQCHIP).
  */
 final class KvmMessages implements AutoCloseable {
     /** The inputs of I/O APICs whose ends of interrupts KVM tells at most. */
     static final int INPUTS = 24;
 
-    private static final long ENTRY = Structs.IRQ_ROUTING_ENTRY.byteSize();
-    private static final long GSI = Structs.at(Structs.IRQ_ROUTING_ENTRY, "gsi");
-    private static final long TYPE = Structs.at(Structs.IRQ_ROUTING_ENTRY, "type");
-    private static final long MESSAGE = Structs.at(Structs.IRQ_ROUTING_ENTRY, "u");
-    private static final long ROUTE_ADDRESS_LO = Structs.at(Structs.IRQ_ROUTING_MSI, "address_lo");
-    private static final long ROUTE_ADDRESS_HI = Structs.at(Structs.IRQ_ROUTING_MSI, "address_hi");
-    private static final long ROUTE_DATA = Structs.at(Structs.IRQ_ROUTING_MSI, "data");
     private static final long ADDRESS_LO = Structs.at(Structs.MSI, "address_lo");
     private static final long ADDRESS_HI = Structs.at(Structs.MSI, "address_hi");
     private static final long DATA = Structs.at(Structs.MSI, "data");
 
     private final ControlFile vm;
+
+    /** Whether the I/O APICs are the machine's. */
+    private final boolean apart;
+
     private final Arena arena = Arena.ofShared();
     private final MemorySegment message = arena.allocate(Structs.MSI);
     private final ControlFile.Repeated signal;
     private List<Message> routed = List.of();
 
-    KvmMessages(ControlFile vm) {
+    KvmMessages(ControlFile vm, boolean apart) {
         this.vm = vm;
+        this.apart = apart;
         signal = vm.repeated(Kvm.SIGNAL_MSI, message.address());
     }
 
@@ -50,30 +48,25 @@ final class KvmMessages implements AutoCloseable {
         return signal.call() > 0;
     }
 
+    /** Runs {@code action} while nobody sends a message. */
+    synchronized void whileNoneIsSent(Runnable action) {
+        action.run();
+    }
+
     /** Tells what each input sends, so that KVM tells when an interrupt of it ends. */
     synchronized void route(List<Message> messages) {
-        if (messages.equals(routed)) {
+        if (!apart || messages.equals(routed)) {
             return;
         }
         if (messages.size() > INPUTS) {
             throw new IllegalArgumentException(
                     messages.size() + " I/O APIC inputs: KVM was told of " + INPUTS);
         }
-        try (Arena local = Arena.ofConfined()) {
-            long entries = Structs.IRQ_ROUTING.byteSize();
-            MemorySegment table = local.allocate(entries + messages.size() * ENTRY, 8);
-            table.set(JAVA_INT, Structs.at(Structs.IRQ_ROUTING, "nr"), messages.size());
-            for (int i = 0; i < messages.size(); i++) {
-                MemorySegment entry = table.asSlice(entries + i * ENTRY, ENTRY);
-                Message what = messages.get(i);
-                entry.set(JAVA_INT, GSI, i);
-                entry.set(JAVA_INT, TYPE, Kvm.IRQ_ROUTING_MSI);
-                entry.set(JAVA_INT, MESSAGE + ROUTE_ADDRESS_LO, (int) what.address());
-                entry.set(JAVA_INT, MESSAGE + ROUTE_ADDRESS_HI, (int) (what.address() >>> 32));
-                entry.set(JAVA_INT, MESSAGE + ROUTE_DATA, what.data());
-            }
-            vm.call(Kvm.SET_GSI_ROUTING, table);
+        Routes routes = new Routes();
+        for (int i = 0; i < messages.size(); i++) {
+            routes.toMessage(i, messages.get(i));
         }
+        routes.set(vm);
         routed = List.copyOf(messages);
     }
 

@@ -7,11 +7,14 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.frond.host.ControlFile;
 import dev.frond.host.HostException;
+import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuState.Msr;
+import dev.frond.machine.vcpu.Cpuid;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
@@ -20,6 +23,7 @@ import java.util.TreeMap;
 /** The model-specific registers of one KVM CPU (SDM Vol. 4). */
 final class KvmMsrs {
     static final int IA32_TSC = 0x10;
+    static final int IA32_TSC_ADJUST = 0x3B;
     static final int IA32_SMBASE = 0x9E;
 
     /** Machine-check banks, as many as the interpreter has. */
@@ -27,8 +31,32 @@ final class KvmMsrs {
 
     private static final int IA32_MC0_CTL = 0x400;
 
+    // The paravirtual devices (Linux, Documentation/virt/kvm/x86/msr.rst).
+    static final int MSR_KVM_WALL_CLOCK = 0x11;
+    static final int MSR_KVM_SYSTEM_TIME = 0x12;
+    static final int MSR_KVM_WALL_CLOCK_NEW = 0x4B56_4D00;
+    static final int MSR_KVM_SYSTEM_TIME_NEW = 0x4B56_4D01;
+    static final int MSR_KVM_STEAL_TIME = 0x4B56_4D03;
+    static final int MSR_KVM_PV_EOI_EN = 0x4B56_4D04;
+    static final int MSR_KVM_POLL_CONTROL = 0x4B56_4D05;
+
+    // Of processors of AMD.
+    static final int SYSCFG = 0xC001_0010;
+    static final int HWCR = 0xC001_0015;
+    static final int NB_CFG = 0xC001_001F;
+    static final int DE_CFG = 0xC001_1029;
+
+    /** The registers of which KVM may have less than a processor, and how they power on. */
+    private static final Map<Integer, Long> AMD =
+            Map.of(SYSCFG, 0L, HWCR, 1L << 24, NB_CFG, 0L, DE_CFG, 2L);
+
+    /** What a register was to hold that KVM does not take, and what it has instead. */
+    private record Instead(long wanted, OptionalLong actual) {}
+
     /** The registers that a CPU's state holds, with their values at power-on. */
-    private static final Map<Integer, Long> HELD = held();
+    private final Map<Integer, Long> held;
+
+    private final Map<Integer, Instead> instead = new HashMap<>();
 
     private static final long NMSRS = Structs.at(Structs.MSRS, "nmsrs");
     private static final long ENTRIES = Structs.MSRS.byteSize();
@@ -41,17 +69,25 @@ final class KvmMsrs {
     private final MemorySegment all;
     private final ControlFile.Repeated getOne;
 
-    KvmMsrs(ControlFile vcpu, Arena arena) {
+    /**
+     * The registers of a CPU of {@code cpuid}.
+     *
+     * @param kernelApic whether the local APIC is KVM's, and its registers with it
+     */
+    KvmMsrs(ControlFile vcpu, Cpuid cpuid, boolean kernelApic, Arena arena) {
         this.vcpu = vcpu;
+        held = held(cpuid, kernelApic);
         one = arena.allocate(ENTRIES + ENTRY, 8);
-        all = arena.allocate(ENTRIES + HELD.size() * ENTRY, 8);
+        all = arena.allocate(ENTRIES + held.size() * ENTRY, 8);
         getOne = vcpu.repeated(Kvm.GET_MSRS, one.address());
     }
 
-    private static Map<Integer, Long> held() {
+    private static Map<Integer, Long> held(Cpuid cpuid, boolean kernelApic) {
         Map<Integer, Long> held = new TreeMap<>(Integer::compareUnsigned);
-        // IA32_TSC_ADJUST, IA32_BIOS_SIGN_ID
-        held.put(0x3B, 0L);
+        if (cpuid.has(CpuFeature.TSC_ADJUST)) {
+            held.put(IA32_TSC_ADJUST, 0L);
+        }
+        // IA32_BIOS_SIGN_ID
         held.put(0x8B, 0L);
         // IA32_SYSENTER_CS, ESP, EIP; IA32_MCG_STATUS
         held.put(0x174, 0L);
@@ -84,6 +120,25 @@ final class KvmMsrs {
         held.put(0xC000_0084, 0L);
         held.put(0xC000_0102, 0L);
         held.put(0xC000_0103, 0L);
+        if (cpuid.has(CpuFeature.KVM_CLOCKSOURCE2)) {
+            held.put(MSR_KVM_WALL_CLOCK_NEW, 0L);
+            held.put(MSR_KVM_SYSTEM_TIME_NEW, 0L);
+        } else if (cpuid.has(CpuFeature.KVM_CLOCKSOURCE)) {
+            held.put(MSR_KVM_WALL_CLOCK, 0L);
+            held.put(MSR_KVM_SYSTEM_TIME, 0L);
+        }
+        if (cpuid.has(CpuFeature.KVM_STEAL_TIME)) {
+            held.put(MSR_KVM_STEAL_TIME, 0L);
+        }
+        if (kernelApic && cpuid.has(CpuFeature.KVM_PV_EOI)) {
+            held.put(MSR_KVM_PV_EOI_EN, 0L);
+        }
+        if (cpuid.has(CpuFeature.KVM_POLL_CONTROL)) {
+            held.put(MSR_KVM_POLL_CONTROL, 1L);
+        }
+        if (cpuid.model().isAmd()) {
+            held.putAll(AMD);
+        }
         return held;
     }
 
@@ -127,17 +182,28 @@ final class KvmMsrs {
     /** The registers that {@link dev.frond.machine.vcpu.CpuState} holds, as far as KVM has them. */
     List<Msr> save() {
         List<Msr> saved = new ArrayList<>();
-        List<Integer> left = List.copyOf(HELD.keySet());
+        List<Integer> left = List.copyOf(held.keySet());
         while (!left.isEmpty()) {
             fill(left, Map.of());
             int done = vcpu.call(Kvm.GET_MSRS, all);
             for (int i = 0; i < done; i++) {
-                saved.add(new Msr(left.get(i), all.get(JAVA_LONG, ENTRIES + i * ENTRY + DATA)));
+                long value = all.get(JAVA_LONG, ENTRIES + i * ENTRY + DATA);
+                saved.add(new Msr(left.get(i), shown(left.get(i), value)));
+            }
+            Instead missing = done < left.size() ? instead.get(left.get(done)) : null;
+            if (missing != null) {
+                saved.add(new Msr(left.get(done), missing.wanted));
             }
             // KVM stops at the first that it does not have.
             left = left.subList(Math.min(done + 1, left.size()), left.size());
         }
         return saved;
+    }
+
+    /** A register that still has what KVM has instead shows what was wanted of it. */
+    private long shown(int index, long value) {
+        Instead other = instead.get(index);
+        return other != null && other.actual.equals(OptionalLong.of(value)) ? other.wanted : value;
     }
 
     /**
@@ -146,13 +212,17 @@ final class KvmMsrs {
      * @throws IllegalArgumentException if KVM cannot hold a value
      */
     void load(List<Msr> saved) {
-        Map<Integer, Long> values = new TreeMap<>(HELD);
+        Map<Integer, Long> values = new TreeMap<>(held);
         saved.forEach(msr -> values.put(msr.index(), msr.value()));
-        if (values.size() > HELD.size()) {
-            values.keySet().removeAll(HELD.keySet());
+        if (values.size() > held.size()) {
+            values.keySet().removeAll(held.keySet());
             throw new IllegalArgumentException(
                     "cpu state: MSR " + hex(values.keySet().iterator().next()) + " is unknown");
         }
+        instead.clear();
+        // The time of day is one record for all CPUs here; one that names none leaves it.
+        values.remove(MSR_KVM_WALL_CLOCK, 0L);
+        values.remove(MSR_KVM_WALL_CLOCK_NEW, 0L);
         // What is as it should be is not written: kernels log writes that they do not care for.
         save().forEach(msr -> values.remove(msr.index(), msr.value()));
         List<Integer> left = List.copyOf(values.keySet());
@@ -164,11 +234,23 @@ final class KvmMsrs {
             }
             left = left.subList(Math.min(done + 1, left.size()), left.size());
         }
+        // KVM takes values for some that it forgets.
+        AMD.keySet().stream()
+                .filter(values::containsKey)
+                .forEach(index -> {
+                    long wanted = values.getOrDefault(index, 0L);
+                    OptionalLong actual = tryRead(index);
+                    if (!actual.equals(OptionalLong.of(wanted))) {
+                        instead.put(index, new Instead(wanted, actual));
+                    }
+                });
     }
 
     /** What KVM does not have may be as it is at power-on; it knows no part of a bank's control. */
     private void loadRefused(int index, long value) {
-        boolean same = tryRead(index).isEmpty() && value == HELD.getOrDefault(index, 0L);
+        boolean same =
+                AMD.containsKey(index)
+                        || tryRead(index).isEmpty() && value == held.getOrDefault(index, 0L);
         boolean control =
                 index >= IA32_MC0_CTL && index < IA32_MC0_CTL + 4 * BANKS && (index & 3) == 0;
         if (!same && !(control && tryWrite(index, -1L))) {

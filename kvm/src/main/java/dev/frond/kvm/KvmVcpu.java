@@ -14,10 +14,15 @@ import dev.frond.host.ControlFile;
 import dev.frond.host.Errno;
 import dev.frond.host.HostException;
 import dev.frond.host.ThreadSignal;
+import dev.frond.machine.clock.Clock;
 import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.memory.FlatView;
+import dev.frond.machine.memory.Region;
 import dev.frond.machine.vcpu.Accelerator;
+import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.CpuState.Activity;
+import dev.frond.machine.vcpu.CpuState.Msr;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.DebugRequest;
 import dev.frond.machine.vcpu.LocalInterrupts;
@@ -31,10 +36,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /**
  * One CPU of a KVM machine. Its thread is in KVM_RUN until KVM leaves something to the machine, or
@@ -87,6 +95,10 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private static final int IA32_APIC_BASE = 0x1B;
     private static final int IA32_TSC_DEADLINE = 0x6E0;
 
+    private static final long PV_EOI_ENABLED = 1;
+    private static final long PV_EOI_RESERVED = 2;
+    private static final long PV_EOI_FLAGS = 3;
+
     private static final long PAGE_MASK = -4096L;
     private static final long IF = 0x200;
 
@@ -128,6 +140,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
     private final ControlFile file;
     private final Gate gate;
     private final DoorbellWires doorbells;
+    private final BooleanSupplier emptyRings;
     private final boolean hasSmm;
     private final boolean hasDebug;
     private final Registers registers;
@@ -135,6 +148,21 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
 
     /** The local APIC, if KVM has it; else it is the machine's. */
     private final Optional<KvmApic> apic;
+
+    /** The 8259 pair and the timer, if KVM has them; this CPU stops the timer with itself. */
+    private final Optional<KvmChips> chips;
+
+    private final boolean hasTimer;
+
+    /** The paravirtual clock, and the machine's. */
+    private final Optional<KvmClock> kvmClock;
+
+    private final Clock clock;
+
+    /** MSR_KVM_PV_EOI_EN, where the local APIC is the machine's. */
+    private final boolean hasPvEoi;
+
+    private long pvEoi;
 
     private final MemorySegment run;
     private final MemorySegment interrupt;
@@ -168,6 +196,7 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         this.file = file;
         gate = vm.gate();
         doorbells = vm.doorbells();
+        emptyRings = vm.emptyRings();
         KvmEngine.Host host = vm.host();
         memory = wiring.memory();
         ports = wiring.ports();
@@ -185,6 +214,11 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
                         vm.tscAgreement(),
                         arena);
         apic = vm.messages().map(messages -> new KvmApic(file, registers.msrs(), messages, arena));
+        chips = vm.chips();
+        clock = wiring.clock();
+        kvmClock = vm.clock();
+        hasPvEoi = vm.messages().isEmpty() && cpuid.has(CpuFeature.KVM_PV_EOI);
+        hasTimer = chips.isPresent() && id == 0;
         run = file.map(host.mmapSize());
         interrupt = arena.allocate(Structs.INTERRUPT);
         kvmRun = file.repeated(Kvm.RUN, 0);
@@ -273,18 +307,32 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
 
     private CpuState state() {
         followActivity();
-        return registers.save(activity, tsc.value());
+        List<Msr> others =
+                hasPvEoi ? List.of(new Msr(KvmMsrs.MSR_KVM_PV_EOI_EN, pvEoi)) : List.of();
+        return registers.save(activity, tsc.value(), others);
     }
 
     /** What was posted to the CPU as it was before is forgotten. */
     @Override
     public void load(CpuState state) {
         EVENTS.getAndBitwiseAnd(this, ~SIGNALS);
+        kvmClock.ifPresent(time -> time.load(clock));
         takeOn(state);
     }
 
     private void takeOn(CpuState state) {
-        registers.load(state);
+        List<Msr> msrs = new ArrayList<>(state.msrs());
+        if (hasPvEoi) {
+            long value = 0;
+            for (Msr msr : state.msrs()) {
+                if (msr.index() == KvmMsrs.MSR_KVM_PV_EOI_EN) {
+                    value = msr.value();
+                    msrs.remove(msr);
+                }
+            }
+            pvEoi(value);
+        }
+        registers.load(state, msrs);
         tsc.load(state.tsc());
         activity = state.activity();
         apic.ifPresent(kernel -> kernel.activity(state.activity()));
@@ -321,8 +369,12 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         }
     }
 
-    void close() {
+    /** Gives the local APIC back to the machine, if KVM has it. */
+    void withdraw() {
         apic.ifPresent(interrupts::withdraw);
+    }
+
+    void close() {
         file.close();
         arena.close();
     }
@@ -338,8 +390,13 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
             thread = current;
         }
         try {
+            kvmClock.ifPresent(time -> time.resume(clock));
             if (tsc.resume()) {
-                apic.ifPresent(KvmApic::resume);
+                // The registers are read and written: no message may come in between.
+                apic.ifPresent(kernel -> gate.whileOutside(kernel::resume));
+                if (hasTimer) {
+                    chips.ifPresent(KvmChips::resume);
+                }
             }
             VcpuExit exit = null;
             while (exit == null) {
@@ -349,7 +406,11 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
                 }
             }
             tsc.suspend();
+            kvmClock.ifPresent(time -> time.suspend(clock));
             apic.ifPresent(KvmApic::suspend);
+            if (hasTimer) {
+                chips.ifPresent(KvmChips::suspend);
+            }
             doorbells.flush();
             return doorbells.failure().<VcpuExit>map(KvmVcpu::internal).orElse(exit);
         } catch (HostException e) {
@@ -451,12 +512,17 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
 
     /** Executes the guest until KVM leaves something to the machine, and does that. */
     private @Nullable VcpuExit enter() {
-        boolean pending = interrupts.pending();
+        boolean pending = chips.isEmpty() && interrupts.pending();
         if (pending && ready && interruptsEnabled) {
-            int vector = interrupts.acknowledge();
-            VcpuExit refused = vector >= 0 ? interrupt(vector) : null;
-            if (refused != null) {
-                return refused;
+            // Given before the last exit has its answer, it can get lost: where KVM steps over the
+            // instruction by its emulator, as without the processor's NRIPS.
+            VcpuExit exit = finish();
+            if (exit == null && ready && interruptsEnabled) {
+                int vector = interrupts.acknowledge();
+                exit = vector >= 0 ? interrupt(vector) : null;
+            }
+            if (exit != null) {
+                return exit;
             }
             pending = interrupts.pending();
         }
@@ -559,6 +625,14 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
                 activity = Activity.SHUTDOWN;
                 return VcpuExit.SHUTDOWN;
             }
+            case Kvm.EXIT_DIRTY_RING_FULL -> {
+                count(Reason.OTHER);
+                if (!emptyRings.getAsBoolean()) {
+                    return new VcpuExit.Fault(
+                            "KVM_EXIT_DIRTY_RING_FULL, and there is nothing in a ring: this KVM"
+                                    + " fills rings past their end");
+                }
+            }
             case Kvm.EXIT_DEBUG -> {
                 count(Reason.OTHER);
                 return GuestDebug.exit(run);
@@ -638,8 +712,25 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
         }
     }
 
+    /** Has the local APIC watch the byte by which the guest may end an interrupt. */
+    private void pvEoi(long value) {
+        pvEoi = value;
+        long address = value & ~PV_EOI_FLAGS;
+        FlatView.Range range = memory.view().find(address);
+        if ((value & PV_EOI_ENABLED) != 0 && range.region() instanceof Region.Ram ram) {
+            interrupts.pvEoi(ram.memory(), range.offsetOf(address));
+        } else {
+            interrupts.noPvEoi();
+        }
+    }
+
     private void readMsr() {
         int index = run.get(JAVA_INT, MSR_INDEX);
+        if (hasPvEoi && index == KvmMsrs.MSR_KVM_PV_EOI_EN) {
+            run.set(JAVA_BYTE, MSR_ERROR, (byte) 0);
+            run.set(JAVA_LONG, MSR_DATA, pvEoi);
+            return;
+        }
         boolean known = LocalInterrupts.owns(index) && interrupts.readable(index);
         run.set(JAVA_BYTE, MSR_ERROR, (byte) (known ? 0 : 1));
         if (known) {
@@ -649,6 +740,15 @@ final class KvmVcpu implements Vcpu, Gate.Passer {
 
     private void writeMsr() {
         int index = run.get(JAVA_INT, MSR_INDEX);
+        if (hasPvEoi && index == KvmMsrs.MSR_KVM_PV_EOI_EN) {
+            long value = run.get(JAVA_LONG, MSR_DATA);
+            boolean valid = (value & PV_EOI_RESERVED) == 0;
+            run.set(JAVA_BYTE, MSR_ERROR, (byte) (valid ? 0 : 1));
+            if (valid) {
+                pvEoi(value);
+            }
+            return;
+        }
         if (index == IA32_TSC_DEADLINE) {
             tsc.beforeDeadline();
         }

@@ -15,10 +15,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -53,14 +55,21 @@ final class MemorySlots {
     private final ControlFile vm;
     private final Gate gate;
     private final int most;
+    private final Optional<DirtyRings> rings;
     private final Map<Slot, Entry> slots = new LinkedHashMap<>();
+    private final Map<Integer, Slot> numbered = new HashMap<>();
     private final BitSet taken = new BitSet();
     private final Set<GuestMemory> known = new HashSet<>();
     private FlatView view;
     private boolean closed;
 
-    /** No memory yet; {@code most} slots are there. */
-    MemorySlots(ControlFile vm, Gate gate, int most, FlatView empty) {
+    /**
+     * No memory yet; {@code most} slots are there.
+     *
+     * @param rings where KVM tells what was stored to; else it has a log for each slot
+     */
+    MemorySlots(ControlFile vm, Gate gate, int most, Optional<DirtyRings> rings, FlatView empty) {
+        this.rings = rings;
         this.vm = vm;
         this.gate = gate;
         this.most = most;
@@ -105,13 +114,17 @@ final class MemorySlots {
 
     private void change(List<Slot> wanted) {
         // What is there no more goes first: slots must not overlap.
+        boolean _ = collect();
         for (Slot slot : List.copyOf(slots.keySet())) {
             if (!wanted.contains(slot)) {
-                harvest(slot);
+                if (rings.isEmpty()) {
+                    harvest(slot);
+                }
                 Entry entry = slots.remove(slot);
                 if (entry != null) {
                     set(entry.number, slot, 0, 0);
                     taken.clear(entry.number);
+                    numbered.remove(entry.number);
                 }
             }
         }
@@ -125,6 +138,7 @@ final class MemorySlots {
                 set(number, slot, slot.size, flags);
                 taken.set(number);
                 slots.put(slot, new Entry(number, flags));
+                numbered.put(number, slot);
             }
             if (known.add(slot.memory)) {
                 slot.memory.dirtyLog().onHarvest(this::harvest);
@@ -177,8 +191,35 @@ final class MemorySlots {
     /** Hands what KVM logged to the logs of the memories; begins to log where that was started. */
     private synchronized void harvest() {
         if (!closed) {
-            slots.keySet().forEach(this::harvest);
+            if (rings.isEmpty()) {
+                slots.keySet().forEach(this::harvest);
+            } else if (isLogging()) {
+                // What the processor has not told KVM of yet comes when the CPUs leave the guest.
+                gate.whileOutside(() -> {
+                    boolean _ = collect();
+                });
+            }
             update();
+        }
+    }
+
+    private boolean isLogging() {
+        return slots.values().stream().anyMatch(Entry::isLogged);
+    }
+
+    /**
+     * Hands what is in the rings to the logs of the memories.
+     *
+     * @return whether there was anything
+     */
+    synchronized boolean collect() {
+        return rings.isPresent() && rings.get().collect(this::mark);
+    }
+
+    private void mark(int number, long page) {
+        Slot slot = numbered.get(number);
+        if (slot != null) {
+            slot.memory.dirtyLog().mark(slot.offset / PAGE + page);
         }
     }
 

@@ -30,7 +30,7 @@ final class MsrFilter {
     private static final int[][] OF_EVERY_MODEL = {
         {0x10, 0x10}, // IA32_TIME_STAMP_COUNTER
         {0x17, 0x17}, // IA32_PLATFORM_ID
-        {0x3A, 0x3B}, // IA32_FEATURE_CONTROL, IA32_TSC_ADJUST
+        {0x3A, 0x3A}, // IA32_FEATURE_CONTROL
         {0x79, 0x79}, // IA32_BIOS_UPDT_TRIG
         {0x8B, 0x8B}, // IA32_BIOS_SIGN_ID
         {0xCE, 0xCE}, // MSR_PLATFORM_INFO
@@ -51,9 +51,11 @@ final class MsrFilter {
         {0xC000_0100, 0xC000_0103}, // the bases of FS and GS, IA32_TSC_AUX
     };
 
-    /** Of processors of AMD: SYSCFG and HWCR, DE_CFG. */
     private static final int[][] OF_AMD = {
-        {0xC001_0010, 0xC001_0010}, {0xC001_0015, 0xC001_0015}, {0xC001_1029, 0xC001_1029}
+        {KvmMsrs.SYSCFG, KvmMsrs.SYSCFG},
+        {KvmMsrs.HWCR, KvmMsrs.HWCR},
+        {KvmMsrs.NB_CFG, KvmMsrs.NB_CFG},
+        {KvmMsrs.DE_CFG, KvmMsrs.DE_CFG}
     };
 
     /**
@@ -78,9 +80,13 @@ final class MsrFilter {
                 allow(ranges, IA32_TSC_DEADLINE);
             }
         }
+        if (cpuid.has(CpuFeature.TSC_ADJUST)) {
+            allow(ranges, KvmMsrs.IA32_TSC_ADJUST);
+        }
         if (cpuid.has(CpuFeature.XSAVES)) {
             allow(ranges, IA32_XSS);
         }
+        paravirtual(ranges, cpuid, kernelApic);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment filter = arena.allocate(Structs.MSR_FILTER);
             filter.set(
@@ -95,6 +101,27 @@ final class MsrFilter {
                 at += Structs.MSR_FILTER_RANGE.byteSize();
             }
             vm.call(Kvm.X86_SET_MSR_FILTER, filter);
+        }
+    }
+
+    /** The end of interrupts belongs to the local APIC. */
+    private static void paravirtual(Map<Integer, BitSet> ranges, Cpuid cpuid, boolean kernelApic) {
+        if (cpuid.has(CpuFeature.KVM_CLOCKSOURCE)) {
+            allow(ranges, KvmMsrs.MSR_KVM_WALL_CLOCK);
+            allow(ranges, KvmMsrs.MSR_KVM_SYSTEM_TIME);
+        }
+        if (cpuid.has(CpuFeature.KVM_CLOCKSOURCE2)) {
+            allow(ranges, KvmMsrs.MSR_KVM_WALL_CLOCK_NEW);
+            allow(ranges, KvmMsrs.MSR_KVM_SYSTEM_TIME_NEW);
+        }
+        if (cpuid.has(CpuFeature.KVM_STEAL_TIME)) {
+            allow(ranges, KvmMsrs.MSR_KVM_STEAL_TIME);
+        }
+        if (kernelApic && cpuid.has(CpuFeature.KVM_PV_EOI)) {
+            allow(ranges, KvmMsrs.MSR_KVM_PV_EOI_EN);
+        }
+        if (cpuid.has(CpuFeature.KVM_POLL_CONTROL)) {
+            allow(ranges, KvmMsrs.MSR_KVM_POLL_CONTROL);
         }
     }
 

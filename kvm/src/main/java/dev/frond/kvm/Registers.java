@@ -20,6 +20,8 @@ import dev.frond.machine.vcpu.LocalInterrupts;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 
 /** The registers of one KVM CPU, to and from {@link CpuState}. */
 final class Registers {
@@ -113,7 +115,7 @@ final class Registers {
         this.kernelApic = kernelApic;
         this.vcpu = vcpu;
         this.interrupts = interrupts;
-        msrs = new KvmMsrs(vcpu, arena);
+        msrs = new KvmMsrs(vcpu, cpuid, kernelApic, arena);
         xcr0Mask = host.cpuid().xcr0Mask() & cpuid.xcr0Mask();
         pkruOffset = host.cpuid().pkruOffset();
         hasXcrs = host.has(Kvm.Capability.KVM_CAP_XCRS) && xcr0Mask != 0;
@@ -178,7 +180,12 @@ final class Registers {
     // --- out
     // ------------------------------------------------------------------------------------------
 
-    CpuState save(Activity activity, long tsc) {
+    /**
+     * The state.
+     *
+     * @param others model-specific registers that are not KVM's
+     */
+    CpuState save(Activity activity, long tsc, List<CpuState.Msr> others) {
         vcpu.call(Kvm.GET_REGS, regs);
         vcpu.call(Kvm.GET_SREGS, sregs);
         vcpu.call(Kvm.GET_XSAVE, xsave);
@@ -203,6 +210,8 @@ final class Registers {
             }
         }
         boolean hasPkru = pkruOffset != 0 && (components & PKRU) != 0;
+        List<CpuState.Msr> model = new ArrayList<>(msrs.save());
+        model.addAll(others);
         boolean nmiInjected = is(NMI_INJECTED);
         boolean interruptTaken = is(INTERRUPT_INJECTED) && !is(INTERRUPT_SOFT);
         return new CpuState(
@@ -228,7 +237,7 @@ final class Registers {
                 Longs.of(dr),
                 Bytes.of(fxsave),
                 Longs.of(high),
-                msrs.save(),
+                model,
                 tsc,
                 activity,
                 is(INTERRUPT_SHADOW),
@@ -308,8 +317,12 @@ final class Registers {
     // --- in
     // -------------------------------------------------------------------------------------------
 
-    /** Takes on all of {@code state} but its time and its activity. */
-    void load(CpuState state) {
+    /**
+     * Takes on all of {@code state} but its time and its activity.
+     *
+     * @param model the model-specific registers of it that are KVM's
+     */
+    void load(CpuState state, List<CpuState.Msr> model) {
         vcpu.call(Kvm.GET_SREGS, sregs);
         // What a kernel with the local APIC has of it in here stays.
         long priority = kernelApic ? sregs.get(JAVA_LONG, CR8) : interrupts.taskPriority();
@@ -349,7 +362,7 @@ final class Registers {
             xcrs.set(JAVA_LONG, XCR0_VALUE, state.xcr0());
             vcpu.call(Kvm.SET_XCRS, xcrs);
         }
-        msrs.load(state.msrs());
+        msrs.load(model);
         if (hasSmm) {
             msrs.write(KvmMsrs.IA32_SMBASE, state.smm().base() & 0xFFFF_FFFFL);
         }

@@ -180,6 +180,10 @@ final class Structs {
             MemoryLayout.structLayout(u32("slot"), u32("padding1"), u64("dirty_bitmap"))
                     .withName("kvm_dirty_log");
 
+    static final StructLayout DIRTY_GFN =
+            MemoryLayout.structLayout(u32("flags"), u32("slot"), u64("offset"))
+                    .withName("kvm_dirty_gfn");
+
     static final StructLayout ENABLE_CAP =
             MemoryLayout.structLayout(
                             u32("cap"), u32("flags"), array("args", 4, JAVA_LONG), pad("pad", 64))
@@ -244,6 +248,86 @@ final class Structs {
             MemoryLayout.structLayout(
                             u32("address_lo"), u32("address_hi"), u32("data"), u32("devid"))
                     .withName("kvm_irq_routing_msi");
+
+    /** What is in {@code u} of an entry of type KVM_IRQ_ROUTING_IRQCHIP. */
+    static final StructLayout IRQ_ROUTING_IRQCHIP =
+            MemoryLayout.structLayout(u32("irqchip"), u32("pin"))
+                    .withName("kvm_irq_routing_irqchip");
+
+    static final StructLayout IRQ_LEVEL =
+            MemoryLayout.structLayout(u32("irq"), u32("level")).withName("kvm_irq_level");
+
+    /** A chip's state is in {@code chip}. */
+    static final StructLayout IRQCHIP =
+            MemoryLayout.structLayout(u32("chip_id"), u32("pad"), pad("chip", 512))
+                    .withName("kvm_irqchip");
+
+    static final StructLayout PIC_STATE =
+            MemoryLayout.structLayout(
+                            u8("last_irr"),
+                            u8("irr"),
+                            u8("imr"),
+                            u8("isr"),
+                            u8("priority_add"),
+                            u8("irq_base"),
+                            u8("read_reg_select"),
+                            u8("poll"),
+                            u8("special_mask"),
+                            u8("init_state"),
+                            u8("auto_eoi"),
+                            u8("rotate_on_auto_eoi"),
+                            u8("special_fully_nested_mode"),
+                            u8("init4"),
+                            u8("elcr"),
+                            u8("elcr_mask"))
+                    .withName("kvm_pic_state");
+
+    static final StructLayout IOAPIC_STATE =
+            MemoryLayout.structLayout(
+                            u64("base_address"),
+                            u32("ioregsel"),
+                            u32("id"),
+                            u32("irr"),
+                            u32("pad"),
+                            array("redirtbl", 24, JAVA_LONG))
+                    .withName("kvm_ioapic_state");
+
+    static final StructLayout PIT_CONFIG =
+            MemoryLayout.structLayout(u32("flags"), pad("pad", 60)).withName("kvm_pit_config");
+
+    static final StructLayout PIT_CHANNEL_STATE =
+            MemoryLayout.structLayout(
+                            u32("count"),
+                            u16("latched_count"),
+                            u8("count_latched"),
+                            u8("status_latched"),
+                            u8("status"),
+                            u8("read_state"),
+                            u8("write_state"),
+                            u8("write_latch"),
+                            u8("rw_mode"),
+                            u8("mode"),
+                            u8("bcd"),
+                            u8("gate"),
+                            u64("count_load_time"))
+                    .withName("kvm_pit_channel_state");
+
+    static final StructLayout PIT_STATE2 =
+            MemoryLayout.structLayout(
+                            MemoryLayout.sequenceLayout(3, PIT_CHANNEL_STATE).withName("channels"),
+                            u32("flags"),
+                            array("reserved", 9, JAVA_INT))
+                    .withName("kvm_pit_state2");
+
+    static final StructLayout CLOCK_DATA =
+            MemoryLayout.structLayout(
+                            u64("clock"),
+                            u32("flags"),
+                            u32("pad0"),
+                            u64("realtime"),
+                            u64("host_tsc"),
+                            array("pad", 4, JAVA_INT))
+                    .withName("kvm_clock_data");
 
     static final StructLayout LAPIC_STATE =
             MemoryLayout.structLayout(pad("regs", 1024)).withName("kvm_lapic_state");
@@ -325,6 +409,7 @@ final class Structs {
                     INTERRUPT,
                     USERSPACE_MEMORY_REGION,
                     DIRTY_LOG,
+                    DIRTY_GFN,
                     ENABLE_CAP,
                     MSR_FILTER_RANGE,
                     MSR_FILTER,
@@ -336,6 +421,15 @@ final class Structs {
                     IRQ_ROUTING,
                     IRQ_ROUTING_ENTRY,
                     IRQ_ROUTING_MSI,
+                    IRQ_ROUTING_IRQCHIP,
+                    IRQ_LEVEL,
+                    IRQCHIP,
+                    PIC_STATE,
+                    IOAPIC_STATE,
+                    PIT_CONFIG,
+                    PIT_CHANNEL_STATE,
+                    PIT_STATE2,
+                    CLOCK_DATA,
                     LAPIC_STATE,
                     MP_STATE,
                     GUEST_DEBUG_ARCH,

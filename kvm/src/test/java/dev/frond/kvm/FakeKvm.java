@@ -205,9 +205,11 @@ final class FakeKvm implements KernelCalls {
     }
 
     @Override
-    public synchronized MemorySegment map(int fd, long size, Arena arena) {
+    public synchronized MemorySegment map(int fd, long offset, long size, Arena arena) {
         MemorySegment run = arena.allocate(size, 4096);
-        runs.put(fd, run);
+        if (offset == 0) {
+            runs.put(fd, run);
+        }
         return run;
     }
 

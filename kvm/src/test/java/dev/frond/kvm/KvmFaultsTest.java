@@ -46,7 +46,8 @@ class KvmFaultsTest {
     private final GuestMemory ram = new GuestMemory(Arena.ofAuto().allocate(SIZE, 4096));
 
     private KvmEngine engine() {
-        return new KvmEngine(kernel, Path.of("/dev/kvm"), KvmEngine.IrqChip.OFF);
+        return new KvmEngine(
+                kernel, Path.of("/dev/kvm"), KvmEngine.IrqChip.OFF, KvmEngine.DirtyTracking.LOG);
     }
 
     private Machine machine(KvmEngine engine) {

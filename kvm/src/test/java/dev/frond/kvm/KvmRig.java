@@ -56,13 +56,18 @@ final class KvmRig implements AutoCloseable {
     final HostClock clock = new HostClock(0, Instant.EPOCH);
     final QueuedInterrupts interrupts = new QueuedInterrupts();
     final List<Long> written = new ArrayList<>();
-    final KvmEngine engine = new KvmEngine(KvmEngine.IrqChip.OFF);
+    final KvmEngine engine;
     final Cpuid cpuid;
     final Vcpu vcpu;
     private volatile Vcpu running;
     private final ScheduledExecutorService watchdog = Executors.newScheduledThreadPool(1);
 
     KvmRig() {
+        this(KvmEngine.DirtyTracking.LOG);
+    }
+
+    KvmRig(KvmEngine.DirtyTracking tracking) {
+        engine = new KvmEngine(KvmEngine.IrqChip.OFF, tracking);
         memory.map(0, new Region.Ram(ram, 0, SIZE));
         ports.map(0xE9, io(0xE9, 1));
         ports.map(0xF4, io(0xF4, 1));

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.kvm;
 
+import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.vcpu.LocalInterrupts;
 
@@ -21,6 +22,19 @@ final class QueuedInterrupts implements LocalInterrupts, IoHandler {
     final List<String> accesses = new ArrayList<>();
     volatile long priority;
     volatile long tscOffset;
+
+    /** Where the byte is by which the guest may end an interrupt; -1 if there is none. */
+    volatile long pvEoi = -1;
+
+    @Override
+    public void pvEoi(GuestMemory ram, long offset) {
+        pvEoi = offset;
+    }
+
+    @Override
+    public void noPvEoi() {
+        pvEoi = -1;
+    }
 
     synchronized void raise(int vector) {
         vectors.add(vector);

@@ -8,6 +8,7 @@ import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.CpuState;
 import dev.frond.machine.vcpu.Cpuid;
 import dev.frond.machine.vcpu.DebugRequest;
+import dev.frond.machine.vcpu.EngineKept;
 import dev.frond.machine.vcpu.Vcpu;
 import dev.frond.machine.vcpu.VcpuExit;
 import dev.frond.machine.vcpu.VcpuStats;
@@ -21,6 +22,7 @@ import java.util.Set;
 final class EngineSwitch implements Accelerator {
     private volatile Accelerator engine;
     private final List<SwitchedVcpu> vcpus = new ArrayList<>();
+    private List<EngineKept> chips = List.of();
 
     EngineSwitch(Accelerator first) {
         engine = first;
@@ -49,6 +51,12 @@ final class EngineSwitch implements Accelerator {
         return vcpu;
     }
 
+    @Override
+    public void chips(List<EngineKept> board) {
+        chips = List.copyOf(board);
+        engine.chips(chips);
+    }
+
     /**
      * Has {@code next} execute the guest from here on; the machine must stand still. The engine
      * until now is closed, or {@code next} if it cannot.
@@ -62,6 +70,7 @@ final class EngineSwitch implements Accelerator {
             for (SwitchedVcpu vcpu : vcpus) {
                 made.add(vcpu.on(next));
             }
+            next.chips(chips);
         } catch (RuntimeException e) {
             next.close();
             throw e;

@@ -123,6 +123,14 @@ public final class Engines {
     private static final int LOCKSTEP_SLOWNESS = 50;
 
     /**
+     * The fastest place of the interrupt controllers by measurement; a KVM in software, which is
+     * {@code limited}, tells the end of an interrupt too late for it (docs/kvm.md).
+     */
+    static KvmEngine.IrqChip automaticIrqChip(Optional<String> limited) {
+        return limited.isEmpty() ? KvmEngine.IrqChip.SPLIT : KvmEngine.IrqChip.OFF;
+    }
+
+    /**
      * A new engine.
      *
      * @throws IllegalArgumentException if there is none of that name, or not on this host
@@ -146,8 +154,10 @@ public final class Engines {
             case "kvm" ->
                     new KvmEngine(
                             switch (irqChip) {
-                                case AUTO, OFF -> KvmEngine.IrqChip.OFF;
+                                case AUTO -> automaticIrqChip(KvmSupport.whyLimited());
+                                case OFF -> KvmEngine.IrqChip.OFF;
                                 case SPLIT -> KvmEngine.IrqChip.SPLIT;
+                                case ON -> KvmEngine.IrqChip.ON;
                             });
             default ->
                     throw new IllegalArgumentException(

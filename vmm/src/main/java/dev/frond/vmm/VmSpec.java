@@ -41,12 +41,14 @@ public record VmSpec(
 
     /** Where the interrupt controllers are while KVM executes the guest. */
     public enum IrqChip {
-        /** Where they have proven themselves: {@link #OFF}. */
+        /** {@link #SPLIT}, but {@link #OFF} on a KVM in software. */
         AUTO,
         /** All in Frond. */
         OFF,
         /** The local APICs in the kernel, the others in Frond. */
-        SPLIT
+        SPLIT,
+        /** All in the kernel, and the 8254 with them. */
+        ON
     }
 
     /** A raw disk image. */

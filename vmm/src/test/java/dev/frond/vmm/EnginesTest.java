@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.frond.cpu.interp.Interpreter;
 import dev.frond.host.HostException;
+import dev.frond.kvm.KvmEngine;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.vmm.Engines.Choice;
 
@@ -50,6 +51,13 @@ class EnginesTest {
         assertThat(Engines.choose(Optional.of("no KVM here"), false).why())
                 .startsWith("this host is no x86-64 Linux")
                 .endsWith("; kvm is not taken: no KVM here");
+    }
+
+    @Test
+    void localApicsAreTheKernelsWhereKvmIsWhole() {
+        assertThat(Engines.automaticIrqChip(Optional.empty())).isEqualTo(KvmEngine.IrqChip.SPLIT);
+        assertThat(Engines.automaticIrqChip(Optional.of("software")))
+                .isEqualTo(KvmEngine.IrqChip.OFF);
     }
 
     @Test

@@ -8,6 +8,7 @@ import dev.frond.devices.irq.ApicBus;
 import dev.frond.devices.irq.IoApic;
 import dev.frond.devices.irq.LocalApic;
 import dev.frond.devices.isa.DebugExitPort;
+import dev.frond.devices.isa.I8254Pit;
 import dev.frond.devices.isa.I8259PicPair;
 import dev.frond.host.HostMemory;
 import dev.frond.machine.Machine;
@@ -65,6 +66,7 @@ final class IrqRig implements AutoCloseable {
     final I8259PicPair pic;
     final List<LocalApic> apics = new ArrayList<>();
     final IoApic ioApic;
+    final I8254Pit pit;
     final IrqLine wire;
     final List<Long> written = new CopyOnWriteArrayList<>();
 
@@ -88,6 +90,18 @@ final class IrqRig implements AutoCloseable {
         }
         ioApic = machine.add("ioapic", new IoApic(bus, 0));
         machine.memory().map(0xFEC0_0000L, ioApic.registers());
+        pit =
+                machine.add(
+                        "pit",
+                        new I8254Pit(
+                                clock,
+                                level -> {
+                                    pic.input(0).set(level);
+                                    ioApic.pin(2).set(level);
+                                }));
+        machine.ports().map(0x40, pit.registers());
+        machine.ports().map(0x61, pit.portB());
+        engine.chips(List.of(pic.kept(), ioApic.kept(), pit.kept()));
         wire = ioApic.pin(PIN);
         machine.ports().map(0xE9, port(written::add));
         machine.ports().map(0xE8, port(_ -> wire.set(false)));

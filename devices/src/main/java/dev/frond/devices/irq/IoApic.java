@@ -9,9 +9,12 @@ import dev.frond.machine.irq.IrqLine;
 import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
+import dev.frond.machine.vcpu.EngineChips;
+import dev.frond.machine.vcpu.EngineKept;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
 
@@ -80,6 +83,7 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
     private final ReentrantLock lock;
     private final int initialId;
     private final int activeLow;
+    private final Keeper keeper;
     private final long[] redirection = new long[PINS];
     private int id;
     private int select;
@@ -109,6 +113,7 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
         lock = bus.lock();
         initialId = id;
         this.activeLow = activeLow;
+        keeper = new Keeper(lock, this::take, this::settle);
         load(resetState());
         bus.add(this);
     }
@@ -140,6 +145,7 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
 
     @Override
     public State save() {
+        keeper.fetch();
         return new State(id, select, Longs.of(redirection), pins);
     }
 
@@ -153,9 +159,31 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
         }
     }
 
+    /** The I/O APIC as an engine may keep it; nothing is sent from here then. */
+    public EngineKept kept() {
+        return keeper;
+    }
+
+    /** The wires are as they are: only this side drives them. */
+    private void take(EngineChips engine) {
+        EngineChips.IoApic kept = engine.ioApic();
+        id = kept.id() << 24 & ID_BITS;
+        select = kept.select() & 0xFF;
+        for (int i = 0; i < PINS; i++) {
+            long entry = kept.redirection().at(i) & RTE_BITS;
+            redirection[i] = (entry & RTE_LEVEL) == 0 ? entry & ~RTE_REMOTE_IRR : entry;
+        }
+    }
+
     /** Sends what waits: messages that no local APIC has accepted yet. */
     @Override
     public void settle() {
+        Optional<EngineChips> engine = keeper.engine();
+        if (engine.isPresent()) {
+            Longs table = Longs.of(redirection);
+            engine.get().load(new EngineChips.IoApic(id >>> 24, select, table, pins ^ activeLow));
+            return;
+        }
         bus.route();
         for (int i = 0; i < PINS; i++) {
             service(i);
@@ -242,7 +270,10 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
                 return;
             }
             pins ^= bit;
-            if (levelTriggered(redirection[pin])) {
+            Optional<EngineChips> engine = keeper.engine();
+            if (engine.isPresent()) {
+                engine.get().ioApicPin(pin, active);
+            } else if (levelTriggered(redirection[pin])) {
                 service(pin);
             } else if ((redirection[pin] & RTE_MASKED) == 0 && asserted(pin)) {
                 // An edge at a masked pin is lost (3.2.4, interrupt mask).

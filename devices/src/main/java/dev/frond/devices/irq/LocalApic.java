@@ -235,6 +235,8 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
     public void entrust(EngineApic keeper) {
         lock.lock();
         try {
+            // The keeper does not know what was offered here.
+            settlePvEoi();
             takeRegisters();
             EngineApic before = engine;
             engine = keeper;

@@ -3,6 +3,7 @@
 
 package dev.frond.devices.isa;
 
+import dev.frond.devices.irq.Keeper;
 import dev.frond.machine.clock.Clock;
 import dev.frond.machine.clock.Frequency;
 import dev.frond.machine.device.Device;
@@ -10,8 +11,12 @@ import dev.frond.machine.irq.IrqLine;
 import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
+import dev.frond.machine.vcpu.EngineChips;
+import dev.frond.machine.vcpu.EngineKept;
 
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -167,6 +172,7 @@ public final class I8254Pit implements Device<I8254Pit.State>, IoHandler {
     private final Counter[] counters = {new Counter(), new Counter(), new Counter()};
     private int portB;
     private boolean irq0;
+    private final Keeper keeper = new Keeper(lock, this::take, this::settle);
 
     /** A timer whose OUT 0 is {@code irq0}. */
     public I8254Pit(Clock clock, IrqLine irq0) {
@@ -207,7 +213,7 @@ public final class I8254Pit implements Device<I8254Pit.State>, IoHandler {
         Counter counter = counters[(int) offset];
         counter.advance(now());
         int value = counter.read();
-        settle();
+        drive();
         return value;
     }
 
@@ -228,7 +234,7 @@ public final class I8254Pit implements Device<I8254Pit.State>, IoHandler {
             counters[data >>> SC].writeControl(data & (RW | M | BCD));
             followFall(data >>> SC);
         }
-        settle();
+        drive();
     }
 
     /** The wire follows OUT 0 down when a write took it there; see {@link State}. */
@@ -282,15 +288,51 @@ public final class I8254Pit implements Device<I8254Pit.State>, IoHandler {
         lock.lock();
         try {
             timerArmedFor = NEVER;
-            settle();
+            if (keeper.engine().isEmpty()) {
+                drive();
+            }
         } finally {
             lock.unlock();
         }
     }
 
-    /** Brings counter 0 up to date, drives its wire and arms the timer for its next rise. */
+    /** The timer as an engine may keep it; the wire is not driven then. */
+    public EngineKept kept() {
+        return keeper;
+    }
+
+    private void take(EngineChips engine) {
+        EngineChips.Pit kept = engine.pit();
+        for (int i = 0; i < 3; i++) {
+            counters[i].take(kept.counters().get(i), clock.now());
+        }
+        portB = kept.portB() & PORT_B_MASK;
+        counters[2].gate = (portB & TIMER_2_GATE) != 0;
+        irq0 = false;
+    }
+
     @Override
     public void settle() {
+        Optional<EngineChips> engine = keeper.engine();
+        if (engine.isEmpty()) {
+            drive();
+            return;
+        }
+        timerArmedFor = NEVER;
+        timer.cancel();
+        wire.set(false);
+        long pulse = now();
+        for (Counter counter : counters) {
+            counter.advance(pulse);
+        }
+        engine.get()
+                .load(
+                        new EngineChips.Pit(
+                                Arrays.stream(counters).map(Counter::give).toList(), portB));
+    }
+
+    /** Brings counter 0 up to date, drives its wire and arms the timer for its next rise. */
+    private void drive() {
         Counter counter = counters[0];
         wire.set(irq0);
         counter.advance(now());
@@ -321,6 +363,7 @@ public final class I8254Pit implements Device<I8254Pit.State>, IoHandler {
 
     @Override
     public State save() {
+        keeper.fetch();
         return new State(
                 List.of(counters[0].save(), counters[1].save(), counters[2].save()), portB, irq0);
     }
@@ -640,6 +683,66 @@ public final class I8254Pit implements Device<I8254Pit.State>, IoHandler {
                 case 4, 5 -> 1;
                 default -> 0;
             };
+        }
+
+        /**
+         * For an engine: one that counts once goes on from what is left, one that counts in periods
+         * begins one anew. Engines count on after the end, which comes as late as it can then.
+         */
+        EngineChips.Counter give() {
+            boolean once = mode() != 2 && mode() != 3;
+            int left = ce == 0 ? modulus(control) : ce;
+            int from =
+                    switch (phase) {
+                        case LOAD -> count();
+                        case COUNT -> once ? left : count();
+                        case STROBE -> 1;
+                        case IDLE, SPENT -> modulus(control);
+                    };
+            return new EngineChips.Counter(
+                    control,
+                    from,
+                    phase == Phase.IDLE && nullCount && control == CounterState.RESET.control(),
+                    0,
+                    crLow,
+                    writeHigh,
+                    readHigh,
+                    countLatched,
+                    countLatch,
+                    statusLatched,
+                    statusLatch);
+        }
+
+        /** From an engine, at virtual time {@code now}: it was loaded some time ago. */
+        void take(EngineChips.Counter kept, long now) {
+            if (kept.idle()) {
+                load(CounterState.RESET);
+                return;
+            }
+            control = kept.control();
+            int most = modulus(control);
+            loaded = Math.clamp(kept.count(), mode() == 2 || mode() == 3 ? 2 : 1, most);
+            int value = loaded % most;
+            cr =
+                    (control & BCD) == 0
+                            ? value
+                            : (value / 1000) << 12
+                                    | (value / 100 % 10) << 8
+                                    | (value / 10 % 10) << 4
+                                    | value % 10;
+            crLow = kept.writeLatch();
+            writeHigh = kept.writeHigh();
+            readHigh = kept.readHigh();
+            countLatched = kept.countLatched();
+            countLatch = kept.latchedCount();
+            statusLatched = kept.statusLatched();
+            statusLatch = kept.latchedStatus();
+            nullCount = false;
+            phase = Phase.COUNT;
+            ce = mode() == 3 ? value & ~1 : value;
+            out = mode() != 0 && mode() != 1;
+            pulse = Math.max(0, CLK.ticks(now) - CLK.ticks(Math.max(0, kept.age())));
+            risen = false;
         }
 
         CounterState save() {

@@ -4,12 +4,16 @@
 package dev.frond.devices.isa;
 
 import dev.frond.devices.irq.IntaCycle;
+import dev.frond.devices.irq.Keeper;
 import dev.frond.machine.device.Device;
 import dev.frond.machine.irq.IrqLine;
 import dev.frond.machine.memory.AccessWidths;
 import dev.frond.machine.memory.IoHandler;
 import dev.frond.machine.memory.Region;
+import dev.frond.machine.vcpu.EngineChips;
+import dev.frond.machine.vcpu.EngineKept;
 
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -147,6 +151,7 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
     private final IrqLine intr;
     private final Controller master = new Controller(true);
     private final Controller slave = new Controller(false);
+    private final Keeper keeper = new Keeper(lock, this::take, this::settle);
 
     /** A pair whose INT to the CPU is {@code intr}. */
     public I8259PicPair(IrqLine intr) {
@@ -180,7 +185,7 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
                         } else {
                             slave.writeElcr((int) value & SLAVE_ELCR);
                         }
-                        settle();
+                        drive();
                     }
                 };
         return new Region.Io(handler, 2, AccessWidths.BYTE, lock);
@@ -195,8 +200,15 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
         return level -> {
             lock.lock();
             try {
-                chip.setLine(irq & 7, level);
-                settle();
+                if (chip.isHigh(irq & 7) != level) {
+                    chip.setLine(irq & 7, level);
+                    Optional<EngineChips> engine = keeper.engine();
+                    if (engine.isPresent()) {
+                        engine.get().picInput(irq, level);
+                    } else {
+                        drive();
+                    }
+                }
             } finally {
                 lock.unlock();
             }
@@ -214,16 +226,38 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
                 chip = slave;
                 irq = slave.acknowledge();
             }
-            settle();
+            drive();
             return chip.base | (irq == NONE ? SPURIOUS : irq);
         } finally {
             lock.unlock();
         }
     }
 
-    /** Lets the slave's INT reach the master, and the master's the CPU. */
+    /** The pair as an engine may keep it; INT is not driven then. */
+    public EngineKept kept() {
+        return keeper;
+    }
+
+    private void take(EngineChips engine) {
+        EngineChips.Pics pics = engine.pics();
+        master.take(pics.master());
+        slave.take(pics.slave());
+        master.setLine(CASCADE, slave.highestRequest() != NONE);
+    }
+
     @Override
     public void settle() {
+        Optional<EngineChips> engine = keeper.engine();
+        if (engine.isPresent()) {
+            engine.get().load(new EngineChips.Pics(master.give(), slave.give()));
+            intr.set(false);
+        } else {
+            drive();
+        }
+    }
+
+    /** Lets the slave's INT reach the master, and the master's the CPU. */
+    private void drive() {
         master.setLine(CASCADE, slave.highestRequest() != NONE);
         intr.set(master.highestRequest() != NONE);
     }
@@ -235,6 +269,7 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
 
     @Override
     public State save() {
+        keeper.fetch();
         return new State(master.save(), slave.save());
     }
 
@@ -285,7 +320,7 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
                 // 15).
                 poll = false;
                 int irq = acknowledge();
-                settle();
+                drive();
                 return irq == NONE ? 0 : POLL_I | irq;
             } else if (a0 == 1) {
                 return imr;
@@ -321,7 +356,7 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
                     }
                 }
             }
-            settle();
+            drive();
         }
 
         private Expects afterIcw3() {
@@ -399,6 +434,10 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
             }
         }
 
+        boolean isHigh(int irq) {
+            return (lines >>> irq & 1) != 0;
+        }
+
         private int levelTriggered() {
             return elcr | cascade;
         }
@@ -448,6 +487,56 @@ public final class I8259PicPair implements Device<I8259PicPair.State>, IntaCycle
                 }
             }
             return irq;
+        }
+
+        EngineChips.Pic give() {
+            return new EngineChips.Pic(
+                    lines & ~cascade,
+                    requests(),
+                    isr,
+                    imr,
+                    elcr,
+                    base,
+                    lowest,
+                    switch (expects) {
+                        case OCW1 -> 0;
+                        case ICW2 -> 2;
+                        case ICW3 -> 3;
+                        case ICW4 -> 4;
+                    },
+                    ic4,
+                    autoEoi,
+                    rotateOnAutoEoi,
+                    specialFullyNested,
+                    specialMask,
+                    poll,
+                    readIsr);
+        }
+
+        /** Engines know no chip without another. */
+        void take(EngineChips.Pic pic) {
+            lines = pic.lines() & ~cascade;
+            elcr = pic.elcr();
+            irr = pic.irr() & ~levelTriggered();
+            isr = pic.isr();
+            imr = pic.imr();
+            base = pic.base() & T7_T3;
+            lowest = pic.lowest();
+            expects =
+                    switch (pic.awaits()) {
+                        case 2 -> Expects.ICW2;
+                        case 3 -> Expects.ICW3;
+                        case 4 -> Expects.ICW4;
+                        default -> Expects.OCW1;
+                    };
+            single = false;
+            ic4 = pic.ic4();
+            autoEoi = pic.autoEoi();
+            rotateOnAutoEoi = pic.rotateOnAutoEoi();
+            specialFullyNested = pic.specialFullyNested();
+            specialMask = pic.specialMask();
+            poll = pic.poll();
+            readIsr = pic.readIsr();
         }
 
         Chip save() {

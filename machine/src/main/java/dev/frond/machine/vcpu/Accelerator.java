@@ -6,6 +6,7 @@ package dev.frond.machine.vcpu;
 import dev.frond.machine.clock.Clock;
 import dev.frond.machine.memory.AddressSpace;
 
+import java.util.List;
 import java.util.Set;
 
 /** An engine that executes guest code. */
@@ -31,6 +32,12 @@ public interface Accelerator extends AutoCloseable {
      * waiting for a start-up IPI.
      */
     Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring);
+
+    /**
+     * Tells which chips of the board an engine may keep in the board's place: the 8259 pair, the
+     * I/O APIC and the 8254, each at its place on a PC. Once, when all CPUs are made.
+     */
+    default void chips(List<EngineKept> chips) {}
 
     @Override
     void close();

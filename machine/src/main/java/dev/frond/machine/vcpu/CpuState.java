@@ -162,15 +162,20 @@ public record CpuState(
 
     /** This state with another activity. */
     public CpuState withActivity(Activity other) {
-        return with(other, acknowledged);
+        return with(msrs, other, acknowledged);
     }
 
     /** This state with an interrupt to deliver first, or {@link #NONE}. */
     public CpuState withAcknowledged(int vector) {
-        return with(activity, vector);
+        return with(msrs, activity, vector);
     }
 
-    private CpuState with(Activity activity, int acknowledged) {
+    /** This state with other model-specific registers. */
+    public CpuState withMsrs(List<Msr> others) {
+        return with(others, activity, acknowledged);
+    }
+
+    private CpuState with(List<Msr> msrs, Activity activity, int acknowledged) {
         return new CpuState(
                 gprs,
                 rip,
