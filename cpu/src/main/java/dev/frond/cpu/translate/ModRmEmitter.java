@@ -24,10 +24,12 @@ import dev.frond.cpu.decode.Insn;
 final class ModRmEmitter {
     private final BlockTranslator block;
     private final Assembler a;
+    private final AddressEmitter addresses;
 
-    ModRmEmitter(BlockTranslator block, Assembler a) {
+    ModRmEmitter(BlockTranslator block, Assembler a, AddressEmitter addresses) {
         this.block = block;
         this.a = a;
+        this.addresses = addresses;
     }
 
     // --- what can be encoded --------------------------------------------------------------------
@@ -116,6 +118,11 @@ final class ModRmEmitter {
     }
 
     // --- encoding -------------------------------------------------------------------------------
+
+    /** The host's opcode: 82 of 16- and 32-bit code is 80. */
+    private static int opcode(Insn insn) {
+        return insn.opcode == 0x82 && insn.form.map() == 0 ? 0x80 : insn.opcode;
+    }
 
     private int prefixes(Insn insn) {
         Form form = insn.form;
@@ -212,7 +219,7 @@ final class ModRmEmitter {
             a.memory(
                     flags | vvvv(insn, shape) | rexFor(insn, shape.reg(), insn.reg, reg),
                     map,
-                    insn.opcode,
+                    opcode(insn),
                     reg,
                     base,
                     operand.index(),
@@ -244,7 +251,7 @@ final class ModRmEmitter {
                             | rexFor(insn, shape.reg(), insn.reg, reg)
                             | rexFor(insn, shape.rm(), insn.rm, rm),
                     map,
-                    insn.opcode,
+                    opcode(insn),
                     reg,
                     rm);
             immediate(insn, shape);
@@ -303,6 +310,13 @@ final class ModRmEmitter {
         int guest = insn.opcodeRegister;
         int host = register(insn, shape.rm(), guest, R15);
         int flags = prefixes(insn) | rexFor(insn, shape.rm(), guest, host);
+        if ((insn.opcode & 0xF0) == 0x40 && insn.form.map() == 0) {
+            // INC and DEC of 16- and 32-bit code: where the host has REX prefixes.
+            block.needFlags();
+            a.registers(flags, 0, 0xFF, insn.opcode >>> 3 & 1, host);
+            block.flagsAfter();
+            return;
+        }
         a.opcodeRegister(flags, insn.form.map(), insn.opcode & ~7, host);
         immediate(insn, shape);
         block.writeBack(shape.rm(), guest, R15);
@@ -335,7 +349,7 @@ final class ModRmEmitter {
         int to = Context.isSpilled(insn.reg) ? R15 : Context.host(insn.reg);
         int flags = insn.size == 8 && insn.addressSize == 8 ? W : insn.size == 2 ? P66 : 0;
         if (needsRcxForLea(insn)) {
-            block.address(insn, false);
+            addresses.effective(insn);
             if (insn.size == 2 && to == R15) {
                 // 16 bits of it are written.
                 a.load(R15, RSP, Context.slot(insn.reg));
@@ -355,13 +369,18 @@ final class ModRmEmitter {
         return none
                 || insn.base == Cpu.CODE_BASE
                 || insn.base != Cpu.NO_REGISTER && Context.isSpilled(insn.base)
-                || insn.size == 2 && Context.isSpilled(insn.reg);
+                || insn.size == 2 && Context.isSpilled(insn.reg)
+                || insn.size == 4 && insn.addressSize == 2;
     }
 
     /** A bit of memory that a register names, which may be far from the operand. */
     void farBit(Insn insn) {
         block.saveLiveFlags();
-        block.address(insn, true);
+        addresses.effective(insn);
+        boolean narrow = insn.addressSize == 4;
+        if (!narrow) {
+            addresses.linear(insn.segment, insn.size, false);
+        }
         int scale = insn.size == 8 ? 3 : 2;
         int register = block.general(insn.reg, R15);
         if (insn.size == 8) {
@@ -375,8 +394,12 @@ final class ModRmEmitter {
         // SAR r15,6 or 5
         a.registers(W, 0, 0xC1, 7, R15);
         a.byte1(scale + 3);
-        a.memory(W, 0, 0x8D, RCX, RCX, R15, scale, 0);
-        block.check(insn.size, !insn.form.mnemonic().equals("BT"));
+        a.memory(narrow ? 0 : W, 0, 0x8D, RCX, RCX, R15, scale, 0);
+        boolean write = !insn.form.mnemonic().equals("BT");
+        if (narrow) {
+            addresses.linear(insn.segment, insn.size, write);
+        }
+        block.check(insn.size, write);
         register = block.general(insn.reg, R15);
         if (register != R15) {
             a.move4(R15, register);
