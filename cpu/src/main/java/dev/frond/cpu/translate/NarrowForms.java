@@ -33,8 +33,9 @@ final class NarrowForms {
             case COUNT_JUMP ->
                     isWhole(insn.operandSize, key)
                             && ((key & Modes.FLAT_CODE) != 0 || staysInPage(insn, key));
-            case PLAIN,
-                    ACCUMULATOR_OFFSET,
+            // VZEROUPPER and VZEROALL leave registers 8 to 15 alone.
+            case PLAIN -> !shape.vector();
+            case ACCUMULATOR_OFFSET,
                     EXCHANGE_ACCUMULATOR,
                     NOP_OR_EXCHANGE,
                     LEA,

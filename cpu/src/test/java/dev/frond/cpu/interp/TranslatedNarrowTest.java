@@ -1,0 +1,39 @@
+// Copyright 2026 The Frond Authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.frond.cpu.interp;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import dev.frond.cpu.translate.Translator;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+import java.util.SplittableRandom;
+
+/** 16- and 32-bit code that is translated. */
+final class TranslatedNarrowTest {
+    @BeforeEach
+    void check() {
+        assumeThat(Translator.isSupported()).as("x86-64 Linux with executable memory").isTrue();
+    }
+
+    @Test
+    @Timeout(300)
+    @SuppressWarnings("SystemOut") // What repeats a failure must be seen even without one.
+    void randomCodeOfEachModeDoesWhatTheInterpreterDoes() {
+        long seed =
+                Long.getLong("frond.random.seed", new SplittableRandom().nextInt() & 0x7FFF_FFFFL);
+        int count = Integer.getInteger("frond.random.count", 60);
+        System.out.println("random 16- and 32-bit code: seed " + seed);
+        try (NarrowRun run = new NarrowRun(seed)) {
+            run.run(count, 3);
+            assertThat(run.differences()).as("seed %d", seed).isEmpty();
+            assertThat(run.compared()).isGreaterThan(5L * count);
+            assertThat(run.faults()).isPositive();
+            System.out.printf("%d runs, %d faults, %d instructions, %d interpreted%n", run.compared(), run.faults(), run.instructions(), run.translatorInterpreted());
+        }
+    }
+}
