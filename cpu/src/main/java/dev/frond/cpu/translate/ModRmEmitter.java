@@ -19,6 +19,7 @@ import static dev.frond.cpu.translate.Assembler.W;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
+import dev.frond.cpu.decode.Operand;
 
 /** Re-encodes instructions: the same opcode with the guest's registers and memory in the host. */
 final class ModRmEmitter {
@@ -124,6 +125,19 @@ final class ModRmEmitter {
         return insn.opcode == 0x82 && insn.form.map() == 0 ? 0x80 : insn.opcode;
     }
 
+    /** Whether prefix 66 selects the operand size, and no other instruction. */
+    private static boolean hasOperandSize(Form form) {
+        if (form.prefix() == Form.PREFIX_ANY) {
+            return true;
+        }
+        for (Operand operand : form.operands()) {
+            if (operand.name().endsWith("v")) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     private int prefixes(Insn insn) {
         Form form = insn.form;
         int flags =
@@ -133,7 +147,7 @@ final class ModRmEmitter {
                     case Form.PREFIX_F3 -> PF3;
                     default -> 0;
                 };
-        if (form.sizing() == Form.Sizing.V && insn.size == 2) {
+        if (form.sizing() == Form.Sizing.V && insn.size == 2 && hasOperandSize(form)) {
             flags |= P66;
         }
         boolean wide =
