@@ -51,7 +51,8 @@ final class NarrowRun implements AutoCloseable {
     private static final long SLOW_MILLIS = 4_000;
 
     private final SplittableRandom random;
-    private final Translator translator = new Translator(1 << 20);
+    private final Translator translator =
+            new Translator(Translator.Settings.DEFAULT.eagerly().withCodeSize(1 << 20));
     private final SystemRig nodes = new SystemRig(CpuHarness.EVERYTHING);
     private final SystemRig translated =
             new SystemRig(CpuHarness.EVERYTHING, translator::runner);
@@ -241,7 +242,9 @@ final class NarrowRun implements AutoCloseable {
                 real
                         ? new int[] {0x6000, 0x6100, 0x6345, 0x7000, 0x6801}
                         : new int[] {DATA_SEGMENT, OTHER_SEGMENT, READ_ONLY, DOWN_SEGMENT, 0};
-        RandomNarrow code = new RandomNarrow(random, wide, selectors);
+        boolean flat = mode.ordinal() >= Mode.PROTECTED_32_FLAT.ordinal();
+        RandomNarrow code =
+                new RandomNarrow(random, wide, flat ? 0x6_8000 : 0x1800, selectors);
         byte[] bytes = code.sequence(5 + random.nextInt(60));
         start.put(codeAt, bytes);
         start.write(codeAt + bytes.length, END);
@@ -249,10 +252,10 @@ final class NarrowRun implements AutoCloseable {
         byte[] memory = start.memory();
         for (int i = 0; i < STATES; i++) {
             long[] r = registers(start.cpu, real || !wide);
-            run(nodes, state, memory, r, i == 0);
+            run(nodes, state, memory, r);
             // Beyond the memory the engines meet a bus, and code at the end of 4 GiB.
             boolean skip = late || stackTop(nodes.cpu) >= 1 << 20;
-            run(translated, state, memory, r, i == 0);
+            run(translated, state, memory, r);
             if (skip) {
                 continue;
             }
@@ -283,8 +286,8 @@ final class NarrowRun implements AutoCloseable {
             start.put(codeAt, bytes);
             start.write(codeAt + to, END);
             byte[] memory = start.memory();
-            run(nodes, state, memory, r, true);
-            run(translated, state, memory, r, true);
+            run(nodes, state, memory, r);
+            run(translated, state, memory, r);
             String found = compare(mode);
             if (!found.isEmpty()) {
                 return "step %s at %d: %s"
@@ -319,10 +322,7 @@ final class NarrowRun implements AutoCloseable {
         return r;
     }
 
-    private void run(SystemRig rig, CpuState state, byte[] memory, long[] r, boolean fresh) {
-        if (fresh) {
-            rig.cpu.instructions += 100_000;
-        }
+    private void run(SystemRig rig, CpuState state, byte[] memory, long[] r) {
         rig.restore(memory);
         rig.vcpu.load(state);
         System.arraycopy(r, 0, rig.cpu.r, 0, 8);
@@ -377,7 +377,8 @@ final class NarrowRun implements AutoCloseable {
             translatedMemory[flags + 1] = memory[flags + 1];
         }
         int at = Arrays.mismatch(memory, translatedMemory);
-        while (at >= 0 && (memory[at] ^ translatedMemory[at]) == Cpu.AF) {
+        int image = faulted ? Cpu.STATUS : 0;
+        while (at >= 0 && ((memory[at] ^ translatedMemory[at]) & 0xFF & ~image) == 0) {
             // The image of flags in the frame of an earlier fault.
             translatedMemory[at] = memory[at];
             at = Arrays.mismatch(memory, translatedMemory);

@@ -17,6 +17,9 @@ final class RandomNarrow {
     /** Whether operands and addresses have 32 bits. */
     private final boolean wide;
 
+    /** An offset in segments that is one of data. */
+    private final int data;
+
     /** Selectors that may be loaded. */
     private final int[] selectors;
 
@@ -29,7 +32,8 @@ final class RandomNarrow {
 
     private boolean address32;
 
-    RandomNarrow(SplittableRandom random, boolean wide, int... selectors) {
+    RandomNarrow(SplittableRandom random, boolean wide, int data, int... selectors) {
+        this.data = data;
         this.random = random;
         this.wide = wide;
         this.selectors = selectors.clone();
@@ -215,8 +219,11 @@ final class RandomNarrow {
     }
 
     private void string() {
-        // MOV cx,few; perhaps STD or CLD
+        // MOV cx,few; MOV di,data: not to code, which such an instruction would change while it
+        // executes; perhaps STD or CLD
         out.reset();
+        put(0xBF);
+        little(data + next(0x100), wide ? 4 : 2);
         put(0xB9);
         little(next(40), wide ? 4 : 2);
         if (chance(3)) {
