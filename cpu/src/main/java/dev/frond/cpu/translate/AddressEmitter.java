@@ -65,14 +65,7 @@ final class AddressEmitter {
             }
         } else {
             a.memory(
-                    cut ? 0 : W,
-                    0,
-                    0x8D,
-                    RCX,
-                    hostBase,
-                    hostIndex,
-                    insn.scale,
-                    (int) displacement);
+                    cut ? 0 : W, 0, 0x8D, RCX, hostBase, hostIndex, insn.scale, (int) displacement);
         }
     }
 

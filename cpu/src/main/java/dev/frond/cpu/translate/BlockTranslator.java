@@ -282,7 +282,9 @@ final class BlockTranslator {
         flags[at] = shapes[at].flags().of(insn);
     }
 
-    /** String instructions, STAC and others end the interpreter's blocks, but not the translator's. */
+    /**
+     * String instructions, STAC and others end the interpreter's blocks, but not the translator's.
+     */
     private static boolean goesOnBehind(Shape shape) {
         return switch (shape.path()) {
             case MOVE_STRING, STORE_STRING, CLEAR_FLAG, SET_ACCESS, LOAD_SELECTOR, COUNT_JUMP ->
@@ -730,7 +732,9 @@ final class BlockTranslator {
         a.patch4(displacement, stub - (origin + displacement + 4));
     }
 
-    /** Whether a jump to {@code target} is none to a block of the page that is sure to be within CS. */
+    /**
+     * Whether a jump to {@code target} is none to a block of the page that is sure to be within CS.
+     */
     boolean leavesPage(int target) {
         return target < 0 || target >= PAGE || (key & Modes.EDGE) != 0;
     }

@@ -25,8 +25,7 @@ final class NarrowForms {
             case INTERRUPT_FLAG -> supervisor;
             case CLEAR_FLAG -> insn.form.map() == 0;
             case MOVE_SELECTOR -> !insn.memory && insn.reg <= Seg.GS;
-            case LOAD_SELECTOR ->
-                    isSelectorPlain(key) && insn.reg <= Seg.GS && isData(insn.reg);
+            case LOAD_SELECTOR -> isSelectorPlain(key) && insn.reg <= Seg.GS && isData(insn.reg);
             case POP_SELECTOR -> isSelectorPlain(key) && isData(insn.opcode >>> 3 & 7);
             case JUMP, CONDITIONAL_JUMP -> isWhole(insn.operandSize, key);
             case CALL, CALL_INDIRECT, JUMP_INDIRECT, RETURN -> isWhole(insn.size, key);

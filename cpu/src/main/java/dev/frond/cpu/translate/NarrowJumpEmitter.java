@@ -58,8 +58,8 @@ final class NarrowJumpEmitter {
     }
 
     /**
-     * Leaves a jump to {@code target}, from the start of the page, to the interpreter if CS does not
-     * permit it, or if the instruction pointer wraps; flags are saved.
+     * Leaves a jump to {@code target}, from the start of the page, to the interpreter if CS does
+     * not permit it, or if the instruction pointer wraps; flags are saved.
      */
     int outside(int target) {
         a.load4(R15, RSP, Context.CODE_BASE);

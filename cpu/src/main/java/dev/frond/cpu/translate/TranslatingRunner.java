@@ -590,8 +590,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     }
 
     /**
-     * Finds the target of a jump to another page, or of one to a block that was
-     * dropped, and links that; null if that is not possible.
+     * Finds the target of a jump to another page, or of one to a block that was dropped, and links
+     * that; null if that is not possible.
      */
     private @Nullable Block linkFar(int site, long linear) {
         links++;
@@ -755,7 +755,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         Left it = left[site];
         if (it == null) {
             Block block = store.block(site);
-            Insn insn = block.page().dropped ? null : translator.decode(block.page(), offset, block.key());
+            Insn insn =
+                    block.page().dropped
+                            ? null
+                            : translator.decode(block.page(), offset, block.key());
             if (insn == null) {
                 return interpretAlone(rip, store.count(site));
             }

@@ -48,14 +48,13 @@ final class NarrowRun implements AutoCloseable {
     private static final String END = "e6eef4";
 
     private static final int STATES = 6;
-    private static final long SLOW_MILLIS = 4_000;
+    private static final long SLOW_MILLIS = 20_000;
 
     private final SplittableRandom random;
     private final Translator translator =
             new Translator(Translator.Settings.DEFAULT.eagerly().withCodeSize(1 << 20));
     private final SystemRig nodes = new SystemRig(CpuHarness.EVERYTHING);
-    private final SystemRig translated =
-            new SystemRig(CpuHarness.EVERYTHING, translator::runner);
+    private final SystemRig translated = new SystemRig(CpuHarness.EVERYTHING, translator::runner);
     private final long seed;
     private final Thread watchdog;
     private final List<String> differences = new ArrayList<>();
@@ -148,7 +147,14 @@ final class NarrowRun implements AutoCloseable {
             case V8086 -> {
                 long frame = KERNEL_STACK - 36;
                 long[] values = {
-                    0, codeAt >>> 4, Cpu.VM | Cpu.IOPL | 2, 0x1000, 0x6700, 0x6000, 0x6111, 0x6222,
+                    0,
+                    codeAt >>> 4,
+                    Cpu.VM | Cpu.IOPL | 2,
+                    0x1000,
+                    0x6700,
+                    0x6000,
+                    0x6111,
+                    0x6222,
                     0x6333
                 };
                 for (int i = 0; i < values.length; i++) {
@@ -195,9 +201,7 @@ final class NarrowRun implements AutoCloseable {
         boolean flat = mode == Mode.PROTECTED_32_FLAT || mode == Mode.COMPATIBILITY;
         rig.gdt(
                 CODE_SEGMENT,
-                flat
-                        ? descriptor(0, -1, 0xC09B)
-                        : descriptor(codeAt & ~0xFFF, 0xFFFF, 0x9B | big));
+                flat ? descriptor(0, -1, 0xC09B) : descriptor(codeAt & ~0xFFF, 0xFFFF, 0x9B | big));
         rig.gdt(DATA_SEGMENT, flat ? descriptor(0, -1, 0xC093) : descriptor(0x6_0000, limit, 0x93));
         rig.gdt(OTHER_SEGMENT, descriptor(0x6_0800, 0xFFFF, 0x93 | big));
         rig.gdt(READ_ONLY, descriptor(0x6_1000, 0xFFFF, 0x91));
@@ -243,8 +247,7 @@ final class NarrowRun implements AutoCloseable {
                         ? new int[] {0x6000, 0x6100, 0x6345, 0x7000, 0x6801}
                         : new int[] {DATA_SEGMENT, OTHER_SEGMENT, READ_ONLY, DOWN_SEGMENT, 0};
         boolean flat = mode.ordinal() >= Mode.PROTECTED_32_FLAT.ordinal();
-        RandomNarrow code =
-                new RandomNarrow(random, wide, flat ? 0x6_8000 : 0x1800, selectors);
+        RandomNarrow code = new RandomNarrow(random, wide, flat ? 0x6_8000 : 0x1800, selectors);
         byte[] bytes = code.sequence(5 + random.nextInt(60));
         start.put(codeAt, bytes);
         start.write(codeAt + bytes.length, END);
@@ -352,8 +355,7 @@ final class NarrowRun implements AutoCloseable {
         if (late) {
             found.add("the translator came to no end");
         }
-        boolean faulted =
-                shutDown || linear(one) >= HANDLERS && linear(one) < HANDLERS + 4096;
+        boolean faulted = shutDown || linear(one) >= HANDLERS && linear(one) < HANDLERS + 4096;
         faults += faulted ? 1 : 0;
         compare(found, "linear rip", linear(other), linear(one));
         for (int i = 0; i < 16; i++) {

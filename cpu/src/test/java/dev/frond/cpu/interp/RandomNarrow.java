@@ -71,8 +71,9 @@ final class RandomNarrow {
             instructions.add(instruction());
         }
         ByteArrayOutputStream code = new ByteArrayOutputStream();
+        int jumpedOver = 0;
         for (int i = 0; i < count; i++) {
-            if (chance(6)) {
+            if (i >= jumpedOver && chance(6)) {
                 // A jump over some of those that follow.
                 int over = Math.min(count - i, 1 + next(4));
                 int distance = 0;
@@ -81,6 +82,7 @@ final class RandomNarrow {
                 }
                 if (distance < 128) {
                     jump(code, distance);
+                    jumpedOver = i + over;
                 }
             }
             code.writeBytes(instructions.get(i));
@@ -147,7 +149,8 @@ final class RandomNarrow {
             case 9 -> put(0x40 + next(2) * 8 + notStack());
             case 10, 11 -> put(0x50 + next(8));
             case 12, 13 -> put(0x58 + notStack());
-            case 14 -> put(new int[] {0x06, 0x0E, 0x16, 0x1E, 0x60, 0x61, 0xC9, 0x98, 0x99}[next(9)]);
+            case 14 ->
+                    put(new int[] {0x06, 0x0E, 0x16, 0x1E, 0x60, 0x61, 0xC9, 0x98, 0x99}[next(9)]);
             case 15 -> {
                 put(0x8D);
                 memory(notStack());
