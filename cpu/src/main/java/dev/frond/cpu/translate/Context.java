@@ -640,7 +640,8 @@ final class Context {
 
     /** What a block is found by: its offset in main memory, and its mode. */
     private static long physical(long ramOffset, int mode) {
-        return ramOffset | (long) mode << 48;
+        // Never 0, which stands where there is none: the mode of real mode may be.
+        return ramOffset | mode + 1L << 48;
     }
 
     private static int way(int mode) {

@@ -132,7 +132,7 @@ final class NarrowJumpEmitter {
         a.byte1(0);
         block.toStub(a.jump(JNZ), stubs.leaveFar);
         Stubs.probe(a);
-        block.toStub(a.jump(JNZ), stubs.leaveFar);
+        block.toStub(a.jump(JNZ), stubs.jumpFar);
         Stubs.through(a);
     }
 

@@ -374,7 +374,7 @@ final class NarrowRun implements AutoCloseable {
         byte[] memory = nodes.memory();
         byte[] translatedMemory = translated.memory();
         if (faulted) {
-            int flags = (int) (flagsAt(mode, one));
+            int flags = (int) flagsAt(mode, one);
             translatedMemory[flags] = memory[flags];
             translatedMemory[flags + 1] = memory[flags + 1];
         }
