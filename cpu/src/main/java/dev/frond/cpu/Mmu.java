@@ -39,6 +39,9 @@ public final class Mmu {
     /** {@link #context}: as supervisor with RFLAGS.AC set under CR4.SMAP. */
     public static final int SUPERVISOR_AC = Tlb.SUPERVISOR_AC;
 
+    /** In code tags, besides {@link Cpu#mode}. */
+    private static final int NOT_FLAT = 0x80;
+
     private static final int READ = 0;
     private static final int WRITE = 1;
     private static final int EXECUTE = 2;
@@ -254,8 +257,10 @@ public final class Mmu {
                                 : SUPERVISOR;
         cpu.readTlb = space.reads[context];
         cpu.writeTlb = space.writes[context];
-        cpu.codeTag = space.generation << 8 | cpu.mode;
-        cpu.globalCodeTag = globalGeneration << 8 | cpu.mode;
+        // What is known by its instruction pointer is no code of segments that are not flat.
+        int mode = cpu.mode | (cpu.segments.isCodeFlat() ? 0 : NOT_FLAT);
+        cpu.codeTag = space.generation << 8 | mode;
+        cpu.globalCodeTag = globalGeneration << 8 | mode;
     }
 
     /** Forgets all translations of all address spaces. */

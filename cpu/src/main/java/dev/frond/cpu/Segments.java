@@ -233,11 +233,6 @@ public final class Segments {
         return !conforming && dpl(attributes) < cpl;
     }
 
-    /** CS's base and limit when code was last executed outside of 64-bit mode. */
-    private long codeBase;
-
-    private int codeLimit;
-
     // --- mode
     // --------------------------------------------------------------------------------------------
 
@@ -251,17 +246,16 @@ public final class Segments {
         } else {
             mode = (cs & BIG) != 0 ? Cpu.CODE_32 : 0;
             cpu.stackMask = (cpu.segAttributes[SS] & BIG) != 0 ? 0xFFFF_FFFFL : 0xFFFF;
-            // The instruction pointer does not tell the linear address here: CS's base does too.
-            if (cpu.segBase[CS] != codeBase || cpu.segLimit[CS] != codeLimit) {
-                codeBase = cpu.segBase[CS];
-                codeLimit = cpu.segLimit[CS];
-                cpu.mmu.forgetCode();
-            }
         }
         cpu.mode = mode | (cpu.cpl == 3 ? Cpu.USER : 0);
         cpu.canonicalShift = (cpu.cr4 & ControlRegisters.LA57) != 0 ? 7 : 16;
         cpu.followFloatingPoint();
         cpu.mmu.selectTlb();
+    }
+
+    /** Whether the instruction pointer is the linear address, and CS has no limit. */
+    public boolean isCodeFlat() {
+        return cpu.is64() || cpu.segLimit[CS] == -1 && cpu.segBase[CS] == 0;
     }
 
     /** Sets CPL and all that follows. */

@@ -108,7 +108,7 @@ public final class CodeCache implements GuestMemory.Watcher {
     }
 
     private boolean flat() {
-        return cpu.is64() || cpu.segLimit[Seg.CS] == -1 && (cpu.segBase[Seg.CS] & 4095) == 0;
+        return cpu.segments.isCodeFlat();
     }
 
     /** Whether blocks of a page may be linked directly: no check stands between them. */

@@ -27,6 +27,9 @@ final class AccessGroups {
     /** By instruction: the group's bytes, or 0 if it is not the first of one. */
     private final int[] span;
 
+    /** Whether the block is 16- or 32-bit code. */
+    private boolean narrow;
+
     /** By first instruction: whether something is stored. */
     private final boolean[] writes;
 
@@ -40,7 +43,8 @@ final class AccessGroups {
     }
 
     /** Finds the groups of a block of {@code count} instructions; none unless {@code wanted}. */
-    void find(int count, boolean wanted) {
+    void find(int count, boolean wanted, boolean narrow) {
+        this.narrow = narrow;
         Arrays.fill(offset, 0, count, -1);
         Arrays.fill(span, 0, count, 0);
         for (int i = 0; wanted && i < count; i++) {
@@ -117,7 +121,7 @@ final class AccessGroups {
         return insn.memory
                 && (shape.path() == Shape.Path.MODRM || shape.path() == Shape.Path.X87)
                 && !shape.usesCl()
-                && insn.addressSize == 8;
+                && (insn.addressSize == 8 || narrow && insn.addressSize == 4);
     }
 
     private static boolean isSameBase(Insn one, Insn other) {

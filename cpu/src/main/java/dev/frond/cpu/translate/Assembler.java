@@ -51,6 +51,7 @@ final class Assembler {
     static final int JZ = 4;
     static final int JNZ = 5;
     static final int JA = 7;
+    static final int JG = 15;
 
     private byte[] code = new byte[16384];
     private int size;
@@ -214,6 +215,15 @@ final class Assembler {
         memory(0, 0, 0x8B, to, base, disp);
     }
 
+    /** Loads 1, 2 or 4 bytes; the bits above become 0. */
+    void load4OrLess(int size, int to, int base) {
+        switch (size) {
+            case 1 -> memory(0, 1, 0xB6, to, base, 0);
+            case 2 -> memory(0, 1, 0xB7, to, base, 0);
+            default -> load4(to, base, 0);
+        }
+    }
+
     void store(int base, int disp, int from) {
         memory(W, 0, 0x89, from, base, disp);
     }
@@ -285,6 +295,13 @@ final class Assembler {
         byte1(0xE9);
         int4(0);
         return size - 4;
+    }
+
+    /** A jump with an 8-bit displacement; returns where it is. */
+    int shortJump() {
+        byte1(0xEB);
+        byte1(0);
+        return size - 1;
     }
 
     /** JRCXZ with an 8-bit displacement; returns where it is. */

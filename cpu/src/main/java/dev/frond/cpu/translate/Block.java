@@ -13,6 +13,7 @@ package dev.frond.cpu.translate;
  * @param page the page that it was translated from
  * @param second the page that its instruction reaches into, or {@code page}
  * @param offset the offset of its first instruction in the page
+ * @param length the bytes of guest code that it was translated from
  * @param key what it was translated for, see {@link Modes}
  * @param fromJump entered with the guest's instruction pointer in RCX and flags saved
  * @param flagsSaved entered with flags saved
@@ -23,6 +24,7 @@ record Block(
         CodePage page,
         CodePage second,
         int offset,
+        int length,
         int key,
         int fromJump,
         int flagsSaved,

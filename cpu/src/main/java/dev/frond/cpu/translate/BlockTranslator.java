@@ -62,7 +62,7 @@ final class BlockTranslator {
     private record Slow(int jump, int site, boolean saved) {}
 
     /** Code that is put behind the block: where a conditional jump leads. */
-    private record Taken(int jump, int from, int target, int count, State state, int key) {}
+    private record Taken(int jump, Insn insn, int count, State state, int key) {}
 
     private final Cpu cpu;
     private final CodeStore store;
@@ -110,10 +110,13 @@ final class BlockTranslator {
     /** Whether the guest's RCX is in the host's for the moment. */
     private boolean rcxCopied;
 
-    private final ModRmEmitter modRm = new ModRmEmitter(this, a);
+    private final AddressEmitter addresses = new AddressEmitter(this, a);
+    private final ModRmEmitter modRm = new ModRmEmitter(this, a, addresses);
     private final StringEmitter strings = new StringEmitter(this, a);
     private final StackEmitter stack = new StackEmitter(this, a, insns, shapes);
     private final JumpEmitter jumps = new JumpEmitter(this, a);
+    private final NarrowStackEmitter narrowStack = new NarrowStackEmitter(this, a, addresses);
+    private final NarrowJumpEmitter narrowJumps;
     private final SystemEmitter system;
 
     /** PUSHF and x87 instructions are left. */
@@ -136,9 +139,10 @@ final class BlockTranslator {
         this.store = store;
         this.stubs = stubs;
         decoder = new Decoder(FORMS, cpu.cpuid.model().features());
+        narrowJumps = new NarrowJumpEmitter(this, a, stubs, narrowStack);
         x87 = new X87Emitter(this, a, stubs);
         page = new CodePage(-1, 0, false);
-        system = new SystemEmitter(this, a, stubs);
+        system = new SystemEmitter(this, a, stubs, narrowStack);
     }
 
     /** The mode that code is being emitted for. */
@@ -194,10 +198,10 @@ final class BlockTranslator {
      * The instruction at {@code offset} of a page, as it was when the block was translated; null if
      * it is none, or reaches into the next page.
      */
-    @Nullable Insn decode(CodePage of, int offset) {
+    @Nullable Insn decode(CodePage of, int offset, int mode) {
         page = of;
         int limit = fetch(offset);
-        return decoder.decode(buffer, offset, limit, offset, Cpu.CODE_64);
+        return decoder.decode(buffer, offset, limit, offset, mode);
     }
 
     private static boolean mayCross(int offset) {
@@ -205,8 +209,8 @@ final class BlockTranslator {
     }
 
     /** Whether the instruction at {@code offset} of a page may reach into the next page. */
-    boolean crosses(CodePage page, int offset) {
-        return mayCross(offset) && decode(page, offset) == null;
+    boolean crosses(CodePage page, int offset, int mode) {
+        return mayCross(offset) && decode(page, offset, mode) == null;
     }
 
     /** Translates the block at {@code offset} of a page for the mode {@code key}. */
@@ -221,7 +225,7 @@ final class BlockTranslator {
         boolean open = true;
         boolean interpretNext = false;
         while (open && count < MAX_BLOCK && at < limit) {
-            Insn insn = decoder.decode(buffer, at, limit, at, Cpu.CODE_64);
+            Insn insn = decoder.decode(buffer, at, limit, at, key);
             if (insn == null) {
                 // If it is one that reaches into the next page, it gets a block of its own.
                 interpretNext = count == 0 || !mayCross(at);
@@ -233,7 +237,7 @@ final class BlockTranslator {
             at += insn.length;
         }
         page.cover(offset, Math.max(at, offset + 1));
-        groups.find(count, !page.separate);
+        groups.find(count, !page.separate, Modes.isNarrow(key));
         boolean liveIn = liveness(count);
         return emit(page, count, at, open, interpretNext, liveIn);
     }
@@ -251,7 +255,7 @@ final class BlockTranslator {
         CodePage second = store.page(secondPage);
         MemorySegment.copy(
                 cpu.ram.segment(), ValueLayout.JAVA_BYTE, secondPage, buffer, PAGE, REACH);
-        Insn insn = decoder.decode(buffer, offset, PAGE + REACH, offset, Cpu.CODE_64);
+        Insn insn = decoder.decode(buffer, offset, PAGE + REACH, offset, key);
         if (insn == null || offset + insn.length <= PAGE) {
             return null;
         }
@@ -260,7 +264,7 @@ final class BlockTranslator {
         page.cover(offset, PAGE);
         second.coverEndOf(page, end - PAGE);
         boolean open = !insn.form.is(Form.END) || goesOnBehind(shapes[0]);
-        groups.find(1, false);
+        groups.find(1, false, false);
         return emit(second, 1, end, open, false, liveness(1));
     }
 
@@ -278,10 +282,13 @@ final class BlockTranslator {
         flags[at] = shapes[at].flags().of(insn);
     }
 
-    /** String instructions and STAC end the interpreter's blocks, but not the translator's. */
+    /**
+     * String instructions, STAC and others end the interpreter's blocks, but not the translator's.
+     */
     private static boolean goesOnBehind(Shape shape) {
         return switch (shape.path()) {
-            case MOVE_STRING, STORE_STRING, CLEAR_FLAG, SET_ACCESS -> true;
+            case MOVE_STRING, STORE_STRING, CLEAR_FLAG, SET_ACCESS, LOAD_SELECTOR, COUNT_JUMP ->
+                    true;
             default -> false;
         };
     }
@@ -308,7 +315,7 @@ final class BlockTranslator {
         taken.clear();
         origin = store.position();
         int firstSite = store.siteCount();
-        Block block = enter(second, liveIn);
+        Block block = enter(second, end, liveIn);
         state = State.HOST;
         x87.begin();
         for (index = 0; index < count; index++) {
@@ -316,7 +323,7 @@ final class BlockTranslator {
             x87.before(insns[index], shapes[index]);
             int run = stack.run(index, count, page.separate);
             if (run > 1) {
-                stack.emitRun(index, run);
+                emitRun(run);
                 index += run - 1;
             } else {
                 emit(insns[index], shapes[index], block);
@@ -329,7 +336,7 @@ final class BlockTranslator {
             leaveFor(Kind.ALONE, end);
         } else if (open) {
             index = count - 1;
-            go(end, PAGE, count, block);
+            goOn(end, count, block);
         }
         LoopPlan plan =
                 liveIn || block.crosses() ? null : LoopPlan.of(insns, shapes, count, blockOffset);
@@ -341,7 +348,8 @@ final class BlockTranslator {
             a.land4(t.jump);
             state = t.state;
             key = t.key;
-            go(t.target, t.from, t.count, block);
+            index = t.count - 1;
+            go(t.insn, block);
         }
         for (Slow s : slow) {
             a.land4(s.jump);
@@ -360,9 +368,19 @@ final class BlockTranslator {
         return block;
     }
 
+    /** Emits pushes or pops that follow each other. */
+    private void emitRun(int run) {
+        if (Modes.isNarrow(key)) {
+            boolean pushes = shapes[index].path() == Shape.Path.PUSH_REGISTER;
+            narrowStack.run(insns, index, run, pushes);
+        } else {
+            stack.emitRun(index, run);
+        }
+    }
+
     /** Emits the loop that the block begins with once more. */
     private void emitLoop(LoopPlan plan, Block block) {
-        LoopEmitter emitter = new LoopEmitter(this, a, plan);
+        LoopEmitter emitter = new LoopEmitter(this, a, addresses, plan);
         state = State.HOST;
         key = block.key();
         emitter.emitHead(block.start() - origin);
@@ -383,7 +401,7 @@ final class BlockTranslator {
             a.land4(out);
             emitter.emitOut();
             state = after;
-            go(jump.offset + jump.length, PAGE, index + 1, block);
+            goOn(jump.offset + jump.length, index + 1, block);
         } else {
             emitter.emitBack(jump);
         }
@@ -391,7 +409,7 @@ final class BlockTranslator {
 
     /** Emits how the block is entered. */
     @SuppressWarnings("ReferenceEquality") // A page is its identity.
-    private Block enter(CodePage second, boolean liveIn) {
+    private Block enter(CodePage second, int end, boolean liveIn) {
         boolean crosses = second != page;
         int flagsLive = origin;
         int flagsSaved = origin;
@@ -402,6 +420,8 @@ final class BlockTranslator {
             goFar(blockOffset);
         }
         int fromJump = origin + a.size();
+        int length = end - blockOffset;
+        narrowJumps.checkEntry(blockOffset, isChecked(key, crosses) ? Math.max(length, 1) : 0);
         a.lea(RCX, RCX, -blockOffset);
         a.store(RSP, Context.CODE_BASE, RCX);
         // When the block is dropped, this is overwritten.
@@ -418,7 +438,13 @@ final class BlockTranslator {
         if (!crosses) {
             flagsLive = start;
         }
-        return new Block(page, second, blockOffset, key, fromJump, flagsSaved, flagsLive, start);
+        return new Block(
+                page, second, blockOffset, length, key, fromJump, flagsSaved, flagsLive, start);
+    }
+
+    /** Whether whoever enters a block compares the block, and not its page, with CS's limit. */
+    static boolean isChecked(int key, boolean crosses) {
+        return Modes.limitsCode(key) && (crosses || (key & Modes.EDGE) != 0);
     }
 
     // --- what is taken
@@ -431,6 +457,10 @@ final class BlockTranslator {
         }
         if (shape.x87() && ((key & Modes.X87) == 0 || compared)) {
             return false;
+        }
+        if (Modes.isNarrow(key)) {
+            return !(compared && shape.path() == Shape.Path.PUSH_FLAGS)
+                    && NarrowForms.isTaken(insn, shape, key);
         }
         return switch (shape.path()) {
             case MODRM, OPCODE_REGISTER -> ModRmEmitter.isTaken(insn, shape);
@@ -456,10 +486,10 @@ final class BlockTranslator {
                     LEAVE,
                     CALL,
                     CALL_INDIRECT,
-                    JUMP_INDIRECT,
-                    RETURN ->
+                    JUMP_INDIRECT ->
                     insn.size == 8;
-            case NOT_TAKEN -> false;
+            case RETURN -> insn.size == 8 && insn.opcode == 0xC3;
+            case COUNT_JUMP, PUSH_SELECTOR, POP_SELECTOR, LOAD_SELECTOR, NOT_TAKEN -> false;
             default -> true;
         };
     }
@@ -475,6 +505,7 @@ final class BlockTranslator {
     // --------------------------------------------------------------------------
 
     private void emit(Insn insn, Shape shape, Block block) {
+        boolean narrow = Modes.isNarrow(key);
         switch (shape.path()) {
             case MODRM -> modRm.modRm(insn, shape);
             case OPCODE_REGISTER -> modRm.opcodeRegister(insn, shape);
@@ -483,7 +514,7 @@ final class BlockTranslator {
             case EXCHANGE_ACCUMULATOR -> modRm.exchangeAccumulator(insn);
             case NOP, NOP_OR_EXCHANGE -> {}
             case LEA -> modRm.loadEffectiveAddress(insn);
-            case PUSH_FLAGS -> system.pushFlags();
+            case PUSH_FLAGS -> system.pushFlags(insn);
             case INTERRUPT_FLAG -> system.interruptFlag(insn);
             case CLEAR_FLAG -> system.clearFlag(insn);
             case SET_ACCESS -> system.setAccess(insn);
@@ -497,30 +528,79 @@ final class BlockTranslator {
             case MOVE_STRING, STORE_STRING -> strings.emit(insn, shape);
             case FAR_BIT -> modRm.farBit(insn);
             case EXCHANGE_8_OR_16 -> modRm.exchangeTwo(insn);
-            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY -> stack.push(insn, shape);
-            case POP_REGISTER -> stack.pop(insn);
-            case LEAVE -> stack.leaveFrame();
-            case JUMP -> go(target(insn), insn.offset, index + 1, block);
+            case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY, PUSH_SELECTOR -> {
+                if (narrow) {
+                    narrowStack.push(insn, shape);
+                } else {
+                    stack.push(insn, shape);
+                }
+            }
+            case POP_REGISTER -> {
+                if (narrow) {
+                    narrowStack.pop(insn);
+                } else {
+                    stack.pop(insn);
+                }
+            }
+            case LEAVE -> {
+                if (narrow) {
+                    narrowStack.leaveFrame(insn);
+                } else {
+                    stack.leaveFrame();
+                }
+            }
+            case POP_SELECTOR -> {
+                narrowStack.peek(insn.size);
+                system.loadSelector(insn.opcode >>> 3 & 7);
+                narrowStack.drop(insn.size);
+            }
+            case LOAD_SELECTOR -> system.loadSelector(insn);
+            case JUMP -> go(insn, block);
             case CONDITIONAL_JUMP -> {
                 needFlags();
-                int jump = a.jump(insn.opcode & 15);
-                taken.add(new Taken(jump, insn.offset, target(insn), index + 1, state, key));
+                taken.add(new Taken(a.jump(insn.opcode & 15), insn, index + 1, state, key));
+            }
+            case COUNT_JUMP -> {
+                int jump = narrowJumps.countJump(insn);
+                taken.add(new Taken(jump, insn, index + 1, state, key));
             }
             case CALL -> {
-                jumps.call(insn);
                 // The target may lie before this block, but a loop of calls needs returns.
+                if (narrow) {
+                    narrowJumps.call(insn);
+                } else {
+                    jumps.call(insn);
+                }
                 go(target(insn), insn.offset, index + 1, block);
             }
-            case JUMP_INDIRECT -> jumps.jumpIndirect(insn);
-            case CALL_INDIRECT -> jumps.callIndirect(insn);
-            case RETURN -> jumps.ret(insn);
+            case JUMP_INDIRECT -> {
+                if (narrow) {
+                    narrowJumps.jumpIndirect(insn);
+                } else {
+                    jumps.jumpIndirect(insn);
+                }
+            }
+            case CALL_INDIRECT -> {
+                if (narrow) {
+                    narrowJumps.callIndirect(insn);
+                } else {
+                    jumps.callIndirect(insn);
+                }
+            }
+            case RETURN -> {
+                if (narrow) {
+                    narrowJumps.ret(insn);
+                } else {
+                    jumps.ret(insn);
+                }
+            }
             case X87 -> x87.emit(insn, shape);
             case NOT_TAKEN -> {
                 leaveFor(Kind.INTERPRET, insn.offset);
                 x87.begin();
                 if (insn.form.is(Form.END)) {
                     // Many of those that end a block most often go on with the next instruction.
-                    go(insn.offset + insn.length, insn.offset, index + 1, block);
+                    goOn(insn.offset + insn.length, index + 1, block);
                 }
             }
         }
@@ -562,7 +642,8 @@ final class BlockTranslator {
             offset = groups.offset(index);
             if (groups.isFirst(index)) {
                 saveLiveFlags();
-                address(insn, true, insn.displacement - offset);
+                addresses.effective(insn, insn.displacement - offset);
+                addresses.linear(insn.segment, groups.span(index), groups.writes(index));
                 check(groups.span(index), groups.writes(index), true);
             }
         }
@@ -598,9 +679,18 @@ final class BlockTranslator {
 
     /** Lets the interpreter execute the instruction on a condition. */
     void alone(Insn insn, int condition) {
+        aloneFrom(insn, a.jump(condition));
+    }
+
+    /** Lets the interpreter execute the instruction under way on a condition. */
+    void alone(int condition) {
+        alone(insns[index], condition);
+    }
+
+    /** Lets a jump lead to where the interpreter executes the instruction. */
+    void aloneFrom(Insn insn, int jump) {
         boolean saved = state == State.SAVED;
-        int site = site(Kind.ALONE, false, saved, index + 1, insn.offset);
-        slow.add(new Slow(a.jump(condition), site, saved));
+        slow.add(new Slow(jump, site(Kind.ALONE, false, saved, index + 1, insn.offset), saved));
     }
 
     // --- jumps and leaving
@@ -643,11 +733,33 @@ final class BlockTranslator {
     }
 
     /**
+     * Whether a jump to {@code target} is none to a block of the page that is sure to be within CS.
+     */
+    boolean leavesPage(int target) {
+        return target < 0 || target >= PAGE || (key & Modes.EDGE) != 0;
+    }
+
+    /** Goes to the target of a jump. */
+    private void go(Insn jump, Block block) {
+        int target = target(jump);
+        if (leavesPage(target) && Modes.limitsCode(key)) {
+            saveFlags();
+            aloneFrom(jump, narrowJumps.outside(target));
+        }
+        go(target, jump.offset, index + 1, block);
+    }
+
+    /** Goes to what follows the last instruction. */
+    private void goOn(int target, int count, Block block) {
+        go(target, PAGE, count, block);
+    }
+
+    /**
      * Goes to {@code target}, from the start of the page, from the instruction at {@code from},
      * after {@code count} instructions.
      */
     private void go(int target, int from, int count, Block block) {
-        if (target < 0 || target >= PAGE) {
+        if (leavesPage(target)) {
             saveFlags();
             countBlock(count);
             farJump(target, count);
@@ -686,7 +798,8 @@ final class BlockTranslator {
     /** Goes to {@code target} in another page, directly once that is found, flags being saved. */
     private void farJump(int target, int count) {
         a.load(RCX, RSP, Context.CODE_BASE);
-        a.lea(RCX, RCX, target);
+        // LEA: 16- and 32-bit code goes round at 4 GiB.
+        a.memory(Modes.isNarrow(key) ? 0 : W, 0, 0x8D, RCX, RCX, target);
         // CMP dword [POLL],0
         a.memory(0, 0, 0x83, 7, RSP, Context.POLL);
         a.byte1(0);
@@ -795,59 +908,9 @@ final class BlockTranslator {
     /** Lets RCX be the host's address of the memory operand, or leaves. */
     void access(Insn insn, int size, boolean write) {
         saveLiveFlags();
-        address(insn, true);
+        addresses.effective(insn);
+        addresses.linear(insn.segment, size, write);
         check(size, write);
-    }
-
-    /** Lets RCX be the effective or linear address. */
-    void address(Insn insn, boolean linear) {
-        address(insn, linear, insn.displacement);
-    }
-
-    /** As with the instruction's own displacement, but for another. */
-    void address(Insn insn, boolean linear, long displacement) {
-        boolean cut = insn.addressSize == 4;
-        int base = insn.base == Cpu.NO_REGISTER ? NONE : insn.base;
-        int index = insn.index == Cpu.NO_REGISTER ? NONE : insn.index;
-        if (base == NONE && index == NONE) {
-            a.moveImmediate(RCX, cut ? displacement & 0xFFFF_FFFFL : displacement);
-        } else {
-            int hostIndex = NONE;
-            if (index != NONE) {
-                hostIndex = general(index, R15);
-            }
-            int hostBase = NONE;
-            if (base == Cpu.CODE_BASE) {
-                a.load(RCX, RSP, Context.CODE_BASE);
-                hostBase = RCX;
-            } else if (base != NONE) {
-                hostBase = general(base, RCX);
-            }
-            if (hostIndex == NONE && displacement == 0) {
-                if (cut) {
-                    a.move4(RCX, hostBase);
-                } else if (hostBase != RCX) {
-                    a.move(RCX, hostBase);
-                }
-            } else {
-                a.memory(
-                        cut ? 0 : W,
-                        0,
-                        0x8D,
-                        RCX,
-                        hostBase,
-                        hostIndex,
-                        insn.scale,
-                        (int) displacement);
-            }
-        }
-        if (linear && insn.segment == Seg.FS64) {
-            a.load(R15, RSP, Context.FS_BASE);
-            a.memory(W, 0, 0x8D, RCX, RCX, R15, 0, 0);
-        } else if (linear && insn.segment == Seg.GS64) {
-            a.load(R15, RSP, Context.GS_BASE);
-            a.memory(W, 0, 0x8D, RCX, RCX, R15, 0, 0);
-        }
     }
 
     /** From the linear address in RCX to the host's, or leaves. Destroys R15 and the flags. */

@@ -54,7 +54,7 @@ final class CodeReport {
         return NAMES[index];
     }
 
-    /** The instruction at {@code rip}; null if there is none. */
+    /** The instruction at the linear address {@code rip}; null if there is none. */
     @Nullable Insn decode(long rip) {
         int offset = (int) rip & PAGE - 1;
         if (!fetch(rip - offset, 0, PAGE)) {
@@ -66,7 +66,7 @@ final class CodeReport {
                 more && fetch(rip - offset + PAGE, PAGE, Decoder.MAX_LENGTH)
                         ? PAGE + Decoder.MAX_LENGTH
                         : PAGE;
-        return decoder.decode(buffer, offset, limit, offset, Cpu.CODE_64);
+        return decoder.decode(buffer, offset, limit, offset, cpu.mode);
     }
 
     private boolean fetch(long page, int to, int count) {

@@ -451,7 +451,7 @@ final class CodeStore implements GuestMemory.Watcher {
     /** The mode at a site: that of its block, but for what STAC and CLAC changed. */
     int mode(int site) {
         int access = (sites.data(site) & 64) != 0 ? Modes.ACCESS : 0;
-        return sites.block(site).key() & ~Modes.ACCESS | access;
+        return sites.block(site).key() & ~(Modes.ACCESS | Modes.EDGE) | access;
     }
 
     /** Instructions of the block up to the site's, that one included. */

@@ -87,6 +87,9 @@ final class Context {
     /** RFLAGS.AC was changed under CR4.SMAP. */
     static final int ACCESS_CHANGED = 4;
 
+    /** A segment was loaded in real or virtual-8086 mode: this, shifted by its number. */
+    static final int LOADED = 0x100;
+
     /** IRET was executed: {@link #FRAME_RFLAGS} tells of RFLAGS.RF. */
     static final int RESUMED = 8;
 
@@ -168,6 +171,25 @@ final class Context {
     static final int JOINED = 0x800;
 
     static final int LINE = 64;
+
+    /** CS's base, and the highest instruction pointer of 16- and 32-bit code. */
+    static final int CODE_SEGMENT = 0x600;
+
+    static final int RIP_LIMIT = 0x608;
+
+    /** The highest instruction pointer of a page that CS's limit permits wholly; -1 for none. */
+    static final int PAGE_LIMIT = 0x610;
+
+    /** For ES, CS, SS, DS, FS and GS of 16- and 32-bit code, see {@link #segment}. */
+    private static final int SEGMENTS = 0x618;
+
+    private static final int SEGMENT_SIZE = 24;
+
+    // From where a segment is: its base; the highest offset that may be read; the same for stores.
+    // -1 for none, or if the interpreter decides.
+    static final int BASE = 0;
+    static final int READ_LIMIT = 8;
+    static final int WRITE_LIMIT = 16;
 
     /** {@link NativeTlb#CONTEXTS} tables. */
     static final int TLB = 0x1000;
@@ -329,6 +351,15 @@ final class Context {
             return;
         }
         int4(CHANGED, 0);
+        for (int i = 0; i < 6; i++) {
+            if ((changed & LOADED << i) != 0) {
+                cpu.selector[i] = int4(SELECTORS + 4 * i);
+                cpu.segBase[i] = get(segment(i) + BASE);
+                cpu.segments.followSegment(i);
+                set(FS_BASE, cpu.segBase[Seg.FS64]);
+                set(GS_BASE, cpu.segBase[Seg.GS64]);
+            }
+        }
         if ((changed & RESUMED) != 0) {
             cpu.resumeRip = (int4(FRAME_RFLAGS) & Cpu.RF) != 0 ? get(FRAME_RIP) : -1;
         }
@@ -479,6 +510,9 @@ final class Context {
         for (int i = 0; i < 6; i++) {
             int4(SELECTORS + 4 * i, cpu.selector[i]);
         }
+        if (!cpu.is64()) {
+            loadNarrow(cpu);
+        }
         loadSyscalls(cpu);
         loadReturns(cpu);
     }
@@ -496,6 +530,58 @@ final class Context {
     void storeVectors(Cpu cpu) {
         longs.get(VECTORS >> 3, cpu.v, 0, 64);
         cpu.sse.mxcsr(int4(MXCSR));
+    }
+
+    // --- segments of 16- and 32-bit code
+    // ----------------------------------------------------------------------
+
+    /** Where a segment of 16- and 32-bit code is described. */
+    static int segment(int segment) {
+        return SEGMENTS + SEGMENT_SIZE * segment;
+    }
+
+    /** The instruction pointer for a linear address of code. */
+    long rip(Cpu cpu, long linear) {
+        return cpu.is64() ? linear : linear - get(CODE_SEGMENT) & 0xFFFF_FFFFL;
+    }
+
+    /** The highest instruction pointer that emitted 16- or 32-bit code goes to. */
+    private static long ripLimit(Cpu cpu) {
+        long limit = cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL;
+        // Near jumps of 16-bit code wrap there, but what follows each other does not.
+        return (cpu.mode & Cpu.CODE_32) != 0 ? limit : Math.min(limit, 0xFFFF);
+    }
+
+    /** Whether CS is what it was when this was filled. */
+    boolean isSameCode(Cpu cpu) {
+        return cpu.is64()
+                || cpu.segBase[Seg.CS] == get(CODE_SEGMENT) && ripLimit(cpu) == get(RIP_LIMIT);
+    }
+
+    private void loadNarrow(Cpu cpu) {
+        long limit = ripLimit(cpu);
+        set(CODE_SEGMENT, cpu.segBase[Seg.CS]);
+        set(RIP_LIMIT, limit);
+        set(PAGE_LIMIT, Math.max(limit - 4095, -1));
+        boolean typed = cpu.selectorsNameDescriptors();
+        for (int i = 0; i < 6; i++) {
+            int attributes = cpu.segAttributes[i];
+            long last = cpu.segLimit[i] & 0xFFFF_FFFFL;
+            if (i == Seg.SS && cpu.stackMask == 0xFFFF) {
+                // So no run of pushes or pops wraps.
+                last = Math.min(last, 0xFFFF);
+            }
+            boolean code = (attributes & Seg.CODE) != 0;
+            boolean allowed = (attributes & Seg.WRITABLE) != 0;
+            boolean expandsDown = !code && (attributes & Seg.CONFORMING) != 0;
+            boolean usable = !expandsDown && !(typed && (attributes & Seg.UNUSABLE) != 0);
+            boolean reads = usable && (!typed || !code || allowed);
+            boolean writes = usable && (!typed || !code && allowed);
+            int at = segment(i);
+            set(at + BASE, cpu.segBase[i]);
+            set(at + READ_LIMIT, reads ? last : -1);
+            set(at + WRITE_LIMIT, writes ? last : -1);
+        }
     }
 
     // --- the jump cache
@@ -554,7 +640,8 @@ final class Context {
 
     /** What a block is found by: its offset in main memory, and its mode. */
     private static long physical(long ramOffset, int mode) {
-        return ramOffset | (long) mode << 48;
+        // Never 0, which stands where there is none: the mode of real mode may be.
+        return ramOffset | mode + 1L << 48;
     }
 
     private static int way(int mode) {

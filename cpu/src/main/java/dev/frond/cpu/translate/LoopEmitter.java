@@ -30,6 +30,7 @@ final class LoopEmitter {
 
     private final BlockTranslator block;
     private final Assembler a;
+    private final AddressEmitter addresses;
     private final LoopPlan plan;
     private final List<Integer> others = new ArrayList<>();
 
@@ -44,9 +45,10 @@ final class LoopEmitter {
      */
     private final boolean closed;
 
-    LoopEmitter(BlockTranslator block, Assembler a, LoopPlan plan) {
+    LoopEmitter(BlockTranslator block, Assembler a, AddressEmitter addresses, LoopPlan plan) {
         this.block = block;
         this.a = a;
+        this.addresses = addresses;
         this.plan = plan;
         closed = plan.isClosed();
     }
@@ -86,7 +88,8 @@ final class LoopEmitter {
     }
 
     private void emitHead(LoopPlan.Group group) {
-        block.address(group.insn, true, group.low);
+        addresses.effective(group.insn, group.low);
+        addresses.linear(group.insn.segment, group.span(), group.writes);
         if (group.alignment > 1) {
             // TEST cl,alignment - 1
             a.registers(0, 0, 0xF6, 0, RCX);

@@ -19,15 +19,18 @@ import static dev.frond.cpu.translate.Assembler.W;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
+import dev.frond.cpu.decode.Operand;
 
 /** Re-encodes instructions: the same opcode with the guest's registers and memory in the host. */
 final class ModRmEmitter {
     private final BlockTranslator block;
     private final Assembler a;
+    private final AddressEmitter addresses;
 
-    ModRmEmitter(BlockTranslator block, Assembler a) {
+    ModRmEmitter(BlockTranslator block, Assembler a, AddressEmitter addresses) {
         this.block = block;
         this.a = a;
+        this.addresses = addresses;
     }
 
     // --- what can be encoded --------------------------------------------------------------------
@@ -117,6 +120,24 @@ final class ModRmEmitter {
 
     // --- encoding -------------------------------------------------------------------------------
 
+    /** The host's opcode: 82 of 16- and 32-bit code is 80. */
+    private static int opcode(Insn insn) {
+        return insn.opcode == 0x82 && insn.form.map() == 0 ? 0x80 : insn.opcode;
+    }
+
+    /** Whether prefix 66 selects the operand size, and no other instruction. */
+    private static boolean hasOperandSize(Form form) {
+        if (form.prefix() == Form.PREFIX_ANY) {
+            return true;
+        }
+        for (Operand operand : form.operands()) {
+            if (operand.name().endsWith("v")) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     private int prefixes(Insn insn) {
         Form form = insn.form;
         int flags =
@@ -126,7 +147,7 @@ final class ModRmEmitter {
                     case Form.PREFIX_F3 -> PF3;
                     default -> 0;
                 };
-        if (form.sizing() == Form.Sizing.V && insn.size == 2) {
+        if (form.sizing() == Form.Sizing.V && insn.size == 2 && hasOperandSize(form)) {
             flags |= P66;
         }
         boolean wide =
@@ -212,7 +233,7 @@ final class ModRmEmitter {
             a.memory(
                     flags | vvvv(insn, shape) | rexFor(insn, shape.reg(), insn.reg, reg),
                     map,
-                    insn.opcode,
+                    opcode(insn),
                     reg,
                     base,
                     operand.index(),
@@ -244,7 +265,7 @@ final class ModRmEmitter {
                             | rexFor(insn, shape.reg(), insn.reg, reg)
                             | rexFor(insn, shape.rm(), insn.rm, rm),
                     map,
-                    insn.opcode,
+                    opcode(insn),
                     reg,
                     rm);
             immediate(insn, shape);
@@ -303,6 +324,13 @@ final class ModRmEmitter {
         int guest = insn.opcodeRegister;
         int host = register(insn, shape.rm(), guest, R15);
         int flags = prefixes(insn) | rexFor(insn, shape.rm(), guest, host);
+        if ((insn.opcode & 0xF0) == 0x40 && insn.form.map() == 0) {
+            // INC and DEC of 16- and 32-bit code: where the host has REX prefixes.
+            block.needFlags();
+            a.registers(flags, 0, 0xFF, insn.opcode >>> 3 & 1, host);
+            block.flagsAfter();
+            return;
+        }
         a.opcodeRegister(flags, insn.form.map(), insn.opcode & ~7, host);
         immediate(insn, shape);
         block.writeBack(shape.rm(), guest, R15);
@@ -335,7 +363,7 @@ final class ModRmEmitter {
         int to = Context.isSpilled(insn.reg) ? R15 : Context.host(insn.reg);
         int flags = insn.size == 8 && insn.addressSize == 8 ? W : insn.size == 2 ? P66 : 0;
         if (needsRcxForLea(insn)) {
-            block.address(insn, false);
+            addresses.effective(insn);
             if (insn.size == 2 && to == R15) {
                 // 16 bits of it are written.
                 a.load(R15, RSP, Context.slot(insn.reg));
@@ -355,13 +383,18 @@ final class ModRmEmitter {
         return none
                 || insn.base == Cpu.CODE_BASE
                 || insn.base != Cpu.NO_REGISTER && Context.isSpilled(insn.base)
-                || insn.size == 2 && Context.isSpilled(insn.reg);
+                || insn.size == 2 && Context.isSpilled(insn.reg)
+                || insn.size == 4 && insn.addressSize == 2;
     }
 
     /** A bit of memory that a register names, which may be far from the operand. */
     void farBit(Insn insn) {
         block.saveLiveFlags();
-        block.address(insn, true);
+        addresses.effective(insn);
+        boolean narrow = insn.addressSize == 4;
+        if (!narrow) {
+            addresses.linear(insn.segment, insn.size, false);
+        }
         int scale = insn.size == 8 ? 3 : 2;
         int register = block.general(insn.reg, R15);
         if (insn.size == 8) {
@@ -375,8 +408,12 @@ final class ModRmEmitter {
         // SAR r15,6 or 5
         a.registers(W, 0, 0xC1, 7, R15);
         a.byte1(scale + 3);
-        a.memory(W, 0, 0x8D, RCX, RCX, R15, scale, 0);
-        block.check(insn.size, !insn.form.mnemonic().equals("BT"));
+        a.memory(narrow ? 0 : W, 0, 0x8D, RCX, RCX, R15, scale, 0);
+        boolean write = !insn.form.mnemonic().equals("BT");
+        if (narrow) {
+            addresses.linear(insn.segment, insn.size, write);
+        }
+        block.check(insn.size, write);
         register = block.general(insn.reg, R15);
         if (register != R15) {
             a.move4(R15, register);

@@ -94,6 +94,12 @@ record Shape(
         TIME,
         SWAP_GS,
         MOVE_SELECTOR,
+        /** MOV to a segment register. */
+        LOAD_SELECTOR,
+        PUSH_SELECTOR,
+        POP_SELECTOR,
+        /** LOOP, LOOPZ, LOOPNZ, JCXZ. */
+        COUNT_JUMP,
         MOVE_STRING,
         STORE_STRING,
         /** BT and its siblings with a register's bit number and memory. */
@@ -198,10 +204,8 @@ record Shape(
                                     : Path.NOP,
                             FlagUse.NONE);
             case "PUSH" -> push(form);
-            case "POP" ->
-                    form.operands().contains(Operand.Zv)
-                            ? path(Path.POP_REGISTER, FlagUse.NONE)
-                            : LEFT;
+            case "POP" -> pop(form);
+            case "LOOP", "LOOPZ", "LOOPNZ", "JCXZ" -> path(Path.COUNT_JUMP, FlagUse.READS);
             case "LEAVE" -> path(Path.LEAVE, FlagUse.NONE);
             case "CALL" ->
                     path(
@@ -211,7 +215,7 @@ record Shape(
                     form.opcode() == 0xFF
                             ? path(Path.JUMP_INDIRECT, FlagUse.READS)
                             : path(Path.JUMP, FlagUse.READS);
-            case "RET" -> form.opcode() == 0xC3 ? path(Path.RETURN, FlagUse.READS) : LEFT;
+            case "RET" -> path(Path.RETURN, FlagUse.READS);
             case "PUSHF" -> path(Path.PUSH_FLAGS, FlagUse.READS);
             case "CLD", "CLAC" -> path(Path.CLEAR_FLAG, FlagUse.NONE);
             case "STAC" -> path(Path.SET_ACCESS, FlagUse.NONE);
@@ -261,9 +265,24 @@ record Shape(
         if (form.operands().contains(Operand.Ev)) {
             return path(Path.PUSH_MEMORY, FlagUse.NONE);
         }
-        return form.opcode() == 0x68 || form.opcode() == 0x6A
-                ? path(Path.PUSH_IMMEDIATE, FlagUse.NONE)
-                : LEFT;
+        if (form.opcode() == 0x68 || form.opcode() == 0x6A) {
+            return path(Path.PUSH_IMMEDIATE, FlagUse.NONE);
+        }
+        return namesSegment(form) ? path(Path.PUSH_SELECTOR, FlagUse.NONE) : LEFT;
+    }
+
+    private static Shape pop(Form form) {
+        if (form.operands().contains(Operand.Zv)) {
+            return path(Path.POP_REGISTER, FlagUse.NONE);
+        }
+        return namesSegment(form) ? path(Path.POP_SELECTOR, FlagUse.NONE) : LEFT;
+    }
+
+    private static boolean namesSegment(Form form) {
+        return switch (form.operands().getFirst()) {
+            case ES, CS, SS, DS, FS, GS -> true;
+            default -> false;
+        };
     }
 
     private static boolean isCondition(Form form) {
@@ -274,6 +293,9 @@ record Shape(
     private static Shape general(Form form) {
         if (form.map() == 0 && form.opcode() == 0x8C) {
             return path(Path.MOVE_SELECTOR, FlagUse.NONE);
+        }
+        if (form.map() == 0 && form.opcode() == 0x8E) {
+            return path(Path.LOAD_SELECTOR, FlagUse.NONE);
         }
         if (isCondition(form)) {
             return path(Path.CONDITIONAL_JUMP, FlagUse.READS);

@@ -61,7 +61,10 @@ final class StackEmitter {
             return 0;
         }
         int end = index;
-        while (end < count && shapes[end].path() == path && insns[end].opcodeRegister != Cpu.RSP) {
+        while (end < count
+                && shapes[end].path() == path
+                && insns[end].size == insns[index].size
+                && insns[end].opcodeRegister != Cpu.RSP) {
             end++;
         }
         return end - index;

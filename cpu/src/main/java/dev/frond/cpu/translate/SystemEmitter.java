@@ -29,11 +29,13 @@ final class SystemEmitter {
     private final BlockTranslator block;
     private final Assembler a;
     private final Stubs stubs;
+    private final NarrowStackEmitter stack;
 
-    SystemEmitter(BlockTranslator block, Assembler a, Stubs stubs) {
+    SystemEmitter(BlockTranslator block, Assembler a, Stubs stubs, NarrowStackEmitter stack) {
         this.block = block;
         this.a = a;
         this.stubs = stubs;
+        this.stack = stack;
     }
 
     // --- flags ----------------------------------------------------------------------------------
@@ -89,9 +91,13 @@ final class SystemEmitter {
         a.byte1(bit);
     }
 
-    void pushFlags() {
+    void pushFlags(Insn insn) {
         joinFlags();
         a.store(RSP, Context.TARGET, R15);
+        if (insn.size < 8) {
+            stack.pushTarget(insn.size);
+            return;
+        }
         a.lea(RCX, R14, -8);
         block.check(8, true);
         a.load(R15, RSP, Context.TARGET);
@@ -302,6 +308,32 @@ final class SystemEmitter {
         }
         a.memory(insn.size == 2 ? P66 : 0, 0, 0x8B, to, RSP, Context.SELECTORS + 4 * insn.reg);
         block.writeBack(Shape.Kind.GENERAL, insn.rm, R15);
+    }
+
+    /** MOV to a segment register in real and virtual-8086 mode. */
+    void loadSelector(Insn insn) {
+        if (insn.memory) {
+            block.access(insn, 2, false);
+            a.load4OrLess(2, RCX, RCX);
+        } else {
+            block.saveLiveFlags();
+            // MOVZX ecx,word
+            a.registers(0, 1, 0xB7, RCX, Context.host(insn.rm));
+        }
+        loadSelector(insn.reg);
+    }
+
+    /** Loads RCX to a segment register in real and virtual-8086 mode; destroys the flags. */
+    void loadSelector(int segment) {
+        a.registers(0, 1, 0xB7, RCX, RCX);
+        a.store4(RSP, Context.SELECTORS + 4 * segment, RCX);
+        // SHL ecx,4
+        a.registers(0, 0, 0xC1, 4, RCX);
+        a.byte1(4);
+        a.store(RSP, Context.segment(segment) + Context.BASE, RCX);
+        // OR dword [CHANGED],bit
+        a.memory(0, 0, 0x81, 1, RSP, Context.CHANGED);
+        a.int4(Context.LOADED << segment);
     }
 
     /** RDFSBASE and its three siblings. */

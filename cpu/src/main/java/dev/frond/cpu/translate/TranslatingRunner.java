@@ -5,6 +5,7 @@ package dev.frond.cpu.translate;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.Seg;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.decode.Operand;
@@ -199,8 +200,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     @Override
     public boolean run() {
-        int key = Modes.of(cpu);
-        if (key == Modes.NOT_TAKEN) {
+        int key = mode();
+        if (key == Modes.NOT_TAKEN || Modes.isNarrow(key) && !isInRam(cpu.rip)) {
             return false;
         }
         store.handleRequests();
@@ -211,10 +212,29 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         long rip = cpu.rip;
         do {
             rip = step(rip, key);
-            key = Modes.of(cpu);
+            key = mode();
         } while (key != Modes.NOT_TAKEN && !cpu.hasEvents() && !cpu.halted);
         leave(rip);
         return true;
+    }
+
+    /** The mode of the CPU; the comparison with the interpreter is of 64-bit code. */
+    private int mode() {
+        int mode = Modes.of(cpu);
+        return lockstep != null && Modes.isNarrow(mode) ? Modes.NOT_TAKEN : mode;
+    }
+
+    /**
+     * Whether code of 16 or 32 bits is in main memory: that of firmware in ROM is interpreted in
+     * whole blocks.
+     */
+    private boolean isInRam(long rip) {
+        try {
+            return cpu.mmu.isRam(cpu.mmu.translateCode(cpu.segBase[Seg.CS] + rip & 0xFFFF_FFFFL));
+        } catch (CpuFault _) {
+            // Whoever goes on there finds the same.
+            return true;
+        }
     }
 
     private void leave(long rip) {
@@ -230,11 +250,17 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         context.set(Context.COUNT, 0);
     }
 
-    /** Runs from {@code rip} until emitted code does not know how to go on; returns where. */
-    private long step(long rip, int key) {
+    /** Runs from {@code from} until emitted code does not know how to go on; returns where. */
+    private long step(long from, int key) {
+        // What the interpreter says comes next may be at 4 GiB.
+        long rip = Modes.isNarrow(key) ? from & 0xFFFF_FFFFL : from;
         Block block;
+        long linear = rip;
         try {
-            block = find(rip, key);
+            if (Modes.isNarrow(key)) {
+                linear = cpu.segBase[Seg.CS] + rip & 0xFFFF_FFFFL;
+            }
+            block = find(linear, key);
         } catch (CpuFault fault) {
             leave(rip);
             throw fault;
@@ -245,14 +271,26 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             giveContext();
             return cpu.rip;
         }
-        context.set(Context.CODE_BASE, rip - block.offset());
+        context.set(Context.CODE_BASE, linear - block.offset());
         return execute(block.start(), rip);
     }
 
-    private @Nullable Block find(long rip, int key) {
+    /** The block at a linear address of code; null if the interpreter is to go on there. */
+    private @Nullable Block find(long linear, int mode) {
         lookups++;
         followTags();
-        long physical = cpu.mmu.translateCode(rip);
+        int key = mode;
+        long first = context.rip(cpu, linear);
+        if (Modes.limitsCode(mode)) {
+            if (first > (cpu.segLimit[Seg.CS] & 0xFFFF_FFFFL)) {
+                throw cpu.gp();
+            }
+            long page = first - (linear & 4095);
+            if (page < 0 || page > context.get(Context.PAGE_LIMIT)) {
+                key |= Modes.EDGE;
+            }
+        }
+        long physical = cpu.mmu.translateCode(linear);
         if (!cpu.mmu.isRam(physical)) {
             return null;
         }
@@ -260,12 +298,15 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (store.onTrial(ramOffset & -4096L)) {
             return null;
         }
-        boolean global = cpu.mmu.codeTag(rip) == cpu.globalCodeTag;
+        boolean global = cpu.mmu.codeTag(linear) == cpu.globalCodeTag;
         CodePage page = store.page(ramOffset & -4096L);
-        int offset = (int) rip & 4095;
+        int offset = (int) linear & 4095;
         Block block = page.find(offset, key);
-        if (block == null ? translator.crosses(page, offset) : block.crosses()) {
-            long next = (rip & -4096L) + 4096;
+        if (block == null ? translator.crosses(page, offset, key) : block.crosses()) {
+            long next = (linear & -4096L) + 4096;
+            if (Modes.isNarrow(key)) {
+                next &= 0xFFFF_FFFFL;
+            }
             block = crossing(page, block, next, offset, key);
             if (block == null) {
                 return null;
@@ -276,14 +317,18 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         // Translation may have dropped all code.
         followTags();
-        context.selectJumps(key);
+        if (BlockTranslator.isChecked(key, block.crosses())
+                && first + block.length() - 1 > context.get(Context.RIP_LIMIT)) {
+            return null;
+        }
+        context.selectJumps(mode);
         if (lockstep != null) {
-            lockstep.checkJump(rip, key, block);
+            lockstep.checkJump(linear, key, block);
         }
         long address = store.address(block.fromJump());
-        context.putJump(rip, key, global, address);
-        if (!block.crosses()) {
-            context.putCode(rip, ramOffset, key, global);
+        context.putJump(linear, key, global, address);
+        if (!block.crosses() && (key & Modes.EDGE) == 0) {
+            context.putCode(linear, ramOffset, key, global);
             context.putBlock(ramOffset, key, address);
         }
         lastGlobal = global;
@@ -388,7 +433,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             int at = store.place(exit);
             int site = store.siteAt(at);
             if (site == 0) {
-                return context.get(Context.SCRATCH);
+                return rip(context.get(Context.SCRATCH));
             }
             switch (store.kind(site)) {
                 case MEMORY, MEMORY_GROUP -> {
@@ -402,7 +447,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         cpu.instructions += store.count(site);
                         return cpu.rip;
                     }
-                    rip = context.get(Context.CODE_BASE) + store.offset(site);
+                    rip = rip(site);
                 }
                 case INTERPRET -> {
                     Block block = store.block(site);
@@ -445,7 +490,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 }
                 case LINK -> {
                     // Linking may drop all code, and all sites.
-                    rip = context.get(Context.CODE_BASE) + store.offset(site);
+                    rip = rip(site);
                     int linked = link(site, at);
                     if (linked < 0) {
                         return rip;
@@ -453,16 +498,17 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                     place = linked;
                 }
                 case LINK_FAR, DROPPED -> {
-                    rip = context.get(Context.SCRATCH);
-                    Block to = linkFar(site, rip);
+                    long linear = context.get(Context.SCRATCH);
+                    rip = rip(linear);
+                    Block to = linkFar(site, linear);
                     if (to == null) {
                         return rip;
                     }
-                    context.set(Context.CODE_BASE, rip - to.offset());
+                    context.set(Context.CODE_BASE, linear - to.offset());
                     place = to.start();
                 }
                 case POLL -> {
-                    return context.get(Context.CODE_BASE) + store.offset(site);
+                    return rip(site);
                 }
                 case CALL, JUMP, RETURN -> {
                     Kind kind = store.kind(site);
@@ -484,12 +530,22 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
     }
 
+    private long rip(long linear) {
+        return context.rip(cpu, linear);
+    }
+
+    /** The instruction pointer of a site's instruction, or target. */
+    private long rip(int site) {
+        return rip(context.get(Context.CODE_BASE) + store.offset(site));
+    }
+
     /** Whether emitted code of the block may go on after the interpreter executed something. */
     private boolean goesOn(Block block, int mode) {
         return !tagsChanged()
                 && !cpu.hasEvents()
                 && !cpu.halted
                 && mode == Modes.of(cpu)
+                && context.isSameCode(cpu)
                 && !block.page().dropped;
     }
 
@@ -506,7 +562,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         int mode = store.mode(site);
         Block to = from.page().find(offset, mode);
         if (to == null) {
-            if (translator.crosses(from.page(), offset)) {
+            if (translator.crosses(from.page(), offset, mode)) {
                 return -1;
             }
             to = translate(from.page(), offset, mode);
@@ -534,22 +590,22 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     }
 
     /**
-     * Finds the target {@code rip} of a jump to another page, or of one to a block that was
-     * dropped, and links that; null if that is not possible.
+     * Finds the target of a jump to another page, or of one to a block that was dropped, and links
+     * that; null if that is not possible.
      */
-    private @Nullable Block linkFar(int site, long rip) {
+    private @Nullable Block linkFar(int site, long linear) {
         links++;
         boolean dropped = store.kind(site) == Kind.DROPPED;
         Block from = store.block(site);
         int mode = store.mode(site);
         int place = store.hostStart(site);
-        if (from.page().dropped && !dropped || !cpu.isCanonical(rip) || mode != Modes.of(cpu)) {
+        if (from.page().dropped && !dropped || !cpu.isCanonical(linear) || mode != Modes.of(cpu)) {
             return null;
         }
         Block to;
         int before = store.flushes();
         try {
-            to = find(rip, mode);
+            to = find(linear, mode);
         } catch (CpuFault fault) {
             // Whoever goes on there finds the same.
             return null;
@@ -687,8 +743,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     /** Executes the instruction of a site; returns the instruction pointer of the next one. */
     private long executeLeft(int site) {
-        long base = context.get(Context.CODE_BASE);
         int offset = store.offset(site);
+        long rip = rip(site);
         if (leftFlushes != store.flushes()) {
             Arrays.fill(left, null);
             leftFlushes = store.flushes();
@@ -699,9 +755,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         Left it = left[site];
         if (it == null) {
             Block block = store.block(site);
-            Insn insn = block.page().dropped ? null : translator.decode(block.page(), offset);
+            Insn insn =
+                    block.page().dropped
+                            ? null
+                            : translator.decode(block.page(), offset, block.key());
             if (insn == null) {
-                return interpretAlone(base + offset, store.count(site));
+                return interpretAlone(rip, store.count(site));
             }
             Node node = Table.make(insn.form.node(insn.size, insn.memory, insn.lock), insn);
             String name = (insn.memory ? "memory, " : "") + insn.form.mnemonic();
@@ -716,11 +775,11 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (it.x87) {
             x87.takeBack();
         }
-        cpu.rip = base + offset;
-        cpu.r[Cpu.CODE_BASE] = base;
+        cpu.rip = rip;
+        cpu.r[Cpu.CODE_BASE] = rip - offset;
         cpu.alone = true;
         execute(it.node, store.count(site));
-        return base + it.node.end();
+        return rip - offset + it.node.end();
     }
 
     private static boolean touchesVectors(Form form) {

@@ -197,7 +197,15 @@ final class X87Emitter {
             return;
         }
         if (!baseNoted) {
+            boolean offset = Modes.limitsCode(block.mode());
+            if (offset) {
+                block.saveFlags();
+            }
             a.load(R15, RSP, Context.CODE_BASE);
+            if (offset) {
+                // SUB r15,[CS's base]
+                a.memory(W, 0, 0x2B, R15, RSP, Context.CODE_SEGMENT);
+            }
             a.store(RSP, X87State.CODE, R15);
             a.load4(R15, RSP, Context.SELECTORS + 4 * Seg.CS);
             a.store4(RSP, X87State.CODE_SELECTOR, R15);
@@ -274,7 +282,8 @@ final class X87Emitter {
                     case Seg.FS64 -> Seg.FS;
                     case Seg.GS64 -> Seg.GS;
                     case Seg.FLAT_STACK -> Seg.SS;
-                    default -> Seg.DS;
+                    case Seg.FLAT -> Seg.DS;
+                    default -> insn.segment;
                 };
         if (of != segment) {
             a.load4(R15, RSP, Context.SELECTORS + 4 * of);
@@ -285,6 +294,10 @@ final class X87Emitter {
 
     /** Lets R15 be the effective address; RCX is kept. */
     private void effectiveAddress(Insn insn) {
+        if (insn.addressSize == 2) {
+            effectiveAddress16(insn);
+            return;
+        }
         boolean cut = insn.addressSize == 4;
         int width = cut ? 0 : W;
         int displacement = (int) insn.displacement;
@@ -315,5 +328,17 @@ final class X87Emitter {
         }
         int index = indexed ? block.general(insn.index, R15) : NONE;
         a.memory(width, 0, 0x8D, R15, base, index, insn.scale, displacement);
+    }
+
+    private void effectiveAddress16(Insn insn) {
+        int displacement = (int) insn.displacement;
+        if (insn.base == Cpu.NO_REGISTER) {
+            a.moveImmediate(R15, displacement & 0xFFFF);
+            return;
+        }
+        int index = insn.index == Cpu.NO_REGISTER ? NONE : Context.host(insn.index);
+        a.memory(0, 0, 0x8D, R15, Context.host(insn.base), index, 0, displacement);
+        // MOVZX r15d,r15w
+        a.registers(0, 1, 0xB7, R15, R15);
     }
 }

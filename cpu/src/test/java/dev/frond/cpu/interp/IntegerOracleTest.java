@@ -100,6 +100,16 @@ final class IntegerOracleTest {
     }
 
     @Test
+    void translated32BitInstructionsDoWhatTheHostDoes() throws IOException {
+        assumeThat(rig.compatibility).as("a host kernel with a 32-bit code segment").isTrue();
+        try (Translator translator = new Translator()) {
+            rig.runner(translator.runner(rig.harness.cpu));
+            translated = true;
+            check(false);
+        }
+    }
+
+    @Test
     void everyExcuseIsForAFormOfTheTable() {
         Set<String> names = new TreeSet<>();
         for (Form form : Table.forms()) {

@@ -42,13 +42,7 @@ final class RandomBytesRun implements AutoCloseable {
         COMPATIBILITY_KERNEL,
         COMPATIBILITY_USER,
         LONG_KERNEL,
-        LONG_USER,
-        TRANSLATED_KERNEL,
-        TRANSLATED_USER;
-
-        boolean isTranslated() {
-            return ordinal() >= TRANSLATED_KERNEL.ordinal();
-        }
+        LONG_USER;
 
         private boolean is64() {
             return ordinal() >= LONG_KERNEL.ordinal();
@@ -88,6 +82,7 @@ final class RandomBytesRun implements AutoCloseable {
     private final long seed;
 
     private final Translator translator;
+    private final boolean lockstep;
     private final Mode[] modes;
 
     private final SystemRig nodes;
@@ -120,22 +115,19 @@ final class RandomBytesRun implements AutoCloseable {
         Translator.Settings settings =
                 Translator.Settings.DEFAULT.withCodeSize(CODE_SIZE).withCount(true);
         translator = new Translator(lockstep ? settings.inLockstep() : settings);
-        modes =
-                lockstep
-                        ? new Mode[] {Mode.TRANSLATED_KERNEL, Mode.TRANSLATED_USER}
-                        : Mode.values();
+        modes = lockstep ? new Mode[] {Mode.LONG_KERNEL, Mode.LONG_USER} : Mode.values();
         nodes = new SystemRig(CpuHarness.EVERYTHING);
         translated =
                 Translator.isSupported()
                         ? new SystemRig(CpuHarness.EVERYTHING, translator::runner)
                         : null;
+        this.lockstep = lockstep;
         for (Mode mode : modes) {
-            SystemRig rig = rig(mode);
-            if (rig != null) {
-                starts.put(mode, start(mode));
-                rig.forgetsPorts = true;
-                rig.kickAtPort(KICK_PORT);
-            }
+            starts.put(mode, start(mode));
+        }
+        prepare(nodes);
+        if (translated != null) {
+            prepare(translated);
         }
         watchdog = Thread.ofPlatform().daemon().name("random-bytes watchdog").start(this::watch);
     }
@@ -168,8 +160,14 @@ final class RandomBytesRun implements AutoCloseable {
 
     // --- where cases start ----------------------------------------------------------------------
 
-    private @Nullable SystemRig rig(Mode mode) {
-        return mode.isTranslated() ? translated : nodes;
+    private static void prepare(SystemRig rig) {
+        rig.forgetsPorts = true;
+        rig.kickAtPort(KICK_PORT);
+    }
+
+    /** Whether a case is executed by the translator: each mode's next one is the other engine's. */
+    private boolean isTranslated(long number) {
+        return lockstep || (number / modes.length & 1) != 0;
     }
 
     /** The state and the memory of a machine in {@code mode} whose handlers kick. */
@@ -249,13 +247,15 @@ final class RandomBytesRun implements AutoCloseable {
         SplittableRandom random = new SplittableRandom(seed * 0x9E37_79B9_7F4A_7C15L + number);
         Mode mode = modes[(int) (number % modes.length)];
         Start start = starts.get(mode);
-        SystemRig rig = rig(mode);
+        boolean translates = isTranslated(number);
+        SystemRig rig = translates ? translated : nodes;
         if (start == null || rig == null) {
             return;
         }
         Cpu cpu = rig.cpu;
         byte[] code = code(random, mode);
-        String described = "seed " + seed + " case " + number + " " + mode + " code " + hex(code);
+        String described = "seed " + seed + " case " + number + " " + mode;
+        described += (translates ? " translated code " : " code ") + hex(code);
         try {
             rig.restore(start.memory);
             rig.vcpu.load(start.state);

@@ -213,7 +213,7 @@ final class RandomRun implements AutoCloseable {
             fault = harness.step();
         }
         if (fault == CpuHarness.NO_FAULT) {
-            fault = code64 ? harness.run(translating) : nodes.run();
+            fault = harness.run(translating);
         }
         cpu.instructions = Math.max(before, counted);
         return compare(fault, true);

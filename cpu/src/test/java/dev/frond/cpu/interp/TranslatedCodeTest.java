@@ -394,11 +394,8 @@ final class TranslatedCodeTest {
     }
 
     @Test
-    void codeOfOtherModesIsLeftToTheNodes() {
-        harness.compatibilityMode();
+    void codeUnderBreakpointsIsLeftToTheNodes() {
         cpu.rip = CODE;
-        assertThat(runner.run()).isFalse();
-        harness.longMode();
         cpu.dr[7] = 1;
         assertThat(runner.run()).isFalse();
     }

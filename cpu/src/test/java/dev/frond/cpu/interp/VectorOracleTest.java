@@ -193,6 +193,17 @@ final class VectorOracleTest {
         return new LocalDescriptors.Descriptor(base, limit, type, false, true, false, true, false);
     }
 
+    @ParameterizedTest
+    @EnumSource(Kind.class)
+    void translated32BitInstructionsDoWhatTheHostDoes(Kind kind) {
+        assumeThat(host.hasCompatibilityMode())
+                .as("a host kernel with a 32-bit code segment")
+                .isTrue();
+        harness.compatibilityMode();
+        code64 = false;
+        translatedInstructionsDoWhatTheHostDoes(kind);
+    }
+
     /** Whether {@code form} is compared with the host here, if the host has it. */
     static boolean tests(Form form, boolean code64) {
         return kind(form) != null && !form.is(code64 ? Form.NOT_64 : Form.ONLY_64);
