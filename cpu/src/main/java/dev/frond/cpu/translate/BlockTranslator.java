@@ -785,15 +785,14 @@ final class BlockTranslator {
         }
     }
 
-    /**
-     * In what {@link #farJump} emits: the place of a tag, the tag, the displacement of the jump
-     * that is taken if it is another, the displacement of the jump.
-     */
-    static final int FAR_TAG_AT = 3;
-
-    static final int FAR_TAG = 7;
-    static final int FAR_MISS = 13;
-    static final int FAR_JUMP = 18;
+    // In what {@link #farJump} emits: the linear address of the target, where a tag is, the tag,
+    // the
+    // displacement of the jump that is taken if either is another, the displacement of the jump.
+    static final int FAR_TARGET = 2;
+    static final int FAR_TAG_AT = 22;
+    static final int FAR_TAG = 26;
+    static final int FAR_MISS = 32;
+    static final int FAR_JUMP = 37;
 
     /** Goes to {@code target} in another page, directly once that is found, flags being saved. */
     private void farJump(int target, int count) {
@@ -808,9 +807,17 @@ final class BlockTranslator {
         hostStart = origin + a.size();
         int site = site(Kind.LINK_FAR, false, true, count, 0);
         hostStart = before;
+        // MOV r15,target; CMP rcx,r15; JNZ to the next JNZ: the page may be in two places, with
+        // other
+        // pages beside it.
+        a.opcodeRegister(W, 0, 0xB8, R15);
+        a.int8(0);
+        a.registers(W, 0, 0x3B, RCX, R15);
+        int elsewhere = a.jump(JNZ);
         // CMP dword [tag],no tag; JNZ
         a.memory(0, 0, 0x81, 7, RSP, Context.LOCAL_TAG);
         a.int4(-1);
+        a.land4(elsewhere);
         slow.add(new Slow(a.jump(JNZ), site, true));
         toStub(a.jump(), stubs.leaveFar);
     }

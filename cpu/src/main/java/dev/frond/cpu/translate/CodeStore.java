@@ -254,7 +254,8 @@ final class CodeStore implements GuestMemory.Watcher {
      * Links the jump to another page whose {@link BlockTranslator#farJump comparison} is at {@code
      * place}: to {@code target} as long as the word {@code tagAt} of the context is {@code tag}.
      */
-    void linkFar(int place, int tagAt, int tag, int target) {
+    void linkFar(int place, long linear, int tagAt, int tag, int target) {
+        code.putLong(place + BlockTranslator.FAR_TARGET, linear);
         code.putInt(place + BlockTranslator.FAR_TAG_AT, tagAt);
         code.putInt(place + BlockTranslator.FAR_TAG, tag);
         int jump = place + BlockTranslator.FAR_JUMP;

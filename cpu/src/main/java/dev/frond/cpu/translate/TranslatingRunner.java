@@ -615,11 +615,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         if (dropped) {
             store.forward(from, to);
-        } else if (!lastGlobal && isRecent(store.farTag(place))) {
+        } else if (isRecent(store.farTag(place))) {
             store.unlinkFar(place, stubs.jumpFar);
         } else {
             store.linkFar(
                     place,
+                    linear,
                     lastGlobal ? Context.GLOBAL_TAG : Context.LOCAL_TAG,
                     lastGlobal ? globalLink() : localLink(),
                     to.fromJump());
@@ -632,7 +633,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
      * whoever is that often interrupted looks its targets up.
      */
     private boolean isRecent(int tag) {
-        return tag != -1 && localLink() - tag < RECENT;
+        return tag != -1 && (lastGlobal ? tag == globalLink() : localLink() - tag < RECENT);
     }
 
     /** Puts the page of a missed access into the TLB; false if that does not help. */

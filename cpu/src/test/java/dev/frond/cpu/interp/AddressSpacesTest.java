@@ -31,7 +31,7 @@ final class AddressSpacesTest {
     private static final int TABLE = 0x3;
     private static final int LARGE = 0x83;
     private static final int GLOBAL = 0x100;
-    private static final int ROUNDS = 200;
+    private static final long ROUNDS = 200;
     private static final int CALLED = 8;
 
     private Translator translator = new Translator();
@@ -96,8 +96,32 @@ final class AddressSpacesTest {
         assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * CALLED * (1 + 3));
         if (translated) {
             // Once for each page, not for each function.
-            assertThat(rig.vcpu.stats().exits().get("blocks looked up")).isLessThan(4L * ROUNDS);
+            assertThat(rig.vcpu.stats().exits().get("blocks looked up")).isLessThan(4 * ROUNDS);
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aPageInTwoPlacesGoesOnInThePageBesideIt(boolean translated) {
+        start(translated, 0);
+        // At its end: jmp to the next page. There: the functions.
+        long jumps = 0x6_2000;
+        rig.write(jumps + 4096 - 16, "e90b000000");
+        long[] places = {FUNCTIONS, FUNCTIONS + 0x4000};
+        long[] beside = {ONE, THREE};
+        for (int i = 0; i < 2; i++) {
+            long entry = FIRST_SPACE + 0x3000 + (places[i] - FUNCTIONS) / 4096 * 8;
+            rig.store(entry, 8, jumps | TABLE);
+            rig.store(entry + 8, 8, beside[i] | TABLE);
+        }
+        rig.cpu.mmu.flush();
+        rig.cpu.r[Cpu.RAX] = places[0] + 4096 - 16;
+        rig.cpu.r[Cpu.RDI] = places[1] + 4096 - 16;
+        rig.cpu.r[Cpu.RCX] = ROUNDS;
+        // again: call rax; xchg rax,rdi; dec ecx; jnz again; out 0EEh,al; hlt
+        rig.write(SystemRig.CODE, "ffd04887c7ffc975f7e6eef4");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
     }
 
     @ParameterizedTest
