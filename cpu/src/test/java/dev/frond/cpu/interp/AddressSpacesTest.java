@@ -68,7 +68,7 @@ final class AddressSpacesTest {
     /** Functions that add {@code number} to EBX: add ebx,number; ret. */
     private void functions(long page, int number) {
         for (int i = 0; i < CALLED; i++) {
-            rig.write(page + 16 * i, "83c3" + SystemRig.little(number, 1) + "c3");
+            rig.write(page + 16L * i, "83c3" + SystemRig.little(number, 1) + "c3");
         }
     }
 
