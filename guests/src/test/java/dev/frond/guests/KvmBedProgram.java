@@ -92,6 +92,19 @@ final class KvmBedProgram {
         measure(vm, console, irqChip, "disk", "dd if=/dev/vda of=/dev/null bs=4k iflag=direct");
         measure(vm, console, irqChip, "switches", "/switches 1000");
         vm.cpus().forEach(cpu -> System.out.println(cpu.stats()));
+        if (irqChip == VmSpec.IrqChip.ON) {
+            handOver(vm, console, irqChip);
+        }
+        expectNoWarning(console);
+        console.type("poweroff");
+        MachineEnd end = vm.end().get(COMMAND.toSeconds(), TimeUnit.SECONDS);
+        vm.cpus().forEach(cpu -> System.out.println(cpu.stats()));
+        say(vm, irqChip, end.toString());
+    }
+
+    /** To the interpreter and back. */
+    private static void handOver(Vm vm, SerialConsole console, VmSpec.IrqChip irqChip)
+            throws Exception {
         // What the shell holds goes along. Its own commands only: the interpreter is slow in here.
         run(console, "x=41; read before rest < /proc/uptime");
         vm.handOver("interpreter");
@@ -109,11 +122,6 @@ final class KvmBedProgram {
         expect(
                 run(console, "for i in 1 2; do sha256sum /bin/busybox & done | uniq | wc -l"),
                 "\n1\r\n");
-        expectNoWarning(console);
-        console.type("poweroff");
-        MachineEnd end = vm.end().get(COMMAND.toSeconds(), TimeUnit.SECONDS);
-        vm.cpus().forEach(cpu -> System.out.println(cpu.stats()));
-        say(vm, irqChip, end.toString());
     }
 
     private static void expectNoWarning(SerialConsole console) throws Exception {

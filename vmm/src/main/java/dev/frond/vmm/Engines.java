@@ -123,8 +123,9 @@ public final class Engines {
     private static final int LOCKSTEP_SLOWNESS = 50;
 
     /**
-     * The fastest place of the interrupt controllers by measurement; a KVM in software, which is
-     * {@code limited}, tells the end of an interrupt too late for it (docs/kvm.md).
+     * The best place of the interrupt controllers by the measurements in docs/kvm.md; a KVM in
+     * software, which is {@code limited}, tells the end of an interrupt too late for it
+     * (docs/kvm.md).
      */
     static KvmEngine.IrqChip automaticIrqChip(Optional<String> limited) {
         return limited.isEmpty() ? KvmEngine.IrqChip.SPLIT : KvmEngine.IrqChip.OFF;
