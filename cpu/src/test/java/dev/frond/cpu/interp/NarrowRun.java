@@ -373,10 +373,9 @@ final class NarrowRun implements AutoCloseable {
         compare(found, "CR2", other.cr2, one.cr2);
         byte[] memory = nodes.memory();
         byte[] translatedMemory = translated.memory();
-        if (faulted) {
-            int flags = (int) flagsAt(mode, one);
+        for (int i = 0; faulted && i < 2; i++) {
+            int flags = (int) flagsAt(mode, one, i);
             translatedMemory[flags] = memory[flags];
-            translatedMemory[flags + 1] = memory[flags + 1];
         }
         int at = Arrays.mismatch(memory, translatedMemory);
         int image = faulted ? Cpu.STATUS : 0;
@@ -391,10 +390,12 @@ final class NarrowRun implements AutoCloseable {
         return String.join(", ", found);
     }
 
-    /** Where the flags are in the frame of a fault whose handler has not changed the stack. */
-    private static long flagsAt(Mode mode, Cpu cpu) {
-        long top = stackTop(cpu);
-        int vector = (int) (cpu.rip >>> 4) & 0xFF;
+    /**
+     * Where a byte of the flags is in the frame of a fault whose handler has not changed the stack;
+     * a frame on a stack that uses SP may wrap.
+     */
+    private static long flagsAt(Mode mode, Cpu cpu, int number) {
+        int vector = (int) (linear(cpu) - HANDLERS >>> 4) & 0xFF;
         boolean code = vector >= CpuFault.TS && vector <= CpuFault.PF;
         long offset =
                 switch (mode) {
@@ -402,7 +403,8 @@ final class NarrowRun implements AutoCloseable {
                     case COMPATIBILITY -> code ? 24 : 16;
                     default -> code ? 12 : 8;
                 };
-        return Math.min(top + offset, (1 << 20) - 2);
+        long pointer = cpu.r[Cpu.RSP] + offset + number & cpu.stackMask;
+        return Math.min(cpu.segBase[Seg.SS] + pointer & 0xFFFF_FFFFL, (1 << 20) - 1);
     }
 
     private static long stackTop(Cpu cpu) {
