@@ -378,7 +378,11 @@ final class NarrowRun implements AutoCloseable {
             translatedMemory[flags] = memory[flags];
         }
         int at = Arrays.mismatch(memory, translatedMemory);
-        int image = faulted ? Cpu.STATUS : 0;
+        int image = faulted ? Cpu.STATUS & 0xFF : 0;
+        if (shutDown || faulted && vector(one) == CpuFault.DF) {
+            // OF in a frame that the stack had no room for.
+            image |= Cpu.OF >>> 8;
+        }
         while (at >= 0 && ((memory[at] ^ translatedMemory[at]) & 0xFF & ~image) == 0) {
             // The image of flags in the frame of an earlier fault.
             translatedMemory[at] = memory[at];
@@ -395,7 +399,7 @@ final class NarrowRun implements AutoCloseable {
      * a frame on a stack that uses SP may wrap.
      */
     private static long flagsAt(Mode mode, Cpu cpu, int number) {
-        int vector = (int) (linear(cpu) - HANDLERS >>> 4) & 0xFF;
+        int vector = vector(cpu);
         boolean code = vector >= CpuFault.TS && vector <= CpuFault.PF;
         long offset =
                 switch (mode) {
@@ -405,6 +409,11 @@ final class NarrowRun implements AutoCloseable {
                 };
         long pointer = cpu.r[Cpu.RSP] + offset + number & cpu.stackMask;
         return Math.min(cpu.segBase[Seg.SS] + pointer & 0xFFFF_FFFFL, (1 << 20) - 1);
+    }
+
+    /** The vector in whose handler the CPU is. */
+    private static int vector(Cpu cpu) {
+        return (int) (linear(cpu) - HANDLERS >>> 4) & 0xFF;
     }
 
     private static long stackTop(Cpu cpu) {
