@@ -113,20 +113,25 @@ final class TranslatedModesTest {
     @ParameterizedTest
     @CsvSource({"3e, 13", "36, 12"})
     void aStoreBeyondTheLimitFaultsInTheMiddleOfABlockAndChangesNothing(String prefix, int vector) {
-        run(
-                each -> {
-                    each.gdt(DATA_SEGMENT, descriptor(0x6_0000, 0xFFF, 0x93 | Seg.BIG));
-                    each.segment(Seg.DS, DATA_SEGMENT);
-                    each.segment(Seg.SS, DATA_SEGMENT);
-                    each.cpu.r[Cpu.RSP] = 0x800;
-                    each.cpu.r[Cpu.RBX] = 0xFFC;
-                    // MOV eax,1; MOV [ebx],eax; MOV ecx,2; MOV [ebx+1],eax; MOV ecx,3
-                    each.write(
-                            CODE,
-                            "b801000000" + prefix + "8903" + "b902000000" + prefix + "894301"
-                                    + "b903000000" + END);
-                    each.cpu.rip = CODE;
-                });
+        run(each -> {
+            each.gdt(DATA_SEGMENT, descriptor(0x6_0000, 0xFFF, 0x93 | Seg.BIG));
+            each.segment(Seg.DS, DATA_SEGMENT);
+            each.segment(Seg.SS, DATA_SEGMENT);
+            each.cpu.r[Cpu.RSP] = 0x800;
+            each.cpu.r[Cpu.RBX] = 0xFFC;
+            // MOV eax,1; MOV [ebx],eax; MOV ecx,2; MOV [ebx+1],eax; MOV ecx,3
+            each.write(
+                    CODE,
+                    "b801000000"
+                            + prefix
+                            + "8903"
+                            + "b902000000"
+                            + prefix
+                            + "894301"
+                            + "b903000000"
+                            + END);
+            each.cpu.rip = CODE;
+        });
         assertFault(vector, 0, CODE + 13);
         assertThat(cpu.r[Cpu.RCX]).isEqualTo(2);
         assertThat(rig.load(0x6_0FFC, 8)).isEqualTo(1);
@@ -148,12 +153,11 @@ final class TranslatedModesTest {
     @ValueSource(strings = {"eb20", "e9fd1f", "e8fd1f", "ffe0", "ffd0", "7420", "e220", "e320"})
     void aJumpBeyondTheLimitOfCsFaultsItself(String jump) {
         boolean counts = jump.startsWith("e2");
-        run(
-                each -> {
-                    each.cpu.r[Cpu.RCX] = counts ? 7 : 0;
-                    // MOV ax,2000; XOR dx,dx
-                    code16(each, 0x1F, "b80020" + "31d2" + jump);
-                });
+        run(each -> {
+            each.cpu.r[Cpu.RCX] = counts ? 7 : 0;
+            // MOV ax,2000; XOR dx,dx
+            code16(each, 0x1F, "b80020" + "31d2" + jump);
+        });
         assertFault(CpuFault.GP, 0, 5);
         assertThat(cpu.r[Cpu.RCX]).isEqualTo(counts ? 7 : 0);
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(KERNEL_STACK - 16);
@@ -171,17 +175,16 @@ final class TranslatedModesTest {
 
     @Test
     void pushesOnAStackThatUsesSpWrapAtZeroAndKeepTheUpperHalf() {
-        run(
-                each -> {
-                    each.gdt(STACK_SEGMENT, descriptor(0x6_2000, 0xFFFF, 0x93));
-                    each.segment(Seg.SS, STACK_SEGMENT);
-                    each.cpu.r[Cpu.RSP] = 0x1234_0000;
-                    each.cpu.r[Cpu.RAX] = 0x1122_3344;
-                    each.cpu.r[Cpu.RCX] = 0x5566;
-                    // PUSH eax; PUSH cx; POP edx
-                    each.write(CODE, "50" + "6651" + "5a" + END);
-                    each.cpu.rip = CODE;
-                });
+        run(each -> {
+            each.gdt(STACK_SEGMENT, descriptor(0x6_2000, 0xFFFF, 0x93));
+            each.segment(Seg.SS, STACK_SEGMENT);
+            each.cpu.r[Cpu.RSP] = 0x1234_0000;
+            each.cpu.r[Cpu.RAX] = 0x1122_3344;
+            each.cpu.r[Cpu.RCX] = 0x5566;
+            // PUSH eax; PUSH cx; POP edx
+            each.write(CODE, "50" + "6651" + "5a" + END);
+            each.cpu.rip = CODE;
+        });
         assertThat(rig.load(0x6_2000 + 0xFFFC, 4)).isEqualTo(0x1122_3344);
         assertThat(cpu.r[Cpu.RDX]).isEqualTo(0x3344_5566);
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(0x1234_FFFE);
@@ -189,14 +192,13 @@ final class TranslatedModesTest {
 
     @Test
     void aRunOfPushesAndPopsAcrossZeroWraps() {
-        run(
-                each -> {
-                    real(each);
-                    each.cpu.r[Cpu.RSP] = 4;
-                    each.cpu.r[Cpu.RAX] = 0x1111;
-                    // PUSH ax four times; POP bx; POP cx; POP dx
-                    each.write(CODE, "50505050" + "5b595a" + END);
-                });
+        run(each -> {
+            real(each);
+            each.cpu.r[Cpu.RSP] = 4;
+            each.cpu.r[Cpu.RAX] = 0x1111;
+            // PUSH ax four times; POP bx; POP cx; POP dx
+            each.write(CODE, "50505050" + "5b595a" + END);
+        });
         assertThat(rig.load(0x6_0000, 4)).isEqualTo(0x1111_1111);
         assertThat(rig.load(0x6_FFFC, 4)).isEqualTo(0x1111_1111);
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(2);
@@ -206,42 +208,59 @@ final class TranslatedModesTest {
 
     @Test
     void codeOf16BitsThatChangesItselfRunsAsChanged() {
-        run(
-                each -> {
-                    real(each);
-                    // MOV cx,5; INC byte cs:[a]; ADD ax,0; LOOP
-                    each.write(CODE, "b90500" + "2efe060a00" + "83c000" + "e2f6" + END);
-                });
+        run(each -> {
+            real(each);
+            // MOV cx,5; INC byte cs:[a]; ADD ax,0; LOOP
+            each.write(CODE, "b90500" + "2efe060a00" + "83c000" + "e2f6" + END);
+        });
         assertThat(cpu.r[Cpu.RAX]).isEqualTo(1 + 2 + 3 + 4 + 5);
     }
 
     @Test
     void realModeGoesToProtectedModeTo32BitCodeAndBackThreeTimes() {
-        run(
-                each -> {
-                    each.gdt(CODE_SEGMENT, descriptor(CODE, 0xFFFF, 0x9B));
-                    each.gdt(DATA_SEGMENT, descriptor(0, 0xFFFF, 0x93));
-                    real(each);
-                    each.cpu.r[Cpu.RSI] = 3;
-                    // MOV ax,1; MOV ebx,cr0; OR ebx,1; MOV cr0,ebx; JMP 8:30000
-                    each.write(
-                            CODE,
-                            "b80100" + "0f20c3" + "6683cb01" + "0f22c3" + "66ea000003000800");
-                    // MOV ecx,10; MOV ds,cx; MOV ss,cx; MOV esp,8000; ADD eax,2; PUSH eax;
-                    // MOV [60000],eax; CALL next; POP edx; JMP 40:100
-                    each.write(
-                            0x3_0000,
-                            "b910000000" + "8ed9" + "8ed1" + "bc00800000" + "83c002" + "50"
-                                    + "a300000600" + "e800000000" + "5a" + "ea000100004000");
-                    // MOV cx,48; MOV ds,cx; MOV ss,cx; AND ebx,-2; MOV cr0,ebx; JMP 1000:113;
-                    // MOV cx,6000; MOV ds,cx; MOV ss,cx; MOV sp,1000; ADD ax,4; MOV [10],ax;
-                    // PUSH ax; DEC si; JNZ 0
-                    each.write(
-                            CODE + 0x100,
-                            "b94800" + "8ed9" + "8ed1" + "6683e3fe" + "0f22c3" + "ea13010010"
-                                    + "b90060" + "8ed9" + "8ed1" + "bc0010" + "050400" + "a31000"
-                                    + "50" + "4e" + "0f85d7fe" + END);
-                });
+        run(each -> {
+            each.gdt(CODE_SEGMENT, descriptor(CODE, 0xFFFF, 0x9B));
+            each.gdt(DATA_SEGMENT, descriptor(0, 0xFFFF, 0x93));
+            real(each);
+            each.cpu.r[Cpu.RSI] = 3;
+            // MOV ax,1; MOV ebx,cr0; OR ebx,1; MOV cr0,ebx; JMP 8:30000
+            each.write(CODE, "b80100" + "0f20c3" + "6683cb01" + "0f22c3" + "66ea000003000800");
+            // MOV ecx,10; MOV ds,cx; MOV ss,cx; MOV esp,8000; ADD eax,2; PUSH eax;
+            // MOV [60000],eax; CALL next; POP edx; JMP 40:100
+            each.write(
+                    0x3_0000,
+                    "b910000000"
+                            + "8ed9"
+                            + "8ed1"
+                            + "bc00800000"
+                            + "83c002"
+                            + "50"
+                            + "a300000600"
+                            + "e800000000"
+                            + "5a"
+                            + "ea000100004000");
+            // MOV cx,48; MOV ds,cx; MOV ss,cx; AND ebx,-2; MOV cr0,ebx; JMP 1000:113;
+            // MOV cx,6000; MOV ds,cx; MOV ss,cx; MOV sp,1000; ADD ax,4; MOV [10],ax;
+            // PUSH ax; DEC si; JNZ 0
+            each.write(
+                    CODE + 0x100,
+                    "b94800"
+                            + "8ed9"
+                            + "8ed1"
+                            + "6683e3fe"
+                            + "0f22c3"
+                            + "ea13010010"
+                            + "b90060"
+                            + "8ed9"
+                            + "8ed1"
+                            + "bc0010"
+                            + "050400"
+                            + "a31000"
+                            + "50"
+                            + "4e"
+                            + "0f85d7fe"
+                            + END);
+        });
         assertThat(cpu.r[Cpu.RSI]).isZero();
         assertThat(cpu.r[Cpu.RAX]).isEqualTo(7);
         assertThat(rig.load(0x6_0000, 4)).isEqualTo(3);
@@ -254,37 +273,48 @@ final class TranslatedModesTest {
 
     @Test
     void anIntOfVirtual8086ModeIsReflectedByItsMonitor() {
-        run(
-                each -> {
-                    long frame = KERNEL_STACK - 36;
-                    long[] values = {
-                        0, CODE >>> 4, Cpu.VM | Cpu.IOPL | 2, 0x1000, 0x6000, 0, 0x6000, 0, 0
-                    };
-                    for (int i = 0; i < values.length; i++) {
-                        each.store(frame + 4L * i, 4, values[i]);
-                    }
-                    each.store(TSS_BASE + 0x66, 2, 0x68);
-                    each.store(0x21 * 4, 4, 0x7000_0000L);
-                    // MOV ax,1234; INT 21; ADD ax,1
-                    each.write(CODE, "b83412" + "cd21" + "050100" + END);
-                    // ADD ah,1; IRET
-                    each.write(0x7_0000, "80c401" + "cf");
-                    each.write(HANDLERS + 16L * CpuFault.GP, "e9" + little(0xFF2B, 4));
-                    // MOV ebx,10; MOV ds,bx; ADD esp,4; SUB word [esp+c],6; EBX = SS:SP
-                    each.write(
-                            0x3_0000,
-                            "bb10000000" + "8edb" + "83c404" + "66836c240c06" + "0fb75c2410"
-                                    + "c1e304" + "0fb74c240c" + "01cb"
-                                    // IP behind INT, CS and flags to there
-                                    + "8b0c24" + "83c102" + "66890b" + "8b4c2404" + "66894b02"
-                                    + "8b4c2408" + "66894b04"
-                                    // the vector to the frame; IRET
-                                    + "0fb70d84000000" + "890c24" + "0fb70d86000000" + "894c2404"
-                                    + "cf");
-                    each.write(0x2_8000, "cf");
-                    each.cpu.r[Cpu.RSP] = frame;
-                    each.cpu.rip = 0x2_8000;
-                });
+        run(each -> {
+            long frame = KERNEL_STACK - 36;
+            long[] values = {0, CODE >>> 4, Cpu.VM | Cpu.IOPL | 2, 0x1000, 0x6000, 0, 0x6000, 0, 0};
+            for (int i = 0; i < values.length; i++) {
+                each.store(frame + 4L * i, 4, values[i]);
+            }
+            each.store(TSS_BASE + 0x66, 2, 0x68);
+            each.store(0x21 * 4, 4, 0x7000_0000L);
+            // MOV ax,1234; INT 21; ADD ax,1
+            each.write(CODE, "b83412" + "cd21" + "050100" + END);
+            // ADD ah,1; IRET
+            each.write(0x7_0000, "80c401" + "cf");
+            each.write(HANDLERS + 16L * CpuFault.GP, "e9" + little(0xFF2B, 4));
+            // MOV ebx,10; MOV ds,bx; ADD esp,4; SUB word [esp+c],6; EBX = SS:SP
+            each.write(
+                    0x3_0000,
+                    "bb10000000"
+                            + "8edb"
+                            + "83c404"
+                            + "66836c240c06"
+                            + "0fb75c2410"
+                            + "c1e304"
+                            + "0fb74c240c"
+                            + "01cb"
+                            // IP behind INT, CS and flags to there
+                            + "8b0c24"
+                            + "83c102"
+                            + "66890b"
+                            + "8b4c2404"
+                            + "66894b02"
+                            + "8b4c2408"
+                            + "66894b04"
+                            // the vector to the frame; IRET
+                            + "0fb70d84000000"
+                            + "890c24"
+                            + "0fb70d86000000"
+                            + "894c2404"
+                            + "cf");
+            each.write(0x2_8000, "cf");
+            each.cpu.r[Cpu.RSP] = frame;
+            each.cpu.rip = 0x2_8000;
+        });
         assertThat(cpu.v8086()).isTrue();
         assertThat(cpu.r[Cpu.RAX]).isEqualTo(0x1335);
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(0x1000);
