@@ -114,9 +114,8 @@ final class CodeStore implements GuestMemory.Watcher {
     private volatile @Nullable Thread owner;
 
     // Data: kind 0..3, write 4, flags saved 5, access 6, instructions 8..15, offset or target
-    // 16..27,
-    // host's start of the instruction 32..63. Load: bytes 0..15, from the host's start of the
-    // instruction to where the address is known 16..31.
+    // 16..27, host's start of the instruction 32..63. Load: bytes 0..15, from the host's start of
+    // the instruction to where the address is known 16..31.
     private final Sites sites = new Sites();
 
     private int siteCount = 1;
