@@ -90,6 +90,12 @@ public final class Mmu {
     private final PagesSeen codeSeen = new PagesSeen();
     private final PagesSeen globalCodeSeen = new PagesSeen();
 
+    /** Pages above 4 KiB, of which the TLB has pieces, as {@link #large} numbers them. */
+    private final PagesSeen largeSeen = new PagesSeen();
+
+    /** Bits of the offset in pages of 2 MiB, 4 MiB and 1 GiB. */
+    private static final int[] LARGE_SHIFTS = {21, 22, 30};
+
     /** Whether {@link #translateCode} has just met a global page. */
     private boolean codeGlobal;
 
@@ -272,6 +278,22 @@ public final class Mmu {
         space.pcid = pcid();
         shadow.flush();
         forgetCode();
+        largeSeen.clear();
+    }
+
+    /** As if each large page were one of 4 KiB, those of different sizes apart. */
+    private static long large(long linear, int shift) {
+        return (linear >>> shift << 5 | shift) << PAGE_SHIFT;
+    }
+
+    /** Whether pieces of a large page that {@code linear} is in may be in the TLB. */
+    private boolean isInLargePage(long linear) {
+        for (int shift : LARGE_SHIFTS) {
+            if (largeSeen.mayContain(large(linear, shift))) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Forgets all translations of all address spaces but those of global pages. */
@@ -382,6 +404,11 @@ public final class Mmu {
 
     /** Forgets the translation of one page in all address spaces (INVLPG, INVPCID). */
     public void flushPage(long linear) {
+        if (isInLargePage(linear)) {
+            // All pieces go (SDM Vol. 3A, 4.10.2.3); which there are nobody knows.
+            flush();
+            return;
+        }
         long page = linear & PAGE_MASK;
         for (int i = 0; i < spaceCount; i++) {
             spaces[i].clearPage(page);
@@ -1006,6 +1033,9 @@ public final class Mmu {
         }
         writableNow = writable && (access == WRITE || (entry & D) != 0);
         globalNow = (entry & G) != 0 && (cpu.cr4 & ControlRegisters.PGE) != 0;
+        if (shift > PAGE_SHIFT) {
+            largeSeen.add(large(linear, shift));
+        }
         long mask = (1L << shift) - 1;
         return base & PHYSICAL & ~mask & PAGE_MASK | linear & mask;
     }

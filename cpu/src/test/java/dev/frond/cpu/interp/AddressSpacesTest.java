@@ -125,6 +125,27 @@ final class AddressSpacesTest {
     }
 
     @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void invlpgForgetsAllOfALargePage(boolean translated) {
+        start(translated, 0);
+        // 2 MiB at 4 MiB, whose first bytes are main memory, then a table of small pages.
+        long directory = FIRST_SPACE + 0x2000 + 2 * 8;
+        rig.store(directory, 8, LARGE);
+        rig.store(SECOND_SPACE + 0x3000 + (ONE >>> 12) * 8, 8, THREE | TABLE);
+        rig.store(ONE, 8, 1);
+        rig.store(THREE, 8, 3);
+        rig.cpu.mmu.flush();
+        rig.cpu.r[Cpu.RSI] = 2 * FUNCTIONS + ONE;
+        rig.cpu.r[Cpu.RDI] = 2 * FUNCTIONS;
+        rig.cpu.r[Cpu.RDX] = directory;
+        rig.cpu.r[Cpu.RAX] = SECOND_SPACE + 0x3000 | TABLE;
+        // mov rbx,[rsi]; mov [rdx],rax; invlpg [rdi]; add rbx,[rsi]; out 0EEh,al; hlt
+        rig.write(SystemRig.CODE, "488b1e4889020f013f48031ee6eef4");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(1 + 3);
+    }
+
+    @ParameterizedTest
     @CsvSource({"false, 0", "true, 0", "false, 256", "true, 256"})
     void invlpgChangesTheCode(boolean translated, int attributes) {
         start(translated, attributes);
