@@ -80,7 +80,11 @@ final class AccessGroups {
         long high = low + shapes[first].access(insn);
         boolean write = shapes[first].writesMemory();
         int last = first;
+        boolean certain = true;
         for (int i = first + 1; i < count && keeps(i - 1, insn); i++) {
+            if (shapes[i].path() == Shape.Path.CONDITIONAL_JUMP) {
+                certain = false;
+            }
             if (shapes[i].x87() && !shapes[first].x87()) {
                 // It may have to load the unit, for which it needs RCX.
                 break;
@@ -94,6 +98,10 @@ final class AccessGroups {
             long from = Math.min(low, insns[i].displacement);
             long to = Math.max(high, insns[i].displacement + shapes[i].access(insns[i]));
             if (to - from > MAX_SPAN || !staysAligned(first, i, from)) {
+                break;
+            }
+            if (!write && !certain && shapes[i].writesMemory()) {
+                // Nothing may make a page dirty that is not stored to.
                 break;
             }
             low = from;
@@ -119,6 +127,8 @@ final class AccessGroups {
         Insn insn = insns[at];
         Shape shape = shapes[at];
         return insn.memory
+                // Those off RSP are the stack's: see StackPlan.
+                && (narrow || insn.base != Cpu.RSP)
                 && (shape.path() == Shape.Path.MODRM || shape.path() == Shape.Path.X87)
                 && !shape.usesCl()
                 && (insn.addressSize == 8 || narrow && insn.addressSize == 4);
@@ -151,7 +161,7 @@ final class AccessGroups {
         Insn insn = insns[at];
         Shape shape = shapes[at];
         return switch (shape.path()) {
-            case NOP -> true;
+            case NOP, CONDITIONAL_JUMP -> true;
             case LEA -> !ModRmEmitter.needsRcxForLea(insn) && !names(address, insn.reg);
             case OPCODE_REGISTER -> !names(address, named(insn, shape.rm(), insn.opcodeRegister));
             // FNSTSW writes AX.

@@ -107,6 +107,11 @@ final class AddressEmitter {
                 && (segment == Seg.DS || segment == Seg.ES || segment == Seg.SS);
     }
 
+    /** Whether a segment of 64-bit code has a base. */
+    static boolean hasBase(int segment) {
+        return segment != Seg.FLAT && segment != Seg.FLAT_STACK;
+    }
+
     /**
      * From the effective address in RCX to the linear one, of an operand of {@code size} bytes;
      * leaves the instruction if the segment does not permit that. Outside of 64-bit code this

@@ -7,6 +7,7 @@ import static dev.frond.cpu.translate.Assembler.JA;
 import static dev.frond.cpu.translate.Assembler.JNZ;
 import static dev.frond.cpu.translate.Assembler.JZ;
 import static dev.frond.cpu.translate.Assembler.NONE;
+import static dev.frond.cpu.translate.Assembler.R14;
 import static dev.frond.cpu.translate.Assembler.R15;
 import static dev.frond.cpu.translate.Assembler.RAX;
 import static dev.frond.cpu.translate.Assembler.RCX;
@@ -96,6 +97,9 @@ final class BlockTranslator {
     /** The mode that the code is for which is being emitted: the block's, but for RFLAGS.AC. */
     private int key;
 
+    /** Whether each memory operand is looked up on its own. */
+    private boolean separate;
+
     private int origin;
     private State state = State.HOST;
     private int index;
@@ -114,7 +118,7 @@ final class BlockTranslator {
     private final ModRmEmitter modRm = new ModRmEmitter(this, a, addresses);
     private final StringEmitter strings = new StringEmitter(this, a);
     private final StackEmitter stack = new StackEmitter(this, a, insns, shapes);
-    private final JumpEmitter jumps = new JumpEmitter(this, a);
+    private final JumpEmitter jumps = new JumpEmitter(this, a, stack);
     private final NarrowStackEmitter narrowStack = new NarrowStackEmitter(this, a, addresses);
     private final NarrowJumpEmitter narrowJumps;
     private final SystemEmitter system;
@@ -141,7 +145,7 @@ final class BlockTranslator {
         decoder = new Decoder(FORMS, cpu.cpuid.model().features());
         narrowJumps = new NarrowJumpEmitter(this, a, stubs, narrowStack);
         x87 = new X87Emitter(this, a, stubs);
-        page = new CodePage(-1, 0, false);
+        page = new CodePage(-1, 0);
         system = new SystemEmitter(this, a, stubs, narrowStack);
     }
 
@@ -217,7 +221,8 @@ final class BlockTranslator {
     Block translate(CodePage from, int offset, int key) {
         store.makeRoom();
         page = from.dropped ? store.page(from.ramOffset) : from;
-        this.key = key;
+        separate = (key & Modes.SEPARATE) != 0;
+        this.key = key & ~Modes.SEPARATE;
         blockOffset = offset;
         int limit = fetch(offset);
         int count = 0;
@@ -225,7 +230,7 @@ final class BlockTranslator {
         boolean open = true;
         boolean interpretNext = false;
         while (open && count < MAX_BLOCK && at < limit) {
-            Insn insn = decoder.decode(buffer, at, limit, at, key);
+            Insn insn = decoder.decode(buffer, at, limit, at, this.key);
             if (insn == null) {
                 // If it is one that reaches into the next page, it gets a block of its own.
                 interpretNext = count == 0 || !mayCross(at);
@@ -237,7 +242,8 @@ final class BlockTranslator {
             at += insn.length;
         }
         page.cover(offset, Math.max(at, offset + 1));
-        groups.find(count, !page.separate, Modes.isNarrow(key));
+        groups.find(count, !separate, Modes.isNarrow(key));
+        stack.begin(count, !separate && !Modes.isNarrow(key));
         boolean liveIn = liveness(count);
         return emit(page, count, at, open, interpretNext, liveIn);
     }
@@ -249,6 +255,7 @@ final class BlockTranslator {
     @Nullable Block translateCrossing(CodePage from, long secondPage, int offset, int key) {
         store.makeRoom();
         page = from.dropped ? store.page(from.ramOffset) : from;
+        separate = true;
         this.key = key;
         blockOffset = offset;
         fetch(offset);
@@ -265,6 +272,7 @@ final class BlockTranslator {
         second.coverEndOf(page, end - PAGE);
         boolean open = !insn.form.is(Form.END) || goesOnBehind(shapes[0]);
         groups.find(1, false, false);
+        stack.begin(1, false);
         return emit(second, 1, end, open, false, liveness(1));
     }
 
@@ -321,7 +329,7 @@ final class BlockTranslator {
         for (index = 0; index < count; index++) {
             hostStart = origin + a.size();
             x87.before(insns[index], shapes[index]);
-            int run = stack.run(index, count, page.separate);
+            int run = stack.run(index, count, separate);
             if (run > 1) {
                 emitRun(run);
                 index += run - 1;
@@ -339,7 +347,7 @@ final class BlockTranslator {
             goOn(end, count, block);
         }
         LoopPlan plan =
-                liveIn || block.crosses() ? null : LoopPlan.of(insns, shapes, count, blockOffset);
+                liveIn || separate ? null : LoopPlan.of(insns, shapes, count, blockOffset);
         if (plan != null) {
             emitLoop(plan, block);
         }
@@ -355,6 +363,7 @@ final class BlockTranslator {
             a.land4(s.jump);
             leave(s.saved, s.site);
         }
+        stack.emitMisses();
         for (Missed m : missed) {
             a.land4(m.jump);
             call(stubs.findJump);
@@ -382,7 +391,7 @@ final class BlockTranslator {
     private void emitLoop(LoopPlan plan, Block block) {
         LoopEmitter emitter = new LoopEmitter(this, a, addresses, plan);
         state = State.HOST;
-        key = block.key();
+        key = mode(block);
         emitter.emitHead(block.start() - origin);
         loop = emitter;
         loopPlan = plan;
@@ -438,8 +447,22 @@ final class BlockTranslator {
         if (!crosses) {
             flagsLive = start;
         }
+        int blockKey = separate && !crosses ? key | Modes.SEPARATE : key;
         return new Block(
-                page, second, blockOffset, length, key, fromJump, flagsSaved, flagsLive, start);
+                page,
+                second,
+                blockOffset,
+                length,
+                blockKey,
+                fromJump,
+                flagsSaved,
+                flagsLive,
+                start);
+    }
+
+    /** The mode that a block is for when it is entered. */
+    private static int mode(Block block) {
+        return block.key() & ~Modes.SEPARATE;
     }
 
     /** Whether whoever enters a block compares the block, and not its page, with CS's limit. */
@@ -532,14 +555,14 @@ final class BlockTranslator {
                 if (narrow) {
                     narrowStack.push(insn, shape);
                 } else {
-                    stack.push(insn, shape);
+                    stack.push(index);
                 }
             }
             case POP_REGISTER -> {
                 if (narrow) {
                     narrowStack.pop(insn);
                 } else {
-                    stack.pop(insn);
+                    stack.pop(index);
                 }
             }
             case LEAVE -> {
@@ -569,7 +592,7 @@ final class BlockTranslator {
                 if (narrow) {
                     narrowJumps.call(insn);
                 } else {
-                    jumps.call(insn);
+                    jumps.call(insn, index);
                 }
                 go(target(insn), insn.offset, index + 1, block);
             }
@@ -584,14 +607,14 @@ final class BlockTranslator {
                 if (narrow) {
                     narrowJumps.callIndirect(insn);
                 } else {
-                    jumps.callIndirect(insn);
+                    jumps.callIndirect(insn, index);
                 }
             }
             case RETURN -> {
                 if (narrow) {
                     narrowJumps.ret(insn);
                 } else {
-                    jumps.ret(insn);
+                    jumps.ret(insn, index);
                 }
             }
             case X87 -> x87.emit(insn, shape);
@@ -635,6 +658,9 @@ final class BlockTranslator {
         if (loop != null && group != null) {
             return loop.operand(insn, group, ModRmEmitter.isHigh(insn, shape.reg(), insn.reg));
         }
+        if (loopPlan == null && stack.isMember(index)) {
+            return stackOperand(insn, shape);
+        }
         int offset = 0;
         if (loopPlan != null || !groups.isMember(index)) {
             access(insn, shape.access(insn), shape.writesMemory());
@@ -652,6 +678,49 @@ final class BlockTranslator {
             align(ModRmEmitter.alignment(insn, shape));
         }
         return new LoopEmitter.Operand(NONE, 0, offset);
+    }
+
+    /** An operand in the page of the stack. */
+    private LoopEmitter.Operand stackOperand(Insn insn, Shape shape) {
+        stack.base(index);
+        int alignment = ModRmEmitter.alignment(insn, shape);
+        // AH to BH are named without REX, which R14 needs.
+        if (alignment == 1 && !ModRmEmitter.isHigh(insn, shape.reg(), insn.reg)) {
+            return new LoopEmitter.Operand(R14, 0, (int) insn.displacement);
+        }
+        a.memory(W, 0, 0x8D, RCX, RCX, R14, 0, (int) insn.displacement);
+        if (alignment > 1) {
+            saveLiveFlags();
+            align(alignment);
+        }
+        return new LoopEmitter.Operand(NONE, 0, 0);
+    }
+
+    /** Whether the rounds of a loop are being emitted. */
+    boolean isInLoop() {
+        return loopPlan != null;
+    }
+
+    /** Calls the stub that makes the page which was looked up that of the stack. */
+    void callTakeStack(int how, boolean write) {
+        call(stubs.takeStack(how, write));
+    }
+
+    /** Jumps to a place from the start of the block's code. */
+    void jumpBack(int place) {
+        toStub(a.jump(), origin + place);
+    }
+
+    /** Leaves at a site. */
+    void leaveAt(int site) {
+        leave(store.flagsSaved(site), site);
+    }
+
+    /** A site of accesses to the stack that begin with the instruction that is being emitted. */
+    int stackSite(boolean write, int bytes) {
+        int site = site(Kind.STACK, write, areFlagsSaved(), index + 1, insnOffset());
+        store.span(site, bytes);
+        return site;
     }
 
     // --- leaving the instruction to the interpreter
@@ -769,13 +838,13 @@ final class BlockTranslator {
         if (target <= from) {
             poll(target, count);
         }
-        if (loop != null && target == blockOffset && key == block.key()) {
+        if (loop != null && target == blockOffset && key == mode(block)) {
             toStub(a.jump(), origin + loop.head());
             return;
         }
         boolean saved = state == State.SAVED;
         Block known =
-                target == blockOffset && key == block.key() && !block.crosses()
+                target == blockOffset && key == block.key() && !separate
                         ? block
                         : page.find(target, key);
         if (known != null) {
@@ -928,8 +997,8 @@ final class BlockTranslator {
     /** The same for an operand, or a group of them. */
     void check(int size, boolean write, boolean group) {
         int site = checkPage(size, write, group);
-        if (!write) {
-            store.mayJoin(site, size, origin + a.size());
+        if (!write && !group) {
+            store.mayJoin(site, origin + a.size());
         }
     }
 
@@ -947,6 +1016,7 @@ final class BlockTranslator {
         boolean saved = state == State.SAVED;
         Kind kind = group ? Kind.MEMORY_GROUP : Kind.MEMORY;
         int site = site(kind, write, saved, index + 1, insnOffset());
+        store.span(site, size);
         slow.add(new Slow(a.jump(JA), site, saved));
         // ADD rcx,[page]
         a.memory(W, 0, 0x03, RCX, RSP, R15, 0, table + NativeTlb.HOST);

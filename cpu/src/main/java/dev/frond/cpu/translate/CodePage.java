@@ -33,16 +33,9 @@ final class CodePage {
     /** When the first block was translated, as {@link System#nanoTime} tells. */
     final long since;
 
-    /** Whether each memory operand is looked up on its own: some lie in two pages too often. */
-    final boolean separate;
-
-    /** How often the operands of a group lay in two pages. */
-    int crossings;
-
-    CodePage(long ramOffset, long since, boolean separate) {
+    CodePage(long ramOffset, long since) {
         this.ramOffset = ramOffset;
         this.since = since;
-        this.separate = separate;
     }
 
     private static int hash(int key) {

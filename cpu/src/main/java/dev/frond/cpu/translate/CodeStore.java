@@ -14,10 +14,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.Stream;
 
@@ -35,6 +33,8 @@ final class CodeStore implements GuestMemory.Watcher {
         MEMORY,
         /** The same of an access that stands for several. */
         MEMORY_GROUP,
+        /** The same of accesses to the stack. */
+        STACK,
         /** An instruction that is not taken. */
         INTERPRET,
         /** As {@link #INTERPRET}, but nothing is translated behind it. */
@@ -74,8 +74,6 @@ final class CodeStore implements GuestMemory.Watcher {
     /** More pages than these are not remembered at a time. */
     private static final int MAX_CHANGING = 4096;
 
-    private static final int MAX_CROSSINGS = 64;
-
     /** Instructions that are interpreted after a page was dropped once, and at most. */
     private static final int TRIAL = 32;
 
@@ -88,6 +86,9 @@ final class CodeStore implements GuestMemory.Watcher {
     private static final byte JUMP_OPCODE = (byte) 0xE9;
 
     private static final Kind[] KINDS = Kind.values();
+
+    /** What {@link #mode} leaves of a block's key. */
+    private static final int BLOCK_BITS = Modes.ACCESS | Modes.EDGE | Modes.SEPARATE;
 
     private final Cpu cpu;
     private final int exit;
@@ -106,9 +107,6 @@ final class CodeStore implements GuestMemory.Watcher {
 
     /** Pages whose code was changed by a store, as long as they are few. */
     private final Map<Long, Changing> changing = new HashMap<>();
-
-    /** Pages that are translated without groups of accesses. */
-    private final Set<Long> separate = new HashSet<>();
 
     private final ConcurrentLinkedQueue<Long> requests = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Thread owner;
@@ -172,7 +170,7 @@ final class CodeStore implements GuestMemory.Watcher {
     CodePage page(long ramOffset) {
         CodePage page = pages.get(ramOffset);
         if (page == null) {
-            page = new CodePage(ramOffset, System.nanoTime(), separate.contains(ramOffset));
+            page = new CodePage(ramOffset, System.nanoTime());
             pages.put(ramOffset, page);
             long number = ramOffset >>> GuestMemory.PAGE_SHIFT;
             held.add(number);
@@ -396,22 +394,28 @@ final class CodeStore implements GuestMemory.Watcher {
         return siteCount++;
     }
 
-    /**
-     * Says that a site is that of a load of {@code size} bytes, which may go on at {@code place} of
-     * the code with the operand's address in RCX.
-     */
-    void mayJoin(int site, int size, int place) {
-        sites.load(site, size | place - hostStart(site) << 16);
+    /** Says how many bytes a site is for. */
+    void span(int site, int bytes) {
+        sites.load(site, bytes);
     }
 
-    /** The bytes of a site's load; 0 if it is none, or none that {@link #mayJoin}. */
-    int loadSize(int site) {
+    /** The bytes that a site is for. */
+    int span(int site) {
         return sites.load(site) & 0xFFFF;
     }
 
-    /** Where a site's load goes on with its operand's address in RCX. */
+    /**
+     * Says that a site is that of a load, which may go on at {@code place} of the code with the
+     * operand's address in RCX.
+     */
+    void mayJoin(int site, int place) {
+        sites.load(site, span(site) | place - hostStart(site) << 16);
+    }
+
+    /** Where a site's load goes on with its operand's address in RCX; -1 for other sites. */
     int loadPlace(int site) {
-        return hostStart(site) + (sites.load(site) >>> 16);
+        int from = sites.load(site) >>> 16;
+        return from == 0 ? -1 : hostStart(site) + from;
     }
 
     int siteCount() {
@@ -427,6 +431,20 @@ final class CodeStore implements GuestMemory.Watcher {
     /** Notes that the host may raise an exception at {@code place} of the code. */
     void addFaultSite(int place, int site) {
         faultSites.put(place, site);
+    }
+
+    /** The site of accesses to the stack whose code {@code place} is in; 0 if it is in none. */
+    int stackSite(int place) {
+        int latest = 0;
+        for (int site = 1; site < siteCount; site++) {
+            if (hostStart(site) <= place
+                    && (latest == 0 || hostStart(site) >= hostStart(latest))
+                    && kind(site) != Kind.LINK
+                    && kind(site) != Kind.POLL) {
+                latest = site;
+            }
+        }
+        return latest != 0 && kind(latest) == Kind.STACK ? latest : 0;
     }
 
     /** Says which block the sites from {@code first} on belong to. */
@@ -451,7 +469,7 @@ final class CodeStore implements GuestMemory.Watcher {
     /** The mode at a site: that of its block, but for what STAC and CLAC changed. */
     int mode(int site) {
         int access = (sites.data(site) & 64) != 0 ? Modes.ACCESS : 0;
-        return sites.block(site).key() & ~(Modes.ACCESS | Modes.EDGE) | access;
+        return sites.block(site).key() & ~BLOCK_BITS | access;
     }
 
     /** Instructions of the block up to the site's, that one included. */
@@ -508,20 +526,6 @@ final class CodeStore implements GuestMemory.Watcher {
         Long request;
         while ((request = requests.poll()) != null) {
             drop(request << GuestMemory.PAGE_SHIFT, 4096);
-        }
-    }
-
-    /**
-     * Tells that operands of one group (see {@link AccessGroups}) lay in two pages; after some
-     * times the page is translated without groups.
-     */
-    void crossed(CodePage page) {
-        if (++page.crossings == MAX_CROSSINGS && !page.dropped) {
-            if (separate.size() == MAX_CHANGING) {
-                separate.clear();
-            }
-            separate.add(page.ramOffset);
-            drop(page);
         }
     }
 

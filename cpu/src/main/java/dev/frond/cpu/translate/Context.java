@@ -191,6 +191,22 @@ final class Context {
     static final int READ_LIMIT = 8;
     static final int WRITE_LIMIT = 16;
 
+    /**
+     * The page of the stack for each of {@link NativeTlb#CONTEXTS}: its linear address for loads,
+     * the same for stores, and what must be added to linear addresses there for the host's.
+     */
+    private static final int STACK_PAGES = 0x6B0;
+
+    static final int STACK_READ = 0;
+    static final int STACK_WRITE = 8;
+    static final int STACK_HOST = 16;
+
+    /**
+     * What stands for the linear address of no page. It is not canonical, and with {@link
+     * #STACK_HOST} being 0 the host faults at what a guest accesses there.
+     */
+    static final long NO_STACK = 0x5EA1_3C97_B0D2_4F61L;
+
     /** {@link NativeTlb#CONTEXTS} tables. */
     static final int TLB = 0x1000;
 
@@ -532,6 +548,24 @@ final class Context {
         cpu.sse.mxcsr(int4(MXCSR));
     }
 
+    // --- the page of the stack
+    // ------------------------------------------------------------------------
+
+    /** Where the page of the stack is described for a way to look at memory. */
+    static int stackPage(int how) {
+        return STACK_PAGES + 24 * how;
+    }
+
+    /** Forgets the pages of the stack. */
+    void forgetStack() {
+        for (int how = 0; how < NativeTlb.CONTEXTS; how++) {
+            int at = stackPage(how);
+            set(at + STACK_READ, NO_STACK);
+            set(at + STACK_WRITE, NO_STACK);
+            set(at + STACK_HOST, 0);
+        }
+    }
+
     // --- segments of 16- and 32-bit code
     // ----------------------------------------------------------------------
 
@@ -613,8 +647,7 @@ final class Context {
     }
 
     private static int jumpEntry(long rip, int mode) {
-        int entry = ((int) (rip >>> 12) ^ (int) rip) & JUMP_ENTRIES - 1;
-        return JUMP_CACHE + jumpTable(mode) + 16 * entry;
+        return JUMP_CACHE + jumpTable(mode) + 16 * ((int) rip & JUMP_ENTRIES - 1);
     }
 
     /** Lets jumps to the page of {@code rip} find the blocks of the page of main memory. */

@@ -4,10 +4,12 @@
 package dev.frond.cpu.translate;
 
 import static dev.frond.cpu.translate.Assembler.JNZ;
+import static dev.frond.cpu.translate.Assembler.NONE;
 import static dev.frond.cpu.translate.Assembler.R14;
 import static dev.frond.cpu.translate.Assembler.R15;
 import static dev.frond.cpu.translate.Assembler.RCX;
 import static dev.frond.cpu.translate.Assembler.RSP;
+import static dev.frond.cpu.translate.Assembler.W;
 
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.translate.CodeStore.Kind;
@@ -16,24 +18,20 @@ import dev.frond.cpu.translate.CodeStore.Kind;
 final class JumpEmitter {
     private final BlockTranslator block;
     private final Assembler a;
+    private final StackEmitter stack;
 
-    JumpEmitter(BlockTranslator block, Assembler a) {
+    JumpEmitter(BlockTranslator block, Assembler a, StackEmitter stack) {
         this.block = block;
         this.a = a;
-    }
-
-    private void pushNext(Insn insn) {
-        block.saveLiveFlags();
-        a.lea(RCX, R14, -8);
-        block.check(8, true);
-        a.load(R15, RSP, Context.CODE_BASE);
-        a.lea(R15, R15, insn.offset + insn.length);
-        a.store(RCX, 0, R15);
+        this.stack = stack;
     }
 
     /** CALL up to the jump. */
-    void call(Insn insn) {
-        pushNext(insn);
+    void call(Insn insn, int index) {
+        int from = stack.reserve(index);
+        a.load(R15, RSP, Context.CODE_BASE);
+        a.lea(R15, R15, insn.offset + insn.length);
+        stack.store(from, -8, R15);
         a.lea(R14, R14, -8);
     }
 
@@ -54,27 +52,24 @@ final class JumpEmitter {
         dynamic(insn, Kind.JUMP);
     }
 
-    void callIndirect(Insn insn) {
+    void callIndirect(Insn insn, int index) {
         indirectTarget(insn);
         a.store(RSP, Context.TARGET, RCX);
         // Pushed once the target is found: until then the whole instruction may be interpreted, and
         // its operand may lie where it pushes.
-        block.saveLiveFlags();
-        a.lea(RCX, R14, -8);
-        block.check(8, true);
+        int from = stack.reserve(index);
+        if (from == NONE) {
+            // LEA rcx,[rcx + 8]; SUB rcx,r14: as of the page of the stack.
+            a.lea(RCX, RCX, 8);
+            a.registers(W, 0, 0x2B, RCX, R14);
+        }
         a.store(RSP, Context.PUSHED_TO, RCX);
-        a.load(R15, RSP, Context.CODE_BASE);
-        a.lea(R15, R15, insn.offset + insn.length);
-        a.store(RSP, Context.PUSHED, R15);
         a.load(RCX, RSP, Context.TARGET);
         dynamic(insn, Kind.CALL);
     }
 
-    void ret(Insn insn) {
-        block.saveLiveFlags();
-        a.move(RCX, R14);
-        block.check(8, false);
-        a.load(RCX, RCX, 0);
+    void ret(Insn insn, int index) {
+        stack.peek(index);
         dynamic(insn, Kind.RETURN);
     }
 
@@ -93,11 +88,13 @@ final class JumpEmitter {
         switch (kind) {
             case RETURN -> a.lea(R14, R14, 8);
             case CALL -> {
+                a.load(RCX, RSP, Context.CODE_BASE);
+                a.lea(RCX, RCX, insn.offset + insn.length);
+                // PUSH rcx; MOV rcx,[PUSHED_TO]; POP [rcx + r14 - 8]
+                a.push(RCX);
+                a.load(RCX, RSP, 8 + Context.PUSHED_TO);
+                a.memory(0, 0, 0x8F, 0, RCX, R14, 0, -8);
                 a.lea(R14, R14, -8);
-                // The return address: PUSH [PUSHED]; POP [RCX]
-                a.load(RCX, RSP, Context.PUSHED_TO);
-                a.memory(0, 0, 0xFF, 6, RSP, Context.PUSHED);
-                a.memory(0, 0, 0x8F, 0, RCX, 0);
                 a.load(RCX, RSP, Context.TARGET);
             }
             default -> {}

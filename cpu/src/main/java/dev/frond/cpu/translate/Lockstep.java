@@ -298,7 +298,7 @@ final class Lockstep implements AutoCloseable {
         long rip = base + store.offset(site);
         CodeStore.Kind kind = store.kind(site);
         return switch (kind) {
-            case MEMORY, MEMORY_GROUP ->
+            case MEMORY, MEMORY_GROUP, STACK ->
                     refill.test(site) ? store.hostStart(site) : end(rip, false);
             case POLL ->
                     // A string instruction is not done yet.

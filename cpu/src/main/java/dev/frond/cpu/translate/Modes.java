@@ -44,8 +44,13 @@ final class Modes {
      */
     static final int EDGE = 2048;
 
+    /**
+     * Each memory operand of the block is looked up on its own. Of single blocks, never of the CPU.
+     */
+    static final int SEPARATE = 4096;
+
     /** All keys are below. */
-    static final int LIMIT = 4096;
+    static final int LIMIT = 8192;
 
     private static final int MXCSR_MASKS = 0x1F80;
     private static final long CR4_LA57 = 1 << 12;

@@ -46,6 +46,7 @@ final class NativeTlb implements Mmu.Shadow {
     private final int[] filled = new int[4096];
     private int filledCount;
     private boolean globals = true;
+    private int losses;
 
     /** The tables of {@code context} for a guest with this RAM. */
     NativeTlb(Context context, MemorySegment ram) {
@@ -100,13 +101,28 @@ final class NativeTlb implements Mmu.Shadow {
         filledCount++;
     }
 
+    /** How often something was taken away that emitted code may have looked up before. */
+    int losses() {
+        return losses;
+    }
+
+    /**
+     * Forgets the pages of the stack: emitted code relies on them to the end of a block.
+     */
+    private void lose() {
+        context.forgetStack();
+        losses++;
+    }
+
     /** Takes back the right to store that an entry gives, {@code at} bytes from RSP. */
     void forgetWrite(int at) {
+        lose();
         context.set(at + WRITE, empty(at - Context.TLB));
     }
 
     @Override
     public void flush() {
+        lose();
         if (globals) {
             context.memory().asSlice(Context.TLB, (long) CONTEXTS * TABLE_SIZE).fill((byte) 0);
             for (int how = 0; how < CONTEXTS; how++) {
@@ -121,6 +137,7 @@ final class NativeTlb implements Mmu.Shadow {
 
     @Override
     public void flushNonGlobal() {
+        lose();
         if (filledCount > filled.length) {
             for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
                 if (context.get(at + GLOBAL) == 0) {
@@ -145,6 +162,7 @@ final class NativeTlb implements Mmu.Shadow {
 
     @Override
     public void flushPage(long linear) {
+        lose();
         int index = entry(linear);
         for (int how = 0; how < CONTEXTS; how++) {
             clear(table(how) + index);
@@ -153,6 +171,7 @@ final class NativeTlb implements Mmu.Shadow {
 
     @Override
     public void flushWrites() {
+        lose();
         for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
             context.set(at + WRITE, empty(at - Context.TLB));
         }
@@ -160,6 +179,7 @@ final class NativeTlb implements Mmu.Shadow {
 
     @Override
     public boolean flushWritesTo(long offset) {
+        lose();
         int number = (int) (offset >>> GuestMemory.PAGE_SHIFT);
         short[] chunk = storable[number >>> CHUNK_SHIFT];
         int inChunk = number & (1 << CHUNK_SHIFT) - 1;

@@ -60,6 +60,13 @@ final class Stubs {
      */
     final int findJump;
 
+    /**
+     * Called with the TLB's entry for the guest's stack in R15: makes that page the {@linkplain
+     * Context#stackPage page of the stack}. By way to look at memory, first for loads, then for
+     * stores. RCX and flags are destroyed.
+     */
+    private final int[] takeStack = new int[2 * NativeTlb.CONTEXTS];
+
     /** Jumped to with the target in RCX and flags saved: goes there, or leaves with site 0. */
     final int jumpFar;
 
@@ -151,6 +158,10 @@ final class Stubs {
         loadX87Saved = loadX87(a, exitSaved);
 
         findJump = findJump(a);
+        for (int how = 0; how < NativeTlb.CONTEXTS; how++) {
+            takeStack[2 * how] = takeStack(a, how, false);
+            takeStack[2 * how + 1] = takeStack(a, how, true);
+        }
 
         jumpFar = a.size();
         int farPoll = poll(a);
@@ -253,6 +264,32 @@ final class Stubs {
         return a.jump(JNZ);
     }
 
+    /** The stub that takes a page of the stack for loads, or for stores. */
+    int takeStack(int how, boolean write) {
+        return takeStack[2 * how + (write ? 1 : 0)];
+    }
+
+    private static int takeStack(Assembler a, int how, boolean write) {
+        int start = a.size();
+        // The call has moved RSP by 8.
+        int entry = 8 + NativeTlb.table(how);
+        int page = 8 + Context.stackPage(how);
+        int known = write ? NativeTlb.WRITE : NativeTlb.READ;
+        int other = write ? NativeTlb.READ : NativeTlb.WRITE;
+        a.memory(W, 0, 0x8B, RCX, RSP, R15, 0, entry + known);
+        a.store(RSP, page + (write ? Context.STACK_WRITE : Context.STACK_READ), RCX);
+        a.memory(W, 0, 0x3B, RCX, RSP, R15, 0, entry + other);
+        int both = a.jump(JZ);
+        a.moveImmediate(RCX, Context.NO_STACK);
+        a.land4(both);
+        a.store(RSP, page + (write ? Context.STACK_READ : Context.STACK_WRITE), RCX);
+        a.memory(W, 0, 0x8B, RCX, RSP, R15, 0, entry + NativeTlb.HOST);
+        a.memory(W, 0, 0x2B, RCX, RSP, R15, 0, entry + known);
+        a.store(RSP, page + Context.STACK_HOST, RCX);
+        a.ret();
+        return start;
+    }
+
     /** What {@link Context#putBlock} has put. */
     private static int findJump(Assembler a) {
         int start = a.size();
@@ -282,7 +319,7 @@ final class Stubs {
         a.registers(0, 0, 0x81, 4, RAX);
         a.int4(4095);
         a.memory(W, 0, 0x03, RAX, RSP, R15, 0, 8 + Context.CODE_PAGES + 8);
-        entry(a, RAX, Context.BLOCK_ENTRIES);
+        blockEntry(a);
         a.memory(W, 0, 0x3B, RAX, RSP, R15, 0, 8 + Context.BLOCKS);
         int noBlock = a.jump(JNZ);
         a.memory(W, 0, 0x8B, RAX, RSP, R15, 0, 8 + Context.BLOCKS + 8);
@@ -292,7 +329,7 @@ final class Stubs {
         a.registers(0, 0, 0x81, 7, RAX);
         a.int4(Context.MAX_LOCAL_JUMPS);
         int full = a.jump(JAE);
-        entry(a, RCX, Context.JUMP_ENTRIES);
+        jumpEntry(a);
         a.memory(0, 0, 0x03, R15, RSP, 8 + Context.JUMP_TABLE);
         a.memory(0, 0, 0x89, R15, RSP, RAX, 2, 8 + Context.LOCAL_JUMPS);
         a.lea(RAX, RAX, 1);
@@ -313,22 +350,32 @@ final class Stubs {
         return start;
     }
 
-    /** Lets R15 be the offset of the entry of {@code number} in a table of so many. */
-    private static void entry(Assembler a, int number, int entries) {
-        a.move4(R15, number);
-        // SHR r15d,12; XOR r15d,number; AND r15d,entries - 1; SHL r15d,4
+    /** Lets R15 be the offset of the block's entry for what is in RAX. */
+    private static void blockEntry(Assembler a) {
+        a.move4(R15, RAX);
+        // SHR r15d,12; XOR r15d,eax; AND r15d,entries - 1; SHL r15d,4
         a.registers(0, 0, 0xC1, 5, R15);
         a.byte1(12);
-        a.registers(0, 0, 0x33, R15, number);
+        a.registers(0, 0, 0x33, R15, RAX);
         a.registers(0, 0, 0x81, 4, R15);
-        a.int4(entries - 1);
+        a.int4(Context.BLOCK_ENTRIES - 1);
+        a.registers(0, 0, 0xC1, 4, R15);
+        a.byte1(4);
+    }
+
+    /** Lets R15 be the offset of the entry for the target in RCX from the start of a jump table. */
+    private static void jumpEntry(Assembler a) {
+        a.move4(R15, RCX);
+        // AND r15d,entries - 1; SHL r15d,4
+        a.registers(0, 0, 0x81, 4, R15);
+        a.int4(Context.JUMP_ENTRIES - 1);
         a.registers(0, 0, 0xC1, 4, R15);
         a.byte1(4);
     }
 
     /** Compares RCX with the entry that R15 then is the offset of. */
     static void probe(Assembler a) {
-        entry(a, RCX, Context.JUMP_ENTRIES);
+        jumpEntry(a);
         // ADD r15d,[table]
         a.memory(0, 0, 0x03, R15, RSP, Context.JUMP_TABLE);
         a.memory(W, 0, 0x3B, RCX, RSP, R15, 0, Context.JUMP_CACHE);

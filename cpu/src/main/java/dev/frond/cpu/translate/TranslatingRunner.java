@@ -419,6 +419,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             boolean serialize = store.takeChanged() && twoMappings;
             (serialize ? enterSerialized : enter).call(context.address(), store.address(place));
             context.follow(cpu);
+            int losses = tlb.losses();
             long exit = context.get(Context.EXIT);
             if (lockstep != null) {
                 int again = lockstep.left(exit);
@@ -436,18 +437,19 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 return rip(context.get(Context.SCRATCH));
             }
             switch (store.kind(site)) {
-                case MEMORY, MEMORY_GROUP -> {
+                case MEMORY, MEMORY_GROUP, STACK -> {
+                    rip = rip(site);
                     // In lockstep this was tried before, else the stretch had not ended.
-                    if (lockstep == null && refill(site)) {
-                        place = store.hostStart(site);
-                    } else if (lockstep == null && join(site)) {
-                        place = store.loadPlace(site);
-                    } else {
+                    int next = lockstep == null ? reach(site, at) : -1;
+                    if (next < 0) {
                         interpret(site);
                         cpu.instructions += store.count(site);
                         return cpu.rip;
                     }
-                    rip = rip(site);
+                    if (losses != tlb.losses()) {
+                        return rip;
+                    }
+                    place = next;
                 }
                 case INTERPRET -> {
                     Block block = store.block(site);
@@ -465,7 +467,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         at += CodeStore.LEAVE;
                     }
                     giveContext();
-                    if (!goesOn) {
+                    if (!goesOn || losses != tlb.losses()) {
                         cpu.instructions += store.count(site);
                         return cpu.rip;
                     }
@@ -677,19 +679,51 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     }
 
     /**
+     * Where an access that the TLB does not know goes on, and the memory is reached; -1 if the
+     * interpreter is to execute the instruction.
+     */
+    private int reach(int site, int at) {
+        long linear = context.get(Context.SCRATCH) + missedTag(site);
+        if ((int) (linear & 4095) + store.span(site) <= 4096) {
+            return refill(site) ? store.hostStart(site) : -1;
+        }
+        if (store.kind(site) != Kind.MEMORY) {
+            return separate(site, at);
+        }
+        return join(site, linear) ? store.loadPlace(site) : -1;
+    }
+
+    /** Links accesses that lie in two pages to the same code with each looked up on its own. */
+    private int separate(int site, int at) {
+        Block from = store.block(site);
+        if (from.page().dropped || from.crosses() || (from.key() & Modes.EDGE) != 0) {
+            return -1;
+        }
+        int flushes = store.flushes();
+        boolean saved = store.flagsSaved(site);
+        int offset = store.offset(site);
+        int key = store.mode(site) | Modes.SEPARATE;
+        Block to = from.page().find(offset, key);
+        if (to == null) {
+            blocks++;
+            to = translator.translate(from.page(), offset, key);
+            if (flushes != store.flushes()) {
+                return -1;
+            }
+        }
+        int target = saved ? to.flagsSaved() : to.flagsLive();
+        store.link(at, target);
+        return target;
+    }
+
+    /**
      * Copies the operand of a load that reaches into the next page to where it is in one piece, and
      * lets RCX be that address; false if that cannot be.
      */
-    private boolean join(int site) {
-        long tag = missedTag(site);
-        long linear = context.get(Context.SCRATCH) + tag;
-        boolean crosses = tag == (linear & -4096L);
-        int size = store.loadSize(site);
-        long next = tag + 4096;
-        if (crosses && store.kind(site) == Kind.MEMORY_GROUP && size == 0) {
-            store.crossed(store.block(site).page());
-        }
-        if (!crosses || size == 0 || !cpu.is64() && next > 0xFFFF_FFFFL) {
+    private boolean join(int site, long linear) {
+        int size = store.span(site);
+        long next = (linear & -4096L) + 4096;
+        if (store.loadPlace(site) < 0 || !cpu.is64() && next > 0xFFFF_FFFFL) {
             return false;
         }
         long first = cpu.mmu.reach(linear, false);
@@ -855,7 +889,14 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private long faulted() {
         hostFaults++;
         long rip = context.get(Context.FAULT_RECORD + FaultHandler.RIP);
-        int site = store.isEmitted(rip) ? store.faultSite(store.place(rip)) : 0;
+        int site = 0;
+        if (store.isEmitted(rip)) {
+            site = store.faultSite(store.place(rip));
+            if (site == 0 && !cpu.isCanonical(context.get(RSP))) {
+                // There is no page of the stack: see Context.NO_STACK.
+                site = store.stackSite(store.place(rip));
+            }
+        }
         if (site == 0) {
             throw new EngineFault(new CodeReport(cpu, context, store).failure(rip));
         }

@@ -36,7 +36,11 @@ final class CpuHarness {
     private static final long PML4 = 0x1000;
     private static final long FIRST_FREE = 0x2000;
     private static final long P_RW_US = 7;
+    private static final long P_RW = 2;
     private static final long P_US = 4;
+    private static final long DIRTY = 64;
+    private static final long XD = 1L << 63;
+    private static final long FRAME = 0x000F_FFFF_FFFF_F000L;
 
     /** The CPU; registers may be read and written between steps. */
     final Cpu cpu;
@@ -122,7 +126,7 @@ final class CpuHarness {
     }
 
     private long physical(long linear) {
-        return ram.load(entry(linear), 8) & -4096 | linear & 4095;
+        return ram.load(entry(linear), 8) & FRAME | linear & 4095;
     }
 
     /** Where the page table has the page of {@code linear}. */
@@ -147,6 +151,25 @@ final class CpuHarness {
         long at = entry(linear);
         ram.store(at, 8, ram.load(at, 8) & ~P_US);
         cpu.mmu.flush();
+    }
+
+    /** Lets the mapped page of {@code linear} be one that cannot be stored to. */
+    void protect(long linear) {
+        long at = entry(linear);
+        ram.store(at, 8, ram.load(at, 8) & ~P_RW);
+        cpu.mmu.flush();
+    }
+
+    /** Lets the mapped page of {@code linear} be one that cannot be executed. */
+    void forbidCode(long linear) {
+        long at = entry(linear);
+        ram.store(at, 8, ram.load(at, 8) | XD);
+        cpu.mmu.flush();
+    }
+
+    /** Whether the mapped page of {@code linear} was stored to, by its page-table entry. */
+    boolean isDirty(long linear) {
+        return (ram.load(entry(linear), 8) & DIRTY) != 0;
     }
 
     /** Lets the mapped page of {@code linear} be the memory that is behind {@code other}. */
