@@ -108,6 +108,11 @@ public final class Microvm {
         }
     }
 
+    /** Made when a driver first asks. */
+    private static final class Random {
+        static final SecureRandom SOURCE = new SecureRandom();
+    }
+
     private final Spec spec;
     private final Machine machine;
     private final AddressSpace memory;
@@ -195,7 +200,7 @@ public final class Microvm {
 
         // virtio-mmio, one interrupt each.
         List<AcpiSpec.VirtioMmio> slots = new ArrayList<>();
-        addVirtio(slots, ioApic, new VirtioRng(new SecureRandom()));
+        addVirtio(slots, ioApic, new VirtioRng(() -> Random.SOURCE));
         for (Disk disk : spec.disks()) {
             VirtioBlk.Spec blk = new VirtioBlk.Spec(disk.serial(), spec.cpus());
             addVirtio(slots, ioApic, new VirtioBlk(blk, disk.medium()));

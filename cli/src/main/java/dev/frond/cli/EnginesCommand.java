@@ -5,21 +5,26 @@ package dev.frond.cli;
 
 import dev.frond.vmm.Engines;
 
-import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 
 /** {@code frond engines}: what can execute guests on this host, and why the rest cannot. */
-@Command(
-        name = "engines",
-        description = "Lists what can execute guests on this host, and why the rest cannot.")
 final class EnginesCommand implements Callable<Integer> {
-    @Spec private CommandSpec spec;
+    private final CommandSpec spec;
 
-    EnginesCommand() {}
+    private EnginesCommand() {
+        spec = CommandSpec.wrapWithoutInspection(this).name("engines");
+        spec.usageMessage()
+                .description(
+                        "Lists what can execute guests on this host, and why the rest cannot.");
+    }
+
+    /** The command. */
+    static CommandSpec spec() {
+        return new EnginesCommand().spec;
+    }
 
     @Override
     public Integer call() {

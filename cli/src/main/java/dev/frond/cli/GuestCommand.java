@@ -7,24 +7,52 @@ import dev.frond.vmm.guest.Guest;
 import dev.frond.vmm.guest.GuestCatalog;
 import dev.frond.vmm.guest.GuestException;
 
-import picocli.CommandLine.Command;
+import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
 import java.util.Optional;
+import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 
 /** {@code frond guest}: lists, obtains and deletes the guests that can be run by name. */
-@Command(name = "guest", description = "Lists, obtains and deletes guests that can be run by name.")
 final class GuestCommand implements Runnable {
     private final Supplier<GuestCatalog> catalog;
-    @Spec private CommandSpec spec;
+    private final CommandSpec spec;
 
-    GuestCommand(Supplier<GuestCatalog> catalog) {
+    /** What {@code get} and {@code rm} are about. */
+    private String guest = "";
+
+    private GuestCommand(Supplier<GuestCatalog> catalog) {
         this.catalog = catalog;
+        spec = CommandSpec.wrapWithoutInspection(this).name("guest");
+        spec.usageMessage()
+                .description("Lists, obtains and deletes guests that can be run by name.");
+        add("list", this::list, "Lists the guests, and which of them are in the cache.");
+        withGuest(add("get", this::get, "Obtains a guest, or brings it up to date."));
+        withGuest(add("rm", this::rm, "Deletes a guest from the cache."));
+    }
+
+    /** The command with those that it consists of. */
+    static CommandSpec spec(Supplier<GuestCatalog> catalog) {
+        return new GuestCommand(catalog).spec;
+    }
+
+    private CommandSpec add(String name, Callable<Integer> action, String description) {
+        CommandSpec one = CommandSpec.wrapWithoutInspection(action);
+        one.usageMessage().description(description);
+        spec.addSubcommand(name, new CommandLine(one));
+        return one;
+    }
+
+    private void withGuest(CommandSpec one) {
+        one.addPositional(
+                Options.parameter("1", "GUEST")
+                        .required(true)
+                        .description("a guest of 'frond guest list'")
+                        .setter(Options.text(value -> guest = value == null ? "" : value))
+                        .build());
     }
 
     @Override
@@ -34,14 +62,13 @@ final class GuestCommand implements Runnable {
                 "guest: a command is missing; accepted: list, get GUEST, rm GUEST");
     }
 
-    private void checkName(String guest) throws CliException {
+    private void checkName() throws CliException {
         if (!catalog.get().names().contains(guest)) {
             throw CliException.badValue("GUEST", guest, String.join(", ", catalog.get().names()));
         }
     }
 
-    @Command(name = "list", description = "Lists the guests, and which of them are in the cache.")
-    int list() throws CliException {
+    private int list() throws CliException {
         try {
             PrintWriter out = spec.commandLine().getOut();
             for (GuestCatalog.Listing listing : catalog.get().list()) {
@@ -62,12 +89,8 @@ final class GuestCommand implements Runnable {
         }
     }
 
-    @Command(name = "get", description = "Obtains a guest, or brings it up to date.")
-    int get(
-            @Parameters(paramLabel = "GUEST", description = "a guest of 'frond guest list'")
-                    String guest)
-            throws CliException {
-        checkName(guest);
+    private int get() throws CliException {
+        checkName();
         try (TransferProgress progress = TransferProgress.onStandardError()) {
             Guest found = catalog.get().get(guest, progress);
             PrintWriter out = spec.commandLine().getOut();
@@ -80,12 +103,8 @@ final class GuestCommand implements Runnable {
         }
     }
 
-    @Command(name = "rm", description = "Deletes a guest from the cache.")
-    int rm(
-            @Parameters(paramLabel = "GUEST", description = "a guest of 'frond guest list'")
-                    String guest)
-            throws CliException {
-        checkName(guest);
+    private int rm() throws CliException {
+        checkName();
         try {
             PrintWriter out = spec.commandLine().getOut();
             out.println(

@@ -6,12 +6,8 @@ package dev.frond.cli;
 import dev.frond.vmm.guest.GuestCatalog;
 
 import picocli.CommandLine;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 import java.io.PrintWriter;
@@ -22,31 +18,32 @@ import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 
 /** The command {@code frond}. Its exit statuses are those of {@link ExitStatus}. */
-@Command(
-        name = "frond",
-        header = "Frond runs virtual machines.%n",
-        synopsisHeading = "",
-        customSynopsis = {
-            "  frond run                        boot a small Debian Linux in this terminal",
-            "  frond run --memory 2G --cpus 2   the same, larger",
-            "  frond run --disk data.img        with a disk, /dev/vda in the guest",
-            "  frond run --kernel bzImage --initrd root.cpio --append console=ttyS0",
-            "  frond guest list                 guests that can be run by name"
-        },
-        commandListHeading = "%nCommands ('frond help COMMAND' explains one):%n",
-        footer = {
-            "",
-            "In a running machine Ctrl-A h helps and Ctrl-A x quits; exit or poweroff ends it."
-        })
 public final class Main implements Callable<Integer> {
     /**
      * Set by someone who looks for a mistake in Frond: internal errors come with their stack trace.
      */
     private static final String TRACE = "FROND_TRACE";
 
-    @Spec private CommandSpec spec;
+    private final CommandSpec spec;
 
-    private Main() {}
+    private Main() {
+        spec = CommandSpec.wrapWithoutInspection(this).name("frond");
+        spec.usageMessage()
+                .header("Frond runs virtual machines.%n")
+                .synopsisHeading("")
+                .customSynopsis(
+                        "  frond run                        boot a small Debian Linux in this"
+                                + " terminal",
+                        "  frond run --memory 2G --cpus 2   the same, larger",
+                        "  frond run --disk data.img        with a disk, /dev/vda in the guest",
+                        "  frond run --kernel bzImage --initrd root.cpio --append console=ttyS0",
+                        "  frond guest list                 guests that can be run by name")
+                .commandListHeading("%nCommands ('frond help COMMAND' explains one):%n")
+                .footer(
+                        "",
+                        "In a running machine Ctrl-A h helps and Ctrl-A x quits; exit or poweroff"
+                                + " ends it.");
+    }
 
     /** Without a command: the help, as for a mistake. */
     @Override
@@ -57,32 +54,26 @@ public final class Main implements Callable<Integer> {
 
     /** The command line of Frond, ready to execute. */
     static CommandLine commandLine(MachineRunner runner, Supplier<GuestCatalog> catalog) {
-        CommandLine run = new CommandLine(new RunCommand(runner, catalog));
-        run.getCommandSpec()
-                .usageMessage()
-                .exitCodeListHeading("%nExit status:%n")
-                .exitCodeList(statuses());
-        CommandLine frond =
-                new CommandLine(new Main())
-                        .addSubcommand(run)
-                        .addSubcommand(new GuestCommand(catalog))
-                        .addSubcommand(new EnginesCommand())
-                        .addSubcommand(new VersionCommand());
+        CommandSpec run = RunCommand.spec(runner, catalog);
+        run.usageMessage().exitCodeListHeading("%nExit status:%n").exitCodeList(statuses());
+        CommandLine frond = new CommandLine(new Main().spec);
+        for (CommandSpec each :
+                List.of(
+                        run,
+                        GuestCommand.spec(catalog),
+                        EnginesCommand.spec(),
+                        VersionCommand.spec(),
+                        HelpCommand.spec())) {
+            frond.addSubcommand(each.name(), new CommandLine(each));
+        }
         addHelp(frond);
-        return frond.addSubcommand(new HelpCommand())
-                .setExpandAtFiles(false)
+        return frond.setExpandAtFiles(false)
                 .setParameterExceptionHandler((e, args) -> misunderstood(e))
                 .setExecutionExceptionHandler((e, commandLine, result) -> failed(e, commandLine));
     }
 
     private static void addHelp(CommandLine commandLine) {
-        commandLine
-                .getCommandSpec()
-                .addOption(
-                        OptionSpec.builder("-h", "--help")
-                                .usageHelp(true)
-                                .description("this help")
-                                .build());
+        commandLine.getCommandSpec().addOption(Options.help());
         commandLine.getSubcommands().values().forEach(Main::addHelp);
     }
 

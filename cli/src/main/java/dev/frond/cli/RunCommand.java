@@ -14,9 +14,7 @@ import dev.frond.vmm.guest.SparseFile;
 
 import org.jspecify.annotations.Nullable;
 
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.CommandSpec;
 
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
@@ -34,11 +32,6 @@ import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 
 /** {@code frond run}: boots a guest and connects the terminal to its serial line. */
-@Command(
-        name = "run",
-        description = "Boots a guest and connects this terminal to its serial line.",
-        customSynopsis = "frond run [OPTION]... [GUEST]",
-        sortOptions = false)
 final class RunCommand implements Callable<Integer> {
     private static final long MIB = 1 << 20;
     static final long LEAST_MEMORY = 4 * MIB;
@@ -59,118 +52,121 @@ final class RunCommand implements Callable<Integer> {
     private final MachineRunner runner;
     private final Supplier<GuestCatalog> catalog;
 
-    @Parameters(
-            arity = "0..1",
-            paramLabel = "GUEST",
-            description =
-                    "a guest of 'frond guest list'; debian-tiny if neither it nor --kernel is"
-                            + " given")
     private @Nullable String guest;
-
-    @Option(
-            names = "--kernel",
-            paramLabel = "F",
-            description = "boot this bzImage, PVH or Multiboot ELF file")
     private @Nullable String kernel;
-
-    @Option(
-            names = "--initrd",
-            paramLabel = "F",
-            description = "its initramfs, or its Multiboot module")
     private @Nullable String initrd;
-
-    @Option(
-            names = "--append",
-            paramLabel = "S",
-            description =
-                    "kernel command line; added to a GUEST's own. A bzImage without it gets "
-                            + LINUX_CONSOLE)
     private @Nullable String append;
-
-    @Option(
-            names = "--memory",
-            paramLabel = "SIZE",
-            defaultValue = "512M",
-            description = "default: 512M")
     private String memory = "";
-
-    @Option(names = "--cpus", paramLabel = "N", defaultValue = "1", description = "default: 1")
     private String cpus = "";
-
-    @Option(
-            names = "--cpu",
-            paramLabel = "MODEL[,+F|,-F]",
-            defaultValue = "x86-64-v2",
-            description =
-                    "x86-64-v1, x86-64-v2 (default), x86-64-v3, Haswell, Skylake-Client, EPYC,"
-                            + " EPYC-Milan or max, with features added and taken away: +avx2,"
-                            + " -bmi2, kvm=off")
     private String cpu = "";
-
-    @Option(
-            names = "--engine",
-            paramLabel = "NAME",
-            defaultValue = "auto",
-            description = "what executes the guest: auto (default), interpreter, translator or kvm")
     private String engine = "";
-
-    @Option(
-            names = "--irqchip",
-            paramLabel = "WHERE",
-            defaultValue = "auto",
-            description =
-                    "interrupt controllers under KVM: on (all in the kernel), split (local APICs in"
-                            + " the kernel), off (all in Frond) or auto (default)")
     private String irqChip = "";
-
-    @Option(
-            names = "--disk",
-            paramLabel = "F[,ro]",
-            description = "a raw disk image; may be repeated. With ,ro it is not written")
-    private List<String> disks = new ArrayList<>();
-
-    @Option(
-            names = "--root",
-            paramLabel = "F",
-            description =
-                    "the root disk of a GUEST that has one, as a file that keeps what the guest"
-                            + " writes; made if it is missing. Without it all that is lost")
+    private List<String> disks = List.of();
     private @Nullable String root;
-
-    @Option(
-            names = "--serial",
-            paramLabel = "TO",
-            defaultValue = "stdio",
-            description = "the first serial line: stdio (default), file:F or none")
     private String serial = "";
-
-    @Option(
-            names = "--board",
-            paramLabel = "NAME",
-            defaultValue = "microvm",
-            description = "microvm (default)")
     private String board = "";
-
-    @Option(
-            names = "--debug-exit",
-            description = "a write of v to port 0xF4 ends the run with status (v << 1) | 1")
     private boolean debugExit;
-
-    @Option(names = "--no-reboot", description = "a reset by the guest ends the run with status 0")
     private boolean noReboot;
-
-    @Option(
-            names = "--timeout",
-            paramLabel = "D",
-            description = "end the run after this time: 500ms, 30s, 5m, 1h")
     private @Nullable String timeout;
-
-    @Option(names = "--stats", description = "at the end print instructions, MIPS, time and exits")
     private boolean stats;
 
-    RunCommand(MachineRunner runner, Supplier<GuestCatalog> catalog) {
+    private RunCommand(MachineRunner runner, Supplier<GuestCatalog> catalog) {
         this.runner = runner;
         this.catalog = catalog;
+    }
+
+    /** The command with its options. */
+    static CommandSpec spec(MachineRunner runner, Supplier<GuestCatalog> catalog) {
+        RunCommand run = new RunCommand(runner, catalog);
+        CommandSpec spec = CommandSpec.wrapWithoutInspection(run).name("run");
+        spec.usageMessage()
+                .description("Boots a guest and connects this terminal to its serial line.")
+                .customSynopsis("frond run [OPTION]... [GUEST]")
+                .sortOptions(false);
+        spec.addPositional(
+                Options.parameter("0..1", "GUEST")
+                        .description(
+                                "a guest of 'frond guest list'; debian-tiny if neither it nor"
+                                        + " --kernel is given")
+                        .setter(Options.text(value -> run.guest = value))
+                        .build());
+        Options options = new Options(spec);
+        options.maybe(
+                "--kernel",
+                "F",
+                value -> run.kernel = value,
+                "boot this bzImage, PVH or Multiboot ELF file");
+        options.maybe(
+                "--initrd",
+                "F",
+                value -> run.initrd = value,
+                "its initramfs, or its Multiboot module");
+        options.maybe(
+                "--append",
+                "S",
+                value -> run.append = value,
+                "kernel command line; added to a GUEST's own. A bzImage without it gets "
+                        + LINUX_CONSOLE);
+        options.value("--memory", "SIZE", "512M", value -> run.memory = value, "default: 512M");
+        options.value("--cpus", "N", "1", value -> run.cpus = value, "default: 1");
+        options.value(
+                "--cpu",
+                "MODEL[,+F|,-F]",
+                "x86-64-v2",
+                value -> run.cpu = value,
+                "x86-64-v1, x86-64-v2 (default), x86-64-v3, Haswell, Skylake-Client, EPYC,"
+                        + " EPYC-Milan or max, with features added and taken away: +avx2,"
+                        + " -bmi2, kvm=off");
+        options.value(
+                "--engine",
+                "NAME",
+                "auto",
+                value -> run.engine = value,
+                "what executes the guest: auto (default), interpreter, translator or kvm");
+        options.value(
+                "--irqchip",
+                "WHERE",
+                "auto",
+                value -> run.irqChip = value,
+                "interrupt controllers under KVM: on (all in the kernel), split (local APICs in"
+                        + " the kernel), off (all in Frond) or auto (default)");
+        options.list(
+                "--disk",
+                "F[,ro]",
+                values -> run.disks = values,
+                "a raw disk image; may be repeated. With ,ro it is not written");
+        options.maybe(
+                "--root",
+                "F",
+                value -> run.root = value,
+                "the root disk of a GUEST that has one, as a file that keeps what the guest"
+                        + " writes; made if it is missing. Without it all that is lost");
+        options.value(
+                "--serial",
+                "TO",
+                "stdio",
+                value -> run.serial = value,
+                "the first serial line: stdio (default), file:F or none");
+        options.value(
+                "--board", "NAME", "microvm", value -> run.board = value, "microvm (default)");
+        options.flag(
+                "--debug-exit",
+                value -> run.debugExit = value,
+                "a write of v to port 0xF4 ends the run with status (v << 1) | 1");
+        options.flag(
+                "--no-reboot",
+                value -> run.noReboot = value,
+                "a reset by the guest ends the run with status 0");
+        options.maybe(
+                "--timeout",
+                "D",
+                value -> run.timeout = value,
+                "end the run after this time: 500ms, 30s, 5m, 1h");
+        options.flag(
+                "--stats",
+                value -> run.stats = value,
+                "at the end print instructions, MIPS, time and exits");
+        return spec;
     }
 
     @Override

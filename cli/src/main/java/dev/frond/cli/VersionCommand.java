@@ -3,9 +3,7 @@
 
 package dev.frond.cli;
 
-import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Spec;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -15,11 +13,18 @@ import java.util.Properties;
 import java.util.concurrent.Callable;
 
 /** {@code frond version}: prints the versions of Frond and of the Java runtime, one line each. */
-@Command(name = "version", description = "Prints the version of Frond and of its Java runtime.")
 final class VersionCommand implements Callable<Integer> {
-    @Spec private CommandSpec spec;
+    private final CommandSpec spec;
 
-    VersionCommand() {}
+    private VersionCommand() {
+        spec = CommandSpec.wrapWithoutInspection(this).name("version");
+        spec.usageMessage().description("Prints the version of Frond and of its Java runtime.");
+    }
+
+    /** The command. */
+    static CommandSpec spec() {
+        return new VersionCommand().spec;
+    }
 
     @Override
     public Integer call() {

@@ -96,7 +96,7 @@ public final class FixedMemory implements AutoCloseable {
 
     /** Sets the access right of whole pages. */
     public synchronized void protect(long offset, long length, Access access) {
-        Objects.checkFromIndexSize(offset, length, segment.byteSize());
+        Objects.checkFromIndexSize(offset, /* size= */ length, /* length= */ segment.byteSize());
         if (!arena.scope().isAlive()) {
             throw new IllegalStateException("this memory is closed");
         }

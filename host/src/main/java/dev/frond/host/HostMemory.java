@@ -180,7 +180,7 @@ public final class HostMemory implements AutoCloseable {
     }
 
     private void advise(long offset, long length, int advice) {
-        Objects.checkFromIndexSize(offset, length, size());
+        Objects.checkFromIndexSize(offset, /* size= */ length, /* length= */ size());
         long page = Libc.pageSize();
         if (offset % page != 0 || length % page != 0) {
             throw new IllegalArgumentException(

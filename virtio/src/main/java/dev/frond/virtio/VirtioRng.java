@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
 
 /**
@@ -32,14 +33,14 @@ public final class VirtioRng implements VirtioDevice<VirtioRng.State> {
     private static final int MAX_BYTES = 4096;
 
     private final ReentrantLock lock = new ReentrantLock();
-    private final RandomGenerator source;
+    private final Supplier<? extends RandomGenerator> source;
     private @Nullable VirtioTransport transport;
 
     /**
      * A device that hands out what {@code source} gives, a {@link java.security.SecureRandom}
-     * outside tests.
+     * outside tests; it is asked for when the driver first wants something.
      */
-    public VirtioRng(RandomGenerator source) {
+    public VirtioRng(Supplier<? extends RandomGenerator> source) {
         this.source = source;
     }
 
@@ -85,7 +86,7 @@ public final class VirtioRng implements VirtioDevice<VirtioRng.State> {
         }
         for (Chain chain : chains) {
             byte[] bytes = new byte[(int) Math.min(chain.writable().size(), MAX_BYTES)];
-            source.nextBytes(bytes);
+            source.get().nextBytes(bytes);
             chain.writable().copyFrom(MemorySegment.ofArray(bytes));
             queue.complete(chain, bytes.length);
         }

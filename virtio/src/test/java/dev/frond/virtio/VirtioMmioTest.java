@@ -33,7 +33,8 @@ class VirtioMmioTest extends DeviceContract<VirtioMmio.State> {
     @Override
     protected Rig<VirtioMmio.State> newRig() {
         RecordingLine irq = new RecordingLine();
-        VirtioMmio mmio = new VirtioMmio(new VirtioRng(new Random(1)), driver.memory, irq, true);
+        VirtioMmio mmio =
+                new VirtioMmio(new VirtioRng(() -> new Random(1)), driver.memory, irq, true);
         Rig<VirtioMmio.State> rig = new Rig<>(mmio, new ManualClock(), irq).region(mmio.region());
         return driver.drive(
                 rig, mmio, List.of(List.of(-16), List.of(-4, -8), List.of(4), List.of(-4, 4)));

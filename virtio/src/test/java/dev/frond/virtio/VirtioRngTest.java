@@ -17,7 +17,7 @@ import java.util.Random;
 /** The entropy device, as Linux's virtio-rng uses it. */
 @Timeout(30)
 class VirtioRngTest {
-    private final Guest guest = new Guest(new VirtioRng(new Random(11)));
+    private final Guest guest = new Guest(new VirtioRng(() -> new Random(11)));
 
     private DriverQueue start() {
         guest.negotiateAll();

@@ -18,7 +18,10 @@ import java.security.SecureRandom;
 
 /** System instructions: tables, control, identification, caches, time. */
 public final class SystemInsns {
-    private static final SecureRandom RANDOM = new SecureRandom();
+    /** Made when a guest first asks: that takes some milliseconds of a start. */
+    private static final class Random {
+        static final SecureRandom SOURCE = new SecureRandom();
+    }
 
     private SystemInsns() {}
 
@@ -519,7 +522,7 @@ public final class SystemInsns {
 
     @Encoding({"0F C7 /6 reg : RDRAND Rv : +RDRAND", "0F C7 /7 reg : RDSEED Rv : +RDSEED"})
     static void rdrand(Cpu cpu, Insn insn) {
-        cpu.setRegister(insn.rm, insn.size, RANDOM.nextLong());
+        cpu.setRegister(insn.rm, insn.size, Random.SOURCE.nextLong());
         cpu.setStatusFlags(Cpu.CF);
     }
 

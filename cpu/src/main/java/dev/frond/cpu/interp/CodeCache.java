@@ -60,6 +60,9 @@ public final class CodeCache implements GuestMemory.Watcher {
 
     private int nodes;
 
+    /** What is at a place where nothing was found yet; its tag is nobody's. */
+    private static final KnownCode NOTHING = new KnownCode();
+
     private final KnownCode[] known = new KnownCode[JUMP_ENTRIES];
 
     /** A block is fused when {@link #enterSampled} has met it so many times. */
@@ -91,7 +94,7 @@ public final class CodeCache implements GuestMemory.Watcher {
         int chunks = (int) ((cpu.ram.size() >>> GuestMemory.PAGE_SHIFT + CHUNK_SHIFT) + 1);
         ramPages = new @Nullable CodePage[chunks][];
         held = new PageSet(cpu.ram.size() >>> GuestMemory.PAGE_SHIFT);
-        Arrays.setAll(known, _ -> new KnownCode());
+        Arrays.fill(known, NOTHING);
         cpu.ram.watch(this);
     }
 
@@ -212,7 +215,12 @@ public final class CodeCache implements GuestMemory.Watcher {
         cpu.r[Cpu.CODE_BASE] = rip - inPage;
         cpu.codePage = page;
         if (flat()) {
-            KnownCode code = known[hash(rip)];
+            int place = hash(rip);
+            KnownCode code = known[place];
+            if (code == NOTHING) {
+                code = new KnownCode();
+                known[place] = code;
+            }
             code.rip = rip;
             code.tag = cpu.mmu.codeTag(linear);
             code.node = node;

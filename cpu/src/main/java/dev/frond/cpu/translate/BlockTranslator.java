@@ -40,14 +40,8 @@ final class BlockTranslator {
     /** The bytes of the longest instruction but for its first. */
     private static final int REACH = 14;
 
-    private static final IdentityHashMap<Form, Shape> SHAPES = new IdentityHashMap<>();
-    private static final List<Form> FORMS = Table.forms();
-
-    static {
-        for (Form form : FORMS) {
-            SHAPES.put(form, Shape.of(form));
-        }
-    }
+    /** How forms are taken, as far as this was asked. */
+    private final IdentityHashMap<Form, Shape> known = new IdentityHashMap<>();
 
     /** Where the guest's status flags are. */
     private enum State {
@@ -142,7 +136,7 @@ final class BlockTranslator {
         this.counted = counted;
         this.store = store;
         this.stubs = stubs;
-        decoder = new Decoder(FORMS, cpu.cpuid.model().features());
+        decoder = new Decoder(Table.forms(), cpu.cpuid.model().features());
         narrowJumps = new NarrowJumpEmitter(this, a, stubs, narrowStack);
         x87 = new X87Emitter(this, a, stubs);
         page = new CodePage(-1, 0);
@@ -278,10 +272,7 @@ final class BlockTranslator {
 
     /** Notes how instruction number {@code at} of the block is taken. */
     private void take(int at, Insn insn) {
-        Shape shape = SHAPES.get(insn.form);
-        if (shape == null) {
-            throw new IllegalStateException("form " + insn.form + " has no shape");
-        }
+        Shape shape = known.computeIfAbsent(insn.form, Shape::of);
         insns[at] = insn;
         if (insn.memory && isBitTest(insn.form) && shape.reg() == Shape.Kind.GENERAL) {
             shape = Shape.FAR_BIT;
@@ -346,8 +337,7 @@ final class BlockTranslator {
             index = count - 1;
             goOn(end, count, block);
         }
-        LoopPlan plan =
-                liveIn || separate ? null : LoopPlan.of(insns, shapes, count, blockOffset);
+        LoopPlan plan = liveIn || separate ? null : LoopPlan.of(insns, shapes, count, blockOffset);
         if (plan != null) {
             emitLoop(plan, block);
         }

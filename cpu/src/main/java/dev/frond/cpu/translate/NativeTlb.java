@@ -106,9 +106,7 @@ final class NativeTlb implements Mmu.Shadow {
         return losses;
     }
 
-    /**
-     * Forgets the pages of the stack: emitted code relies on them to the end of a block.
-     */
+    /** Forgets the pages of the stack: emitted code relies on them to the end of a block. */
     private void lose() {
         context.forgetStack();
         losses++;
