@@ -70,7 +70,6 @@ final class StackEmitter {
             } else {
                 a.lea(RCX, R14, low);
             }
-            int back = a.size();
             // SUB rcx,[page]; CMP rcx,PAGE - span
             a.memory(W, 0, 0x2B, RCX, RSP, known);
             a.registers(W, 0, 0x81, 7, RCX);

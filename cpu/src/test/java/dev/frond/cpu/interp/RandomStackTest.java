@@ -123,7 +123,7 @@ final class RandomStackTest {
     private void other() {
         switch (random.nextInt(7)) {
             // ADD r,r; MOV r,rsp; IMUL
-            case 0 -> bytes(0x48, 0x01, 0xC0 | random.nextInt(4) << 3 | random.nextInt(4));
+            case 0 -> bytes(0x48, 0x01, 0xC0 | random.nextInt(4) << 3 | Cpu.RDX);
             case 1 -> bytes(0x48, 0x89, 0xE0 | random.nextInt(4));
             case 2 -> bytes(0x48, 0x0F, 0xAF, 0xC2);
             // A load and a store elsewhere: [rbx]
@@ -132,7 +132,7 @@ final class RandomStackTest {
             // TEST ecx,mask; JNZ to the end
             case 5 -> {
                 bytes(0xF7, 0xC1);
-                int4(1 << random.nextInt(32) | 1 << random.nextInt(32));
+                int4(5 << random.nextInt(32));
                 bytes(0x0F, 0x84);
                 int4(END - code.size() - 4);
             }
