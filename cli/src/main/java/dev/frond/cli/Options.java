@@ -6,6 +6,7 @@ package dev.frond.cli;
 import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.IGetter;
 import picocli.CommandLine.Model.ISetter;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
@@ -47,24 +48,39 @@ final class Options {
                         .build());
     }
 
+    /** What was given so far: each further value is put behind it. */
+    private static final class Given implements IGetter, ISetter {
+        private final Consumer<List<String>> to;
+        private @Nullable Object values;
+
+        Given(Consumer<List<String>> to) {
+            this.to = to;
+        }
+
+        @Override
+        @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"}) // As the interface has it.
+        public <T> @Nullable T get() {
+            return (T) values;
+        }
+
+        @Override
+        public <T> T set(T value) {
+            values = value;
+            to.accept(value instanceof String[] all ? List.of(all) : List.of());
+            return value;
+        }
+    }
+
     /** An option that may be given several times. */
     void list(String name, String label, Consumer<List<String>> to, String description) {
+        Given given = new Given(to);
         spec.addOption(
                 OptionSpec.builder(name)
                         .paramLabel(label)
                         .type(String[].class)
                         .description(description)
-                        .setter(
-                                new ISetter() {
-                                    @Override
-                                    public <T> T set(T value) {
-                                        to.accept(
-                                                value instanceof String[] all
-                                                        ? List.of(all)
-                                                        : List.of());
-                                        return value;
-                                    }
-                                })
+                        .getter(given)
+                        .setter(given)
                         .build());
     }
 
