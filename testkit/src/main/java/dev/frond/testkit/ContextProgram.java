@@ -213,8 +213,7 @@ public final class ContextProgram {
             out.append(space == 0 ? "" : " ");
             for (int page = 0; page < PAGES; page++) {
                 long value = memory.load(results + 8L * (PAGES * space + page));
-                List<Long> known =
-                        List.of(value(space, page, false), value(space, page, true));
+                List<Long> known = List.of(value(space, page, false), value(space, page, true));
                 out.append(
                         switch (known.indexOf(value)) {
                             case 0 -> "O";
