@@ -37,20 +37,23 @@ final class SharedTablesTest {
     /** LOCK INC dword [42000h]; L: MOV EAX,[42000h]; CMP EAX,2; JB L: both start together. */
     private static final String TOGETHER = "f0ff042500200400 8b042500200400 83f802 72f4";
 
+    /** The rest of what CPU 0 does; before it EBX has been compared with the flags. */
+    private static final String CHECK =
+            " 0f95c3 0fb6db 01da f04183269f 410f013f 48c1e834 4439c0 4189c0 0f95c0 0fb6c0 4101c1"
+                    + " 4181f9204e0000 7304 ffc9 75c1";
+
     /** What CPU 0 does to the page at R15, whose entry is at R14, and which flags that sets. */
     enum Touch {
         /**
-         * MOV ECX,100000; XOR EDX,EDX; L: MOV [R15],ECX; MOV EAX,[R14]; AND EAX,60h; CMP EAX,60h;
-         * SETNE AL; MOVZX EAX,AL; ADD EDX,EAX; LOCK AND dword [R14],~60h; INVLPG [R15]; DEC ECX;
-         * JNZ L: EDX is how often a flag was not there.
+         * MOV ECX,2000000; XOR EDX,EDX; XOR R9D,R9D; L: MOV [R15],ECX; MOV RAX,[R14]; MOV EBX,EAX;
+         * AND EBX,60h; CMP EBX,60h; SETNE BL; MOVZX EBX,BL; ADD EDX,EBX; LOCK AND dword [R14],~60h;
+         * INVLPG [R15]; SHR RAX,52; CMP EAX,R8D; MOV R8D,EAX; SETNE AL; MOVZX EAX,AL; ADD R9D,EAX;
+         * CMP R9D,20000; JAE M; DEC ECX; JNZ L; M: EDX is how often a flag was not there; it ends
+         * when the other CPU was seen at work 20000 times.
          */
-        STORE(
-                "b9a0860100 31d2 41890f 418b06 83e060 83f860 0f95c0 0fb6c0 01c2 f04183269f"
-                        + " 410f013f ffc9 75df"),
+        STORE("b980841e00 31d2 4531c9 41890f 498b06 89c3 83e360 83fb60" + CHECK),
         /** The same with MOV EAX,[R15], which sets the accessed flag only. */
-        LOAD(
-                "b9a0860100 31d2 418b07 418b06 83e060 83f820 0f95c0 0fb6c0 01c2 f04183269f"
-                        + " 410f013f ffc9 75df");
+        LOAD("b980841e00 31d2 4531c9 418b07 498b06 89c3 83e360 83fb20" + CHECK);
 
         private final String code;
 
