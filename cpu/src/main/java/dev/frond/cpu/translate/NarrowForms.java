@@ -34,6 +34,7 @@ final class NarrowForms {
                             && ((key & Modes.FLAT_CODE) != 0 || staysInPage(insn, key));
             // VZEROUPPER and VZEROALL leave registers 8 to 15 alone.
             case PLAIN -> !shape.vector();
+            case LOAD_STRING -> insn.repeat == 0;
             case ACCUMULATOR_OFFSET,
                     EXCHANGE_ACCUMULATOR,
                     NOP_OR_EXCHANGE,
@@ -47,6 +48,8 @@ final class NarrowForms {
                     LEAVE,
                     TIME,
                     EXCHANGE_8_OR_16,
+                    MOVE_STRING,
+                    STORE_STRING,
                     X87 ->
                     true;
             case SET_ACCESS,
@@ -55,8 +58,6 @@ final class NarrowForms {
                     INTERRUPT_RETURN,
                     SEGMENT_BASE,
                     SWAP_GS,
-                    MOVE_STRING,
-                    STORE_STRING,
                     NOT_TAKEN ->
                     false;
         };
