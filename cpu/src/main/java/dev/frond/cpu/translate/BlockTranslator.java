@@ -554,6 +554,8 @@ final class BlockTranslator {
                 }
             }
             case LOAD_STRING -> narrowStrings.load(insn);
+            case PUSH_ALL -> narrowStack.pushAll(insn);
+            case POP_ALL -> narrowStack.popAll(insn);
             case FAR_BIT -> modRm.farBit(insn);
             case EXCHANGE_8_OR_16 -> modRm.exchangeTwo(insn);
             case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY, PUSH_SELECTOR -> {

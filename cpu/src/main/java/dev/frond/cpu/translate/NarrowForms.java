@@ -45,6 +45,8 @@ final class NarrowForms {
                     PUSH_MEMORY,
                     PUSH_SELECTOR,
                     POP_REGISTER,
+                    PUSH_ALL,
+                    POP_ALL,
                     LEAVE,
                     TIME,
                     EXCHANGE_8_OR_16,
