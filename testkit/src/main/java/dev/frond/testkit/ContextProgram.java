@@ -185,7 +185,7 @@ public final class ContextProgram {
         }
     }
 
-    private static long value(int space, int page, boolean isNew) {
+    private static int value(int space, int page, boolean isNew) {
         boolean global = (page & 1) != 0;
         return 0x1000 + 0x100 * (global ? 9 : space) + 0x10 * page + (isNew ? 1 : 0);
     }
@@ -213,9 +213,9 @@ public final class ContextProgram {
             out.append(space == 0 ? "" : " ");
             for (int page = 0; page < PAGES; page++) {
                 long value = memory.load(results + 8L * (PAGES * space + page));
-                List<Long> known = List.of(value(space, page, false), value(space, page, true));
+                List<Integer> known = List.of(value(space, page, false), value(space, page, true));
                 out.append(
-                        switch (known.indexOf(value)) {
+                        switch (known.indexOf((int) value)) {
                             case 0 -> "O";
                             case 1 -> "N";
                             default -> "(" + Long.toHexString(value) + ")";
