@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.cpu.interp;
 
-import dev.frond.host.LocalDescriptors.Type;
+import dev.frond.host.LocalDescriptors;
 
 import java.util.List;
 import java.util.SplittableRandom;
@@ -48,12 +48,18 @@ final class WindowSegments {
     /** Segments of {@code codeBytes} bytes of code, and a window whose middle is at an address. */
     WindowSegments(CpuHarness harness, long code, int codeBytes, long middle) {
         table = new LocalTable(harness, FIRST);
-        Data exact = data(middle, HALF, 2 * HALF - 1, Type.DATA, false);
-        Data inside = data(middle, 0x1240, 0xFFFF, Type.DATA, false);
-        Data atEnd = data(middle, 0x1_0000 - HALF, 0xFFFF, Type.DATA, true);
-        Data half = data(middle, 0x8000, 0x8000 + HALF - 1, Type.DATA, true);
-        Data down = data(middle, 0x1_0000 - HALF, 0xFFFF - 2 * HALF, Type.EXPAND_DOWN, false);
-        Data small = data(middle, 0x4560, 0x4560 + 200, Type.DATA, false);
+        Data exact = data(middle, HALF, 2 * HALF - 1, LocalDescriptors.Type.DATA, false);
+        Data inside = data(middle, 0x1240, 0xFFFF, LocalDescriptors.Type.DATA, false);
+        Data atEnd = data(middle, 0x1_0000 - HALF, 0xFFFF, LocalDescriptors.Type.DATA, true);
+        Data half = data(middle, 0x8000, 0x8000 + HALF - 1, LocalDescriptors.Type.DATA, true);
+        Data down =
+                data(
+                        middle,
+                        0x1_0000 - HALF,
+                        0xFFFF - 2 * HALF,
+                        LocalDescriptors.Type.EXPAND_DOWN,
+                        false);
+        Data small = data(middle, 0x4560, 0x4560 + 200, LocalDescriptors.Type.DATA, false);
         Data flat = new Data(LocalTable.FLAT_DATA, middle);
         datas = List.of(exact, inside, atEnd, half, down, small, flat, flat);
         stacks = List.of(exact, inside, atEnd, half, down, flat, flat);
@@ -65,13 +71,15 @@ final class WindowSegments {
                         code(code, 0x340, 0x18FF, false));
     }
 
-    private Data data(long middle, int offset, int limit, Type type, boolean big) {
+    private Data data(long middle, int offset, int limit, LocalDescriptors.Type type, boolean big) {
         return new Data(table.add(middle - offset, limit, type, big, true, true), offset);
     }
 
     private Code code(long start, int base, int limit, boolean code16) {
         return new Code(
-                table.add(start + base, limit, Type.CODE, !code16, true, true), base, code16);
+                table.add(start + base, limit, LocalDescriptors.Type.CODE, !code16, true, true),
+                base,
+                code16);
     }
 
     Data data(SplittableRandom random) {
