@@ -127,7 +127,7 @@ final class RandomTransfers {
         code.bytes(prefix);
         code.bytes(0x68);
         code.little(code.codeSelector(), size);
-        long next = code.here() + 2 * prefix.length + 2 + size;
+        long next = code.here() + 2L * prefix.length + 2 + size;
         code.bytes(prefix);
         code.bytes(0x68);
         code.little(next, size);

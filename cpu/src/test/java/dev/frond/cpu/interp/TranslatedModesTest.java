@@ -238,7 +238,7 @@ final class TranslatedModesTest {
             real(each);
             realVectors(each);
             for (int i = 0; i < 8; i++) {
-                each.cpu.r[i] = 0x5555_0000L + 0x1111 * i;
+                each.cpu.r[i] = 0x5555_0000L + 0x1111L * i;
             }
             each.cpu.r[Cpu.RSP] = 0x7777_0000L + sp;
             // PUSHA; POP cx; POPA; 66 PUSHA; 66 POPA
