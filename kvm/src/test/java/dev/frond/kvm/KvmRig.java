@@ -67,11 +67,16 @@ final class KvmRig implements AutoCloseable {
     }
 
     KvmRig(KvmEngine.DirtyTracking tracking) {
+        this(tracking, CpuModel.X86_64_V2);
+    }
+
+    /** A CPU of a model, but for what this KVM lacks. */
+    KvmRig(KvmEngine.DirtyTracking tracking, CpuModel model) {
         engine = new KvmEngine(KvmEngine.IrqChip.OFF, tracking);
         memory.map(0, new Region.Ram(ram, 0, SIZE));
         ports.map(0xE9, io(0xE9, 1));
         ports.map(0xF4, io(0xF4, 1));
-        cpuid = new Cpuid(CpuModel.X86_64_V2.within(engine.features()), 0, 1);
+        cpuid = new Cpuid(model.within(engine.features()), 0, 1);
         vcpu = cpu(0);
         running = vcpu;
         clock.resume();

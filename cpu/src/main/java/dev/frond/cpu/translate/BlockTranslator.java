@@ -114,6 +114,7 @@ final class BlockTranslator {
     private final StackEmitter stack = new StackEmitter(this, a, insns, shapes);
     private final JumpEmitter jumps = new JumpEmitter(this, a, stack);
     private final NarrowStackEmitter narrowStack = new NarrowStackEmitter(this, a, addresses);
+    private final NarrowStringEmitter narrowStrings = new NarrowStringEmitter(this, a, addresses);
     private final NarrowJumpEmitter narrowJumps;
     private final SystemEmitter system;
 
@@ -286,7 +287,13 @@ final class BlockTranslator {
      */
     private static boolean goesOnBehind(Shape shape) {
         return switch (shape.path()) {
-            case MOVE_STRING, STORE_STRING, CLEAR_FLAG, SET_ACCESS, LOAD_SELECTOR, COUNT_JUMP ->
+            case MOVE_STRING,
+                    STORE_STRING,
+                    LOAD_STRING,
+                    CLEAR_FLAG,
+                    SET_ACCESS,
+                    LOAD_SELECTOR,
+                    COUNT_JUMP ->
                     true;
             default -> false;
         };
@@ -502,7 +509,8 @@ final class BlockTranslator {
                     JUMP_INDIRECT ->
                     insn.size == 8;
             case RETURN -> insn.size == 8 && insn.opcode == 0xC3;
-            case COUNT_JUMP, PUSH_SELECTOR, POP_SELECTOR, LOAD_SELECTOR, NOT_TAKEN -> false;
+            case COUNT_JUMP, PUSH_SELECTOR, POP_SELECTOR, LOAD_SELECTOR, LOAD_STRING, NOT_TAKEN ->
+                    false;
             default -> true;
         };
     }
@@ -538,7 +546,16 @@ final class BlockTranslator {
             case MOVE_SELECTOR -> system.moveSelector(insn);
             case SEGMENT_BASE -> system.segmentBase(insn);
             case TIME -> system.readTime(insn);
-            case MOVE_STRING, STORE_STRING -> strings.emit(insn, shape);
+            case MOVE_STRING, STORE_STRING -> {
+                if (narrow) {
+                    narrowStrings.emit(insn, shape);
+                } else {
+                    strings.emit(insn, shape);
+                }
+            }
+            case LOAD_STRING -> narrowStrings.load(insn);
+            case PUSH_ALL -> narrowStack.pushAll(insn);
+            case POP_ALL -> narrowStack.popAll(insn);
             case FAR_BIT -> modRm.farBit(insn);
             case EXCHANGE_8_OR_16 -> modRm.exchangeTwo(insn);
             case PUSH_REGISTER, PUSH_IMMEDIATE, PUSH_MEMORY, PUSH_SELECTOR -> {

@@ -34,6 +34,7 @@ final class NarrowForms {
                             && ((key & Modes.FLAT_CODE) != 0 || staysInPage(insn, key));
             // VZEROUPPER and VZEROALL leave registers 8 to 15 alone.
             case PLAIN -> !shape.vector();
+            case LOAD_STRING -> insn.repeat == 0;
             case ACCUMULATOR_OFFSET,
                     EXCHANGE_ACCUMULATOR,
                     NOP_OR_EXCHANGE,
@@ -44,9 +45,13 @@ final class NarrowForms {
                     PUSH_MEMORY,
                     PUSH_SELECTOR,
                     POP_REGISTER,
+                    PUSH_ALL,
+                    POP_ALL,
                     LEAVE,
                     TIME,
                     EXCHANGE_8_OR_16,
+                    MOVE_STRING,
+                    STORE_STRING,
                     X87 ->
                     true;
             case SET_ACCESS,
@@ -55,8 +60,6 @@ final class NarrowForms {
                     INTERRUPT_RETURN,
                     SEGMENT_BASE,
                     SWAP_GS,
-                    MOVE_STRING,
-                    STORE_STRING,
                     NOT_TAKEN ->
                     false;
         };

@@ -160,6 +160,30 @@ final class NarrowStackEmitter {
         moveStack(pushes ? -bytes : bytes);
     }
 
+    /** PUSHA: AX, CX, DX, BX, SP as it was, BP, SI, DI; with one check for them all. */
+    void pushAll(Insn insn) {
+        int size = insn.size;
+        block.saveLiveFlags();
+        reach(R14, -8 * size, 8 * size, true, false);
+        for (int i = Cpu.RAX; i <= Cpu.RDI; i++) {
+            move(0x89, size, Context.host(i), (7 - i) * size);
+        }
+        moveStack(-8 * size);
+    }
+
+    /** POPA. */
+    void popAll(Insn insn) {
+        int size = insn.size;
+        block.saveLiveFlags();
+        reach(R14, 0, 8 * size, false, false);
+        for (int i = Cpu.RAX; i <= Cpu.RDI; i++) {
+            if (i != Cpu.RSP) {
+                move(0x8B, size, Context.host(i), (7 - i) * size);
+            }
+        }
+        moveStack(8 * size);
+    }
+
     void leaveFrame(Insn insn) {
         int size = insn.size;
         block.saveLiveFlags();

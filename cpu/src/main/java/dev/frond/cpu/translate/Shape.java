@@ -71,6 +71,8 @@ record Shape(
         PUSH_IMMEDIATE,
         PUSH_MEMORY,
         POP_REGISTER,
+        PUSH_ALL,
+        POP_ALL,
         LEAVE,
         JUMP,
         CONDITIONAL_JUMP,
@@ -102,6 +104,8 @@ record Shape(
         COUNT_JUMP,
         MOVE_STRING,
         STORE_STRING,
+        /** LODS. */
+        LOAD_STRING,
         /** BT and its siblings with a register's bit number and memory. */
         FAR_BIT,
         EXCHANGE_8_OR_16,
@@ -229,6 +233,9 @@ record Shape(
             case "CLI", "STI" -> path(Path.INTERRUPT_FLAG, FlagUse.NONE);
             case "MOVSB", "MOVS" -> path(Path.MOVE_STRING, FlagUse.NONE);
             case "STOSB", "STOS" -> path(Path.STORE_STRING, FlagUse.NONE);
+            case "PUSHA" -> path(Path.PUSH_ALL, FlagUse.NONE);
+            case "POPA" -> path(Path.POP_ALL, FlagUse.NONE);
+            case "LODSB", "LODS" -> path(Path.LOAD_STRING, FlagUse.NONE);
             case "CMPXCHG8B" -> path(Path.EXCHANGE_8_OR_16, new FlagUse(0, Cpu.ZF, true));
             case "LAHF" -> path(Path.PLAIN, FlagUse.READS);
             case "SAHF", "CMC", "CLC", "STC" ->

@@ -73,9 +73,8 @@ final class CpuHarness {
                         | ControlRegisters.FSGSBASE;
         cpu.efer = Msrs.EFER_LME | Msrs.EFER_LMA | Msrs.EFER_SCE | Msrs.EFER_NXE;
         cpu.xcr0 = cpu.cpuid.xcr0Mask();
-        for (int seg : new int[] {Seg.ES, Seg.SS, Seg.DS, Seg.FS, Seg.GS}) {
-            segment(seg, 0x2B, 0xC093 | cpl << Seg.DPL_SHIFT);
-        }
+        cpu.cpl = cpl;
+        flatData();
         longMode();
         cpu.segments.setCpl(cpl);
         cpu.mmu.flush();
@@ -87,6 +86,13 @@ final class CpuHarness {
         cpu.segLimit[seg] = -1;
         cpu.segAttributes[seg] = attributes;
         cpu.segments.followSegment(seg);
+    }
+
+    /** Lets all segments of data be flat. */
+    void flatData() {
+        for (int seg : new int[] {Seg.ES, Seg.SS, Seg.DS, Seg.FS, Seg.GS}) {
+            segment(seg, LocalTable.FLAT_DATA, 0xC093 | cpu.cpl << Seg.DPL_SHIFT);
+        }
     }
 
     /** Goes to 64-bit mode. */

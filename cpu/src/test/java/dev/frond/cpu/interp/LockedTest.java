@@ -25,23 +25,32 @@ final class LockedTest {
     /** MOV EBX,40000; L: LOCK INC word [R15]; DEC EBX; JNZ L. */
     private static final String INCREMENT = "bb409c0000 f06641ff07 ffcb 75f7";
 
+    /** MOV byte [42004h],1: tells the other CPU that this one has done its part. */
+    private static final String DONE = "c604250420040001";
+
     /**
-     * MOV EBX,40000; XOR EDX,EDX; L: MOV [R14],BX; MOV AX,[R14]; CMP AX,BX; SETNE CL; MOVZX ECX,CL;
-     * ADD EDX,ECX; DEC EBX; JNZ L: EDX is how often a store was lost.
+     * MOV EBX,1; XOR EDX,EDX; MOV [R14],BX; L: MOV AX,[R14]; CMP AX,BX; SETNE CL; MOVZX ECX,CL; ADD
+     * EDX,ECX; INC EBX; MOV [R14],BX; CMP byte [42004h],0; JE L: EDX is how often a store was lost,
+     * which shows until the next one.
      */
     private static final String STORE_WORDS =
-            "bb409c0000 31d2 6641891e 66418b06 6639d8 0f95c1 0fb6c9 01ca ffcb 75e9";
+            "bb01000000 31d2 6641891e 66418b06 6639d8 0f95c1 0fb6c9 01ca ffc3 6641891e"
+                    + " 803c250420040000 74e1";
 
     /** The same with MOV [R14],RBX. */
     private static final String STORE_LONGS =
-            "bb409c0000 31d2 49891e 498b06 4839d8 0f95c1 0fb6c9 01ca ffcb 75eb";
+            "bb01000000 31d2 49891e 498b06 4839d8 0f95c1 0fb6c9 01ca ffc3 49891e"
+                    + " 803c250420040000 74e3";
+
+    /** MOV EBX,40000; L: MOV [R14],RBX; JMP L. */
+    private static final String STORE_FOR_EVER = "bb409c0000 49891e ebfb";
 
     /**
-     * MOV ESI,40000; XOR EAX,EAX; XOR EDX,EDX; L: MOV RBX,RAX; LEA RCX,[RDX+1]; LOCK CMPXCHG16B
+     * MOV ESI,1000000; XOR EAX,EAX; XOR EDX,EDX; L: MOV RBX,RAX; LEA RCX,[RDX+1]; LOCK CMPXCHG16B
      * [R14]; JNZ L; DEC ESI; JNZ L: adds to the high half and leaves the low one.
      */
     private static final String ADD_WIDE =
-            "be409c0000 31c0 31d2 4889c3 488d4a01 f0490fc70e 75f2 ffce 75ee";
+            "be40420f00 31c0 31d2 4889c3 488d4a01 f0490fc70e 75f2 ffce 75ee";
 
     /** LOCK INC dword [42000h]; L: MOV EAX,[42000h]; CMP EAX,2; JB L: both start together. */
     private static final String TOGETHER = "f0ff042500200400 8b042500200400 83f802 72f4";
@@ -83,7 +92,7 @@ final class LockedTest {
     @MethodSource("operands")
     void aSplitOperandIsAtomicTowardsPlainStores(Case each) throws Exception {
         try (SmpRig rig = rig(each, each.operand)) {
-            rig.program(0, TOGETHER + ADD_ABOVE + SmpRig.END);
+            rig.program(0, TOGETHER + ADD_ABOVE + DONE + SmpRig.END);
             rig.program(1, TOGETHER + STORE_WORDS + SmpRig.END);
             rig.runAll();
             assertThat(rig.cpu(1).r[Cpu.RDX]).as("stores that were lost").isZero();
@@ -119,11 +128,11 @@ final class LockedTest {
     @MethodSource("engines")
     void sixteenBytesAreAtomicTowardsPlainStores(Case each) throws Exception {
         try (SmpRig rig = rig(each, SmpRig.DATA)) {
-            rig.program(0, TOGETHER + ADD_WIDE + SmpRig.END);
+            rig.program(0, TOGETHER + ADD_WIDE + DONE + SmpRig.END);
             rig.program(1, TOGETHER + STORE_LONGS + SmpRig.END);
             rig.runAll();
             assertThat(rig.cpu(1).r[Cpu.RDX]).as("stores that were lost").isZero();
-            assertThat(rig.load(SmpRig.DATA + 8, 8)).isEqualTo(TIMES);
+            assertThat(rig.load(SmpRig.DATA + 8, 8)).isEqualTo(1_000_000);
         }
     }
 
@@ -132,7 +141,7 @@ final class LockedTest {
     @MethodSource("engines")
     void oneCpuAloneIsAlone(Case each) throws Exception {
         try (SmpRig rig = rig(each, SmpRig.DATA)) {
-            rig.program(1, STORE_LONGS.replace("ffcb 75eb", "ebef") + SmpRig.END);
+            rig.program(1, STORE_FOR_EVER + SmpRig.END);
             rig.start(1);
             SmpRig.until(() -> rig.load(SmpRig.DATA, 8) != 0);
             Cpu first = rig.cpu(0);

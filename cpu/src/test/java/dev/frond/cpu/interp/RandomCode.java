@@ -3,16 +3,19 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Seg;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.interp.IntegerEncoder.Addressing;
+import dev.frond.cpu.interp.WindowSegments.Data;
 import dev.frond.machine.vcpu.CpuFeature;
 
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.regex.Pattern;
@@ -20,7 +23,8 @@ import java.util.regex.Pattern;
 /**
  * Random code of integer, vector and x87 instructions whose effect lies in registers and in a
  * window of memory: RBX points to the window's middle, RDI holds a small index, RSP stays inside,
- * R13 counts the rounds of a loop around it all.
+ * R13 counts the rounds of a loop around it all. Code in segments ({@link WindowSegments}) has 16-
+ * and 32-bit addresses, and loads segment registers.
  */
 final class RandomCode {
     /** Bytes of the window that RBX points to the middle of. */
@@ -38,8 +42,30 @@ final class RandomCode {
         X87
     }
 
+    /** What code a segment is for. */
+    enum Kind {
+        LONG,
+        FLAT_32,
+        SEGMENTED_32,
+        SEGMENTED_16
+    }
+
     private final SplittableRandom random;
     private final boolean code64;
+    private final boolean code16;
+
+    /** Where the window is, in segments; empty where all are flat. */
+    private final Optional<WindowSegments> windows;
+
+    /** The segments that DS, ES, SS, FS and GS have where code is being made, by {@link Seg}. */
+    private final Data[] segments = new Data[6];
+
+    /** The segments that the last sequence starts with. */
+    private final Data[] first = new Data[6];
+
+    private int codeSelector;
+    private final RandomStates states;
+    private final RandomTransfers narrow;
     private final List<Form> integers = new ArrayList<>();
     private final List<Form> transfers = new ArrayList<>();
     private final List<Form> strings = new ArrayList<>();
@@ -52,10 +78,22 @@ final class RandomCode {
     private final List<Integer> steps = new ArrayList<>();
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
-    /** Code of {@code features} for 64-bit or for 32-bit code segments. */
-    RandomCode(SplittableRandom random, boolean code64, Set<CpuFeature> features) {
+    /**
+     * Code of {@code features}.
+     *
+     * @param windows segments, for code of the kinds that have them
+     */
+    RandomCode(
+            SplittableRandom random,
+            Kind kind,
+            Set<CpuFeature> features,
+            Optional<WindowSegments> windows) {
         this.random = random;
-        this.code64 = code64;
+        this.windows = windows;
+        code64 = kind == Kind.LONG;
+        code16 = kind == Kind.SEGMENTED_16;
+        states = new RandomStates(random);
+        narrow = new RandomTransfers(this, random, code16, windows);
         for (Form form : Table.forms()) {
             boolean there =
                     !form.is(code64 ? Form.NOT_64 : Form.ONLY_64)
@@ -97,7 +135,7 @@ final class RandomCode {
                             + "|F2XM1|FYL2X|FYL2XP1|FPTAN|FPATAN|FSIN|FCOS|FSINCOS"
                             + "|FU?COMIP?|FBLD|FLDCW|FLDENV|FRSTOR|FN?STENV|FN?SAVE"
                             + "|FXSAVE|FXRSTOR|XSAVE.*|XRSTOR.*|V?LDMXCSR"
-                            + "|POPA|BOUND|INTO|CLFLUSH.*|CLWB");
+                            + "|BOUND|INTO|CLFLUSH.*|CLWB");
 
     /** Whether sequences have {@code form}, on a host that has it. */
     static boolean contains(Form form) {
@@ -111,10 +149,30 @@ final class RandomCode {
 
     // --- sequences ------------------------------------------------------------------------------
 
-    /** A sequence to run at {@code address}; its instructions are {@code length} and some more. */
+    /** The code segment of the next sequences. */
+    void codeSelector(int selector) {
+        codeSelector = selector;
+    }
+
+    /** The selector that the last sequence starts with in a register for data. */
+    int selector(int seg) {
+        return first[seg].selector();
+    }
+
+    /**
+     * A sequence to run at {@code address}, the offset in its segment if it has segments; its
+     * instructions are {@code length} and some more.
+     */
     byte[] sequence(int length, Flavour flavour, long address, long window, boolean loop) {
         this.window = window;
         at = address;
+        Data flat = new Data(LocalTable.FLAT_DATA, window + WINDOW / 2);
+        for (int seg = 0; seg < 6; seg++) {
+            boolean stack = seg == Seg.SS;
+            first[seg] =
+                    windows.map(all -> stack ? all.stack(random) : all.data(random)).orElse(flat);
+            segments[seg] = first[seg];
+        }
         out.reset();
         steps.clear();
         for (int i = 0; i < length; i++) {
@@ -140,6 +198,15 @@ final class RandomCode {
             case 1, 2 -> transfer();
             case 3 -> stack();
             case 4 -> indirect();
+            case 5 -> {
+                if (windows.isEmpty()) {
+                    integer(pick(integers));
+                } else if (chance(1, 4)) {
+                    narrow.farTransfer();
+                } else {
+                    narrow.loadSegment();
+                }
+            }
             default -> {
                 if (flavour == Flavour.VECTOR && chance(3, 4)) {
                     vector(pick(vectors));
@@ -158,7 +225,7 @@ final class RandomCode {
         return register == Cpu.RBX || register == Cpu.RSP || register == Cpu.RDI || register == R13;
     }
 
-    private int register() {
+    int register() {
         while (true) {
             int register = random.nextInt(code64 ? 16 : 8);
             if (!isReserved(register)) {
@@ -167,7 +234,7 @@ final class RandomCode {
         }
     }
 
-    private boolean chance(int wanted, int of) {
+    boolean chance(int wanted, int of) {
         return random.nextInt(of) < wanted;
     }
 
@@ -175,38 +242,73 @@ final class RandomCode {
         return forms.get(random.nextInt(forms.size()));
     }
 
-    private void bytes(int... code) {
+    void bytes(int... code) {
         for (int b : code) {
             out.write(b);
         }
     }
 
-    private void little(long value, int bytes) {
+    void little(long value, int bytes) {
         for (int i = 0; i < bytes; i++) {
             out.write((int) (value >>> 8 * i));
         }
     }
 
-    /** REX.W where there is one, for instructions on addresses. */
-    private void wide() {
+    /** Where the next byte will be. */
+    long here() {
+        return at + out.size();
+    }
+
+    /** The selector of the code. */
+    int codeSelector() {
+        return codeSelector;
+    }
+
+    /** Notes that a segment register is loaded. */
+    void loaded(int seg, Data segment) {
+        segments[seg] = segment;
+    }
+
+    /** REX.W where there is one; in 16-bit code the prefix of 32-bit operands. */
+    void wide() {
         if (code64) {
             out.write(0x48);
+        } else if (code16) {
+            out.write(0x66);
         }
     }
 
-    /** LEA register,[RBX+displacement]. */
-    private void address(int register, int displacement) {
-        wide();
-        bytes(0x8D, 0x83 | register << 3);
-        little(displacement, 4);
+    /** The prefix of 32-bit addresses in 16-bit code. */
+    void wideAddress() {
+        if (code16) {
+            out.write(0x67);
+        }
     }
 
-    private int displacement() {
+    private long middle(int seg) {
+        return segments[seg].middle();
+    }
+
+    /** Where the window is in a segment, as DS has it at 0. */
+    private int shift(int seg) {
+        return (int) (middle(seg) - middle(Seg.DS));
+    }
+
+    /** Lets a register be {@code displacement} behind the window's middle, in a segment. */
+    void address(int register, int seg, int displacement) {
+        // LEA register,[RBX+displacement]
+        wideAddress();
+        wide();
+        bytes(0x8D, 0x83 | register << 3);
+        little(displacement + shift(seg), 4);
+    }
+
+    int displacement() {
         return random.nextInt(-100, 100);
     }
 
     /** MOV register,number, sign-extended; the register is one of the first eight. */
-    private void number(int register, int value) {
+    void number(int register, int value) {
         wide();
         bytes(0xC7, 0xC0 | register);
         little(value, 4);
@@ -226,6 +328,7 @@ final class RandomCode {
     private IntegerEncoder encoder(Form form) {
         IntegerEncoder e = new IntegerEncoder();
         e.code64 = code64;
+        e.code16 = code16;
         e.wide = random.nextInt(3) == 0 && !form.is(Form.W0) || form.is(Form.W1);
         e.word = random.nextInt(4) == 0;
         // Byte registers 4 to 7 without REX would be AH to BH, and BH is RBX's.
@@ -251,10 +354,97 @@ final class RandomCode {
         } while (e.addressing == Addressing.INDEX_DISP32);
         e.displacement = e.addressing == Addressing.BASE ? 0 : random.nextInt(-60, 60);
         e.address = window + random.nextInt(200, 300);
-        e.override = chance(1, 30) ? new int[] {0x26, 0x36, 0x3E}[random.nextInt(3)] : 0;
+        e.override = override();
+        boolean near = segments[segment(e)].isNear();
+        // 16-bit addresses, where they reach the window.
+        e.shortAddress = windows.isPresent() && (chance(1, 2) && near) != code16;
         e.immediate = IntegerRig.value(random);
         e.immediate2 = random.nextInt(256);
         return e;
+    }
+
+    private int override() {
+        if (windows.isEmpty()) {
+            return chance(1, 30) ? new int[] {0x26, 0x36, 0x3E}[random.nextInt(3)] : 0;
+        }
+        return chance(1, 4) ? new int[] {0x26, 0x36, 0x3E, 0x64, 0x65}[random.nextInt(5)] : 0;
+    }
+
+    private static int segment(IntegerEncoder e) {
+        return switch (e.override) {
+            case 0x26 -> Seg.ES;
+            case 0x36 -> Seg.SS;
+            case 0x64 -> Seg.FS;
+            case 0x65 -> Seg.GS;
+            default -> Seg.DS;
+        };
+    }
+
+    /**
+     * Lets an operand, of which the displacement from the window's middle is known, be there in its
+     * segment, and puts what 16-bit addresses need into registers before.
+     */
+    private void place(Form form, IntegerEncoder e) {
+        if (windows.isEmpty()) {
+            return;
+        }
+        int segment = segment(e);
+        e.address += middle(segment) - (window + WINDOW / 2);
+        if (!e.hasMemory(form)) {
+            return;
+        }
+        if (e.addresses16()) {
+            place16(e);
+            return;
+        }
+        int shift = shift(segment);
+        if (shift != 0) {
+            e.displacement += shift;
+            e.addressing =
+                    e.addressing.hasIndex()
+                            ? Addressing.BASE_INDEX_DISP32
+                            : e.addressing.hasBase() ? Addressing.BASE_DISP32 : Addressing.ABSOLUTE;
+        }
+    }
+
+    private void place16(IntegerEncoder e) {
+        e.rm16 = random.nextInt(8);
+        e.mod16 = 2;
+        boolean stack = e.rm16 == 2 || e.rm16 == 3 || e.rm16 == 6;
+        int segment = stack && e.override == 0 ? Seg.SS : segment(e);
+        if (!segments[segment].isNear()) {
+            e.rm16 = 7;
+            stack = false;
+            segment = segment(e);
+        }
+        int base = stack ? Cpu.RBP : Cpu.RBX;
+        if (stack) {
+            number(Cpu.RBP, random.nextInt());
+        }
+        boolean indexed = e.rm16 < 4;
+        if (e.rm16 == 4 || indexed && (e.rm16 & 1) == 0) {
+            // The upper half counts for nothing.
+            number(Cpu.RSI, index() & 0xFFFF | random.nextInt() << 16);
+        }
+        int wanted = (int) middle(segment) + e.displacement;
+        if (e.rm16 == 4 || e.rm16 == 5) {
+            // SI or DI, a small index.
+            e.displacement = wanted;
+        } else if (base == Cpu.RBX) {
+            e.displacement = wanted - (int) middle(Seg.DS);
+            if (e.displacement == (byte) e.displacement) {
+                e.mod16 = e.displacement == 0 ? 0 : 1;
+            }
+        } else if (e.rm16 == 6 && chance(1, 4)) {
+            // The offset alone.
+            e.mod16 = 0;
+            e.displacement = wanted;
+        } else {
+            int by = random.nextInt(-128, 128);
+            number(Cpu.RBP, wanted - by & 0xFFFF | random.nextInt() << 16);
+            e.displacement = by;
+            e.mod16 = chance(1, 2) ? 1 : 2;
+        }
     }
 
     private void integer(Form form) {
@@ -262,11 +452,13 @@ final class RandomCode {
         String name = form.mnemonic();
         if (name.equals("SHLD") || name.equals("SHRD")) {
             // More than 16 of 16 bits: vendors give different results.
-            e.word = false;
+            e.word = code16;
         }
         boolean moffs =
                 form.operands().contains(Operand.Ob) || form.operands().contains(Operand.Ov);
-        e.shortAddress = chance(1, 30) && code64 && !moffs && e.hasMemory(form);
+        if (code64) {
+            e.shortAddress = chance(1, 30) && !moffs && e.hasMemory(form);
+        }
         boolean locked =
                 e.memory && form.is(Form.LOCK)
                         || name.equals("XCHG")
@@ -300,12 +492,13 @@ final class RandomCode {
                     bytes(0x99);
                 }
             }
-            case "PUSHF", "PUSH", "PUSHA", "POP", "LEAVE", "ENTER", "POPF" -> {
+            case "PUSHF", "PUSH", "PUSHA", "POPA", "POP", "LEAVE", "ENTER", "POPF" -> {
                 stack();
                 return;
             }
             default -> {}
         }
+        place(form, e);
         add(form, e.encode(form, at + out.size()));
     }
 
@@ -319,7 +512,7 @@ final class RandomCode {
     }
 
     private static final Set<String> STACK =
-            Set.of("PUSH", "POP", "PUSHF", "PUSHA", "POPF", "ENTER", "LEAVE");
+            Set.of("PUSH", "POP", "PUSHF", "PUSHA", "POPA", "POPF", "ENTER", "LEAVE");
 
     private static final Set<String> MOVES_FAR = Set.of("ENTER", "LEAVE", "PUSHA");
 
@@ -334,34 +527,42 @@ final class RandomCode {
         IntegerEncoder e = encoder(form);
         switch (form.mnemonic()) {
             case "LEAVE" -> {
-                address(Cpu.RBP, displacement());
-                e.word = false;
+                address(Cpu.RBP, Seg.SS, displacement());
+                e.word &= windows.isPresent();
             }
             case "ENTER" -> {
-                address(Cpu.RBP, displacement());
+                address(Cpu.RBP, Seg.SS, displacement());
                 e.immediate = random.nextInt(32);
                 e.immediate2 = random.nextInt(4);
-                e.word = false;
+                e.word &= windows.isPresent();
             }
             case "POPF" -> {
                 // PUSH flags, with neither TF nor AC nor NT.
+                e.word &= windows.isPresent();
+                if (e.word) {
+                    bytes(0x66);
+                }
                 bytes(0x68);
-                little(random.nextInt() & IntegerRig.FLAGS, 4);
-                e.word = false;
+                little(random.nextInt() & IntegerRig.FLAGS, e.word != code16 ? 2 : 4);
             }
             default -> {}
         }
+        place(form, e);
         add(form, e.encode(form, at + out.size()));
+        if (form.mnemonic().equals("POPA")) {
+            number(Cpu.RBX, (int) middle(Seg.DS));
+            smallIndex();
+        }
         boolean moved = MOVES_FAR.contains(form.mnemonic());
         if (moved || e.memory || chance(1, 2)) {
-            address(Cpu.RSP, displacement() & -8);
+            address(Cpu.RSP, Seg.SS, displacement() & -8);
         }
     }
 
     private void string() {
         Form form = pick(strings);
-        address(Cpu.RSI, displacement());
-        address(Cpu.RDI, displacement());
+        address(Cpu.RSI, Seg.DS, displacement());
+        address(Cpu.RDI, Seg.ES, displacement());
         number(Cpu.RCX, random.nextInt(9));
         if (chance(1, 2)) {
             bytes(chance(1, 2) ? 0xFC : 0xFD);
@@ -369,10 +570,14 @@ final class RandomCode {
         if (chance(2, 3)) {
             bytes(chance(1, 2) ? 0xF2 : 0xF3);
         }
+        boolean near = segments[Seg.DS].isNear() && segments[Seg.ES].isNear();
+        if (windows.isPresent() && (near && chance(1, 2)) != code16) {
+            bytes(0x67);
+        }
         int size = random.nextInt(4);
         if (size == 0) {
             bytes(0x66);
-        } else if (size == 1) {
+        } else if (size == 1 && code64) {
             wide();
         }
         bytes(form.opcode());
@@ -390,8 +595,13 @@ final class RandomCode {
         out.reset();
         int skipped = random.nextInt(1, 4);
         long start = at;
+        boolean word = windows.isPresent() && chance(1, 6);
+        boolean counts = form.map() == 0 && form.opcode() >= 0xE0 && form.opcode() <= 0xE3;
+        boolean otherCounter = counts && chance(1, 4);
+        int size = form.operands().contains(Operand.Jz) ? word != code16 ? 2 : 4 : 1;
+        int prefixes = (word ? 1 : 0) + (otherCounter ? 1 : 0);
         // What is jumped over stands behind a jump of this many bytes.
-        int jump = (form.map() == 1 ? 2 : 1) + (form.operands().contains(Operand.Jz) ? 4 : 1);
+        int jump = prefixes + (form.map() == 1 ? 2 : 1) + size;
         at = start + before.length + jump;
         for (int i = 0; i < skipped; i++) {
             integer(pick(integers));
@@ -400,37 +610,37 @@ final class RandomCode {
         at = start;
         out.reset();
         out.writeBytes(before);
-        if (over.length < 128 || jump > 2) {
+        if (over.length < 128 || size > 1) {
+            if (word) {
+                bytes(0x66);
+            }
+            if (otherCounter) {
+                bytes(0x67);
+            }
             if (form.map() == 1) {
                 bytes(0x0F);
             }
             bytes(form.opcode());
-            little(over.length, jump > 2 ? 4 : 1);
+            little(over.length, size);
         } else {
             // Keeps the place of what follows.
-            bytes(jump == 2 ? new int[] {0x66, 0x90} : new int[] {0x90});
+            for (int i = 0; i < jump; i++) {
+                bytes(0x90);
+            }
         }
         out.writeBytes(over);
         if (form.mnemonic().equals("CALL")) {
-            address(Cpu.RSP, displacement() & -8);
+            address(Cpu.RSP, Seg.SS, displacement() & -8);
         }
     }
 
     /** A jump or call through a register or memory, or a return, to the next instruction. */
     private void indirect() {
-        int how = random.nextInt(code64 ? 5 : 2);
         if (!code64) {
-            // CALL next; next: POP or RET over one byte more.
-            bytes(0xE8);
-            little(0, 4);
-            if (how == 0) {
-                bytes(0x58);
-            } else {
-                // ADD dword [ESP],5; RET
-                bytes(0x83, 0x04, 0x24, 0x05, 0xC3);
-            }
+            narrow.indirect();
             return;
         }
+        int how = random.nextInt(5);
         // LEA RAX,[RIP+...] to behind what follows.
         int[][] after = {
             // JMP RAX
@@ -448,7 +658,7 @@ final class RandomCode {
         little(after[how].length, 4);
         bytes(after[how]);
         if (how == 1 || how == 3) {
-            address(Cpu.RSP, displacement() & -8);
+            address(Cpu.RSP, Seg.SS, displacement() & -8);
         }
     }
 
@@ -475,6 +685,8 @@ final class RandomCode {
 
     private FormEncoder vectorEncoder(Form form) {
         FormEncoder e = new FormEncoder();
+        e.code16 = code16;
+        e.longAddress = !segments[Seg.DS].isNear() || chance(1, 2);
         Traits traits = this.traits.computeIfAbsent(form, Traits::of);
         e.memory =
                 form.hasModRm()
@@ -506,7 +718,7 @@ final class RandomCode {
     private void vector(Form form) {
         boolean atRdi = traits.computeIfAbsent(form, Traits::of).atRdi;
         if (atRdi) {
-            address(Cpu.RDI, displacement());
+            address(Cpu.RDI, Seg.DS, displacement());
         }
         add(form, vectorEncoder(form).encode(form));
         if (atRdi) {
@@ -519,6 +731,7 @@ final class RandomCode {
         Form form = pick(gathers);
         FormEncoder e = vectorEncoder(form);
         e.memory = true;
+        e.longAddress = true;
         e.reg = random.nextInt(8);
         e.index = e.reg + 1 + random.nextInt(3) & 7;
         e.vvvv = e.index + 1 + random.nextInt(3) & 7;
@@ -539,84 +752,14 @@ final class RandomCode {
 
     // --- states ---------------------------------------------------------------------------------
 
-    /** A state to start a sequence from; the window is at {@code address}. */
-    void prepare(UserState start, long address, Flavour flavour) {
-        for (int i = 0; i < 16; i++) {
-            start.gprs[i] = IntegerRig.value(random);
-            if (!code64) {
-                start.gprs[i] = i < 8 ? start.gprs[i] & 0xFFFF_FFFFL : 0;
-            }
-        }
-        start.gprs[Cpu.RBX] = address + WINDOW / 2;
+    /** A state to start the last sequence from. */
+    void prepare(UserState start, Flavour flavour) {
+        states.fill(start, flavour, code64 ? 16 : 8);
+        start.gprs[Cpu.RBX] = first[Seg.DS].middle();
         start.gprs[Cpu.RDI] = index() & (code64 ? -1 : 0xFFFF_FFFFL);
-        start.gprs[Cpu.RSP] = address + WINDOW / 2;
+        start.gprs[Cpu.RSP] = first[Seg.SS].middle();
         if (code64) {
             start.gprs[R13] = ROUNDS;
         }
-        start.flags = random.nextLong() & IntegerRig.FLAGS;
-        int kind = random.nextInt(4);
-        for (int i = 0; i < 64; i++) {
-            start.vectors[i] = element(kind);
-        }
-        byte[] memory = start.memory;
-        for (int i = 0; i < WINDOW; i += 8) {
-            long value = element(kind);
-            for (int b = 0; b < 8; b++) {
-                memory[i + b] = (byte) (value >>> 8 * b);
-            }
-        }
-        // Rounding, FTZ, DAZ and sticky flags at random; seldom an exception that is not masked.
-        start.mxcsr = 0x1F80 | random.nextInt(0x10000) & 0xE07F;
-        if (flavour == Flavour.VECTOR && chance(1, 16)) {
-            start.mxcsr &= ~(random.nextInt(64) << 7);
-        }
-        int control =
-                0x7F | random.nextInt(4) << 10 | (new int[] {0, 2, 3, 3})[random.nextInt(4)] << 8;
-        start.x87[0] = (byte) control;
-        start.x87[1] = (byte) (control >>> 8);
-        int status = random.nextInt(8) << 11 | random.nextInt(0x10000) & 0x4700;
-        start.x87[2] = (byte) (chance(1, 2) ? random.nextInt(64) : 0);
-        start.x87[3] = (byte) (status >>> 8);
-        start.x87[4] = (byte) (chance(1, 2) ? 0xFF : random.nextInt(256));
-        for (int i = 0; i < 8; i++) {
-            extended(start.x87, 32 + 16 * i);
-        }
-    }
-
-    private void extended(byte[] image, int offset) {
-        long significand = random.nextLong() | Long.MIN_VALUE;
-        int exponent = 0x3FFF + random.nextInt(-40, 70);
-        switch (random.nextInt(12)) {
-            case 0 -> {
-                significand = 0;
-                exponent = 0;
-            }
-            case 1 -> {
-                significand >>>= random.nextInt(1, 64);
-                exponent = 0;
-            }
-            case 2 -> exponent = random.nextInt(0x8000);
-            case 3 -> significand = Long.MIN_VALUE | (long) random.nextInt(256) << 55;
-            default -> {}
-        }
-        exponent |= random.nextInt(2) << 15;
-        for (int b = 0; b < 8; b++) {
-            image[offset + b] = (byte) (significand >>> 8 * b);
-        }
-        image[offset + 8] = (byte) exponent;
-        image[offset + 9] = (byte) (exponent >>> 8);
-    }
-
-    private long element(int kind) {
-        return switch (kind) {
-            case 0 -> Double.doubleToRawLongBits(random.nextDouble(-1000, 1000));
-            case 1 -> {
-                int low = Float.floatToRawIntBits((float) random.nextDouble(-1000, 1000));
-                int high = Float.floatToRawIntBits((float) random.nextDouble(-1, 1));
-                yield low & 0xFFFF_FFFFL | (long) high << 32;
-            }
-            case 2 -> IntegerRig.value(random);
-            default -> random.nextLong();
-        };
     }
 }

@@ -5,6 +5,7 @@ package dev.frond.cpu.interp;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import dev.frond.cpu.interp.RandomCode.Kind;
 import dev.frond.host.NativeCode;
 
 import org.junit.jupiter.api.Test;
@@ -28,6 +29,11 @@ final class RandomCpuTest {
         try (RandomRun run = new RandomRun(seed)) {
             run.run(instructions, 3);
             assertThat(run.differences()).as("seed %d", seed).isEmpty();
+            for (Kind kind : Kind.values()) {
+                assertThat(run.sequences(kind))
+                        .as("%s", kind)
+                        .matches(n -> n > 0 || !run.runs(kind));
+            }
             assertThat(run.compared()).isGreaterThanOrEqualTo(instructions);
         }
     }

@@ -221,14 +221,26 @@ final class RandomNarrow {
         }
     }
 
+    /** An offset of data, at times one from which runs meet pages' and segments' ends. */
+    private int place() {
+        if (data < 0x1_0000 && chance(4)) {
+            return 0xF000 + next(0x1000);
+        }
+        return data + (chance(3) ? next(0x3000) : next(0x100));
+    }
+
     private void string() {
-        // MOV cx,few; MOV di,data: not to code, which such an instruction would change while it
-        // executes; perhaps STD or CLD
+        // MOV cx,few or many; MOV di,data; perhaps MOV si,data: not to code, which such an
+        // instruction would change while it executes; perhaps STD or CLD
         out.reset();
         put(0xBF);
-        little(data + next(0x100), wide ? 4 : 2);
+        little(place(), wide ? 4 : 2);
+        if (chance(2)) {
+            put(0xBE);
+            little(place(), wide ? 4 : 2);
+        }
         put(0xB9);
-        little(next(40), wide ? 4 : 2);
+        little(chance(4) ? next(0x1200) : next(40), wide ? 4 : 2);
         if (chance(3)) {
             put(chance(2) ? 0xFD : 0xFC);
         }

@@ -7,6 +7,8 @@ import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.FxImage;
 import dev.frond.cpu.Seg;
 import dev.frond.cpu.interp.RandomCode.Flavour;
+import dev.frond.cpu.interp.RandomCode.Kind;
+import dev.frond.cpu.interp.WindowSegments.Code;
 import dev.frond.cpu.translate.Translator;
 import dev.frond.host.FixedMemory;
 import dev.frond.host.NativeCode;
@@ -18,9 +20,13 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 
@@ -38,8 +44,22 @@ final class RandomRun implements AutoCloseable {
 
     private static final int PAGE = 4096;
     private static final int CODE_BYTES = 4 * PAGE;
-    private static final int GUARD = 4 * PAGE;
+    private static final int GUARD = WindowSegments.REACH;
     private static final int WINDOW = RandomCode.WINDOW;
+    private static final int[] DATA_SEGMENTS = {Seg.ES, Seg.SS, Seg.DS, Seg.FS, Seg.GS};
+
+    /** How often there is code of each kind. */
+    private static final Kind[] KINDS = {
+        Kind.LONG,
+        Kind.LONG,
+        Kind.LONG,
+        Kind.LONG,
+        Kind.FLAT_32,
+        Kind.SEGMENTED_32,
+        Kind.SEGMENTED_16,
+        Kind.SEGMENTED_16
+    };
+
     private static final byte[] HLT = {(byte) 0xF4};
 
     /** Everything else belongs to all sequences. */
@@ -47,8 +67,7 @@ final class RandomRun implements AutoCloseable {
 
     private final long seed;
     private final SplittableRandom random;
-    private final RandomCode wide;
-    private final RandomCode narrow;
+    private final Map<Kind, RandomCode> codes = new EnumMap<>(Kind.class);
     private final NativeCode host = NativeCode.create(CODE_BYTES);
     private final FixedMemory memory = FixedMemory.low(2 * GUARD + 2 * PAGE);
     private final CpuHarness harness = new CpuHarness(CpuHarness.EVERYTHING, 3);
@@ -71,9 +90,18 @@ final class RandomRun implements AutoCloseable {
     private long end;
 
     private Flavour flavour = Flavour.INTEGER;
-    private boolean code64 = true;
+    private Kind kind = Kind.LONG;
+
+    /** Empty where a host has no segments for programs. */
+    private final Optional<WindowSegments> windows;
+
+    /** Where the code segment begins, 0 if it is flat. */
+    private long codeBase;
+
+    private int codeSelector;
     private long compared;
     private long sequences;
+    private final Map<Kind, Long> sequencesOf = new EnumMap<>(Kind.class);
     private final List<String> differences = new ArrayList<>();
 
     RandomRun(long seed) {
@@ -82,14 +110,26 @@ final class RandomRun implements AutoCloseable {
         Set<CpuFeature> features = EnumSet.noneOf(CpuFeature.class);
         features.addAll(IntegerRig.hostFeatures());
         features.retainAll(cpu.cpuid.model().features());
-        wide = new RandomCode(random, true, features);
-        narrow = new RandomCode(random, false, features);
         memory.protect(0, GUARD, FixedMemory.Access.NONE);
         memory.protect(GUARD + 2 * PAGE, GUARD, FixedMemory.Access.NONE);
         harness.map(host.codeAddress(), CODE_BYTES);
         long pages = memory.address() + GUARD;
         harness.map(pages, 2 * PAGE);
         window = pages + PAGE - WINDOW / 2;
+        windows =
+                host.hasSegments()
+                        ? Optional.of(
+                                new WindowSegments(
+                                        harness, host.codeAddress(), CODE_BYTES, pages + PAGE))
+                        : Optional.empty();
+        for (Kind each : Kind.values()) {
+            boolean segmented = isSegmented(each);
+            boolean runs = segmented ? windows.isPresent() : each == Kind.LONG || compatibility;
+            if (runs) {
+                Optional<WindowSegments> given = segmented ? windows : Optional.empty();
+                codes.put(each, new RandomCode(random, each, features, given));
+            }
+        }
         hostWindow = memory.segment().asSlice(window - memory.address(), WINDOW);
         low = harness.memory(window, WINDOW / 2);
         high = harness.memory(window + WINDOW / 2, WINDOW / 2);
@@ -117,6 +157,16 @@ final class RandomRun implements AutoCloseable {
         return sequences;
     }
 
+    /** Whether this host runs code of a kind. */
+    boolean runs(Kind of) {
+        return codes.containsKey(of);
+    }
+
+    /** Sequences of code of one kind. */
+    long sequences(Kind of) {
+        return sequencesOf.getOrDefault(of, 0L);
+    }
+
     /** What was found, in words. */
     List<String> differences() {
         return List.copyOf(differences);
@@ -126,20 +176,25 @@ final class RandomRun implements AutoCloseable {
     void run(long instructions, int most) {
         Flavour[] flavours = Flavour.values();
         while (compared < instructions && differences.size() < most) {
-            boolean is64 = !compatibility || random.nextInt(4) > 0;
-            RandomCode code = is64 ? wide : narrow;
-            mode(is64);
-            int kind = random.nextInt(8);
-            flavour = flavours[kind < 3 ? 0 : kind < 7 ? 1 : 2];
-            int offset = random.nextInt(CODE_BYTES - 3 * PAGE);
-            long at = host.codeAddress() + offset;
+            kind = KINDS[random.nextInt(KINDS.length)];
+            if (!runs(kind)) {
+                kind = Kind.LONG;
+            }
+            RandomCode code = code();
+            mode();
+            code.codeSelector(codeSelector);
+            int of = random.nextInt(8);
+            flavour = flavours[of < 3 ? 0 : of < 7 ? 1 : 2];
+            int offset = random.nextInt(isSegmented(kind) ? 0x400 : 0, CODE_BYTES - 3 * PAGE);
+            long at = host.codeAddress() + offset - codeBase;
             int length = random.nextInt(10, 120);
             boolean loop = random.nextInt(3) > 0;
             byte[] bytes = code.sequence(length, flavour, at, window, loop);
             load(offset, bytes);
+            sequencesOf.merge(kind, 1L, Long::sum);
             boolean fused = random.nextInt(FUSED_OF) == 0;
             for (int state = 0; state < STATES && differences.size() < most; state++) {
-                code.prepare(start, window, flavour);
+                code.prepare(start, flavour);
                 int interpretFirst = random.nextInt(16) == 0 ? random.nextInt(60) : 0;
                 nodes.fuse(fused && state < 2);
                 check(code, offset, bytes, interpretFirst);
@@ -148,11 +203,31 @@ final class RandomRun implements AutoCloseable {
         }
     }
 
-    private void mode(boolean is64) {
-        if (is64 == code64 && sequences > 0) {
+    private RandomCode code() {
+        return Objects.requireNonNull(codes.get(kind));
+    }
+
+    private static boolean isSegmented(Kind kind) {
+        return kind == Kind.SEGMENTED_16 || kind == Kind.SEGMENTED_32;
+    }
+
+    /** Goes to the mode of {@link #kind}, and chooses a code segment. */
+    private void mode() {
+        codeBase = 0;
+        codeSelector = 0;
+        if (isSegmented(kind)) {
+            boolean code16 = kind == Kind.SEGMENTED_16;
+            Code segment;
+            do {
+                segment = windows.orElseThrow().code(random);
+            } while (segment.code16() != code16);
+            codeBase = host.codeAddress() + segment.base();
+            codeSelector = segment.selector();
+            cpu.mmu.flush();
             return;
         }
-        code64 = is64;
+        boolean is64 = kind == Kind.LONG;
+        harness.flatData();
         if (is64) {
             harness.longMode();
         } else {
@@ -160,19 +235,37 @@ final class RandomRun implements AutoCloseable {
         }
         int data = is64 ? 0 : 0x2B;
         int[] selectors = {data, 0, 0x2B, data, 0, 0};
-        for (int seg : new int[] {Seg.ES, Seg.SS, Seg.DS, Seg.FS, Seg.GS}) {
+        for (int seg : DATA_SEGMENTS) {
             cpu.selector[seg] = selectors[seg];
         }
         cpu.mmu.flush();
     }
 
     private void load(int offset, byte[] bytes) {
-        host.load(code64 ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY, offset, bytes);
-        long at = host.codeAddress() + offset;
-        harness.write(at, bytes);
-        end = at + bytes.length;
+        long linear = host.codeAddress() + offset;
+        if (isSegmented(kind)) {
+            host.write(offset, bytes);
+            host.write(offset + bytes.length, HLT);
+            RandomCode code = code();
+            host.enterAt(
+                    new NativeCode.Segments(
+                            codeSelector,
+                            code.selector(Seg.SS),
+                            code.selector(Seg.DS),
+                            code.selector(Seg.ES),
+                            code.selector(Seg.FS),
+                            code.selector(Seg.GS)),
+                    (int) (linear - codeBase));
+        } else {
+            host.load(
+                    kind == Kind.LONG ? NativeCode.Mode.LONG : NativeCode.Mode.COMPATIBILITY,
+                    offset,
+                    bytes);
+        }
+        harness.write(linear, bytes);
+        end = linear - codeBase + bytes.length;
         // #GP in user mode: where both engines stop.
-        harness.write(end, HLT);
+        harness.write(linear + bytes.length, HLT);
     }
 
     private void check(RandomCode code, int offset, byte[] bytes, int interpretFirst) {
@@ -183,11 +276,11 @@ final class RandomRun implements AutoCloseable {
             String where = locate(code.steps(), offset, bytes);
             differences.add(
                     String.format(
-                            "seed %d sequence %d (%s, %s bit%s) at 0x%x: %s%n    %s",
+                            "seed %d sequence %d (%s, %s%s) at 0x%x: %s%n    %s",
                             seed,
                             sequences,
                             flavour,
-                            code64 ? "64" : "32",
+                            kind,
                             interpretFirst > 0 ? ", first interpreted " + interpretFirst : "",
                             host.codeAddress() + offset,
                             where.isEmpty() ? HexFormat.of().formatHex(bytes) + " " + found : where,
@@ -199,7 +292,7 @@ final class RandomRun implements AutoCloseable {
     /** Runs what is loaded from {@link #start} and tells the first difference, or null. */
     private @Nullable String differs(int offset, int interpretFirst) {
         onHost();
-        long at = host.codeAddress() + offset;
+        long at = host.codeAddress() + offset - codeBase;
         long before = cpu.instructions;
         begin(at);
         String found = compare(nodes.run(), false);
@@ -263,6 +356,9 @@ final class RandomRun implements AutoCloseable {
         if (outcome instanceof NativeCode.Outcome.Faulted faulted) {
             expected.fault = faulted.trapNumber();
             expectedRip = faulted.rip();
+            if (isSegmented(kind) && expectedRip == end && faulted.trapNumber() == CpuFault.GP) {
+                expected.fault = CpuHarness.NO_FAULT;
+            }
         } else {
             expected.fault = CpuHarness.NO_FAULT;
             expectedRip = end;
@@ -282,9 +378,32 @@ final class RandomRun implements AutoCloseable {
         MemorySegment.copy(start.memory, 0, low, ValueLayout.JAVA_BYTE, 0, WINDOW / 2);
         MemorySegment.copy(start.memory, WINDOW / 2, high, ValueLayout.JAVA_BYTE, 0, WINDOW / 2);
         cpu.rip = rip;
+        if (isSegmented(kind)) {
+            RandomCode code = code();
+            WindowSegments all = windows.orElseThrow();
+            for (int seg : DATA_SEGMENTS) {
+                all.load(seg, code.selector(seg));
+            }
+            all.load(Seg.CS, codeSelector);
+        }
     }
 
     // --- comparison -----------------------------------------------------------------------------
+
+    /** Whether the segment registers have what the host's have, if code may load them. */
+    private boolean sameSegments() {
+        int[] mine = cpu.selector;
+        return !isSegmented(kind)
+                || host.segments()
+                        .equals(
+                                new NativeCode.Segments(
+                                        mine[Seg.CS],
+                                        mine[Seg.SS],
+                                        mine[Seg.DS],
+                                        mine[Seg.ES],
+                                        mine[Seg.FS],
+                                        mine[Seg.GS]));
+    }
 
     /** What differs, in words, or null. */
     private @Nullable String compare(int stopped, boolean translated) {
@@ -297,6 +416,7 @@ final class RandomRun implements AutoCloseable {
         boolean same =
                 fault == expected.fault
                         && cpu.rip == expectedRip
+                        && sameSegments()
                         && ((cpu.rflags() ^ expected.flags) & flags) == 0
                         && cpu.sse.mxcsr() == expected.mxcsr
                         && Arrays.equals(cpu.r, 0, 16, expected.gprs, 0, 16)
@@ -319,6 +439,10 @@ final class RandomRun implements AutoCloseable {
             System.arraycopy(expected.x87, 0, actual.x87, 0, actual.x87.length);
         }
         List<String> found = actual.differences(expected, (int) (Cpu.STATUS & ~flags));
+        if (!sameSegments()) {
+            found.add(
+                    "selectors are " + Arrays.toString(cpu.selector) + ", not " + host.segments());
+        }
         if (cpu.rip != expectedRip) {
             found.add(String.format("rip is 0x%x, not 0x%x", cpu.rip, expectedRip));
         }

@@ -10,7 +10,6 @@ import dev.frond.cpu.Seg;
 import dev.frond.cpu.Segments;
 import dev.frond.host.FixedMemory;
 import dev.frond.host.LocalDescriptors;
-import dev.frond.host.LocalDescriptors.Descriptor;
 import dev.frond.host.NativeCode;
 import dev.frond.machine.vcpu.CpuModel;
 
@@ -36,11 +35,6 @@ final class SegmentedRig implements AutoCloseable {
     private static final int PAGE = 4096;
     private static final int CODE_BYTES = 0x10000;
     private static final byte HLT = (byte) 0xF4;
-
-    /** Where the interpreter's descriptor tables are. */
-    private static final long GDT = 0x4000_0000_0000L;
-
-    private static final long LDT = GDT + PAGE;
 
     /** The first of our descriptors. */
     private static final int FIRST = 16;
@@ -74,8 +68,7 @@ final class SegmentedRig implements AutoCloseable {
     private final FixedMemory memory = FixedMemory.low(BLOCK);
     private final List<MemorySegment> hostPages = new ArrayList<>();
     private final List<MemorySegment> guestPages = new ArrayList<>();
-    private final long[] raw = new long[256];
-    private int descriptors;
+    private final LocalTable table = new LocalTable(harness, FIRST);
     private byte[] code = {};
     private int codeOffset;
 
@@ -91,7 +84,6 @@ final class SegmentedRig implements AutoCloseable {
 
     SegmentedRig() {
         harness.map(host.codeAddress(), CODE_BYTES);
-        harness.map(GDT, 2 * PAGE);
         for (int at = 0; at < BLOCK; at += PAGE) {
             if (at == HOLE) {
                 memory.protect(at, PAGE, FixedMemory.Access.NONE);
@@ -106,28 +98,6 @@ final class SegmentedRig implements AutoCloseable {
         Arrays.fill(halts, HLT);
         host.write(0, halts);
         harness.write(host.codeAddress(), halts);
-        tables();
-    }
-
-    private void tables() {
-        Cpu cpu = harness.cpu;
-        cpu.gdtBase = GDT;
-        cpu.gdtLimit = 0x7F;
-        store(GDT + 0x20, SystemRig.descriptor(0, -1, 0xC0FB));
-        store(GDT + 0x28, SystemRig.descriptor(0, -1, 0xC0F3));
-        store(GDT + 0x30, SystemRig.descriptor(0, -1, 0xA0FB));
-        cpu.selector[Seg.LDTR] = 0x40;
-        cpu.segBase[Seg.LDTR] = LDT;
-        cpu.segLimit[Seg.LDTR] = PAGE - 1;
-        cpu.segAttributes[Seg.LDTR] = 0x82;
-    }
-
-    private void store(long linear, long value) {
-        byte[] bytes = new byte[8];
-        for (int i = 0; i < 8; i++) {
-            bytes[i] = (byte) (value >>> 8 * i);
-        }
-        harness.write(linear, bytes);
     }
 
     @Override
@@ -140,60 +110,33 @@ final class SegmentedRig implements AutoCloseable {
 
     /** A code segment over all of the code; its selector. */
     int code(int limit, boolean big, boolean readable) {
-        return add(host.codeAddress(), limit, LocalDescriptors.Type.CODE, big, readable, true);
+        return table.add(
+                host.codeAddress(), limit, LocalDescriptors.Type.CODE, big, readable, true);
     }
 
     /** A segment of the block from {@code offset} on; its selector. */
     int data(int offset, int limit, LocalDescriptors.Type type, boolean big, boolean writable) {
-        return add(memory.address() + offset, limit, type, big, writable, true);
+        return table.add(memory.address() + offset, limit, type, big, writable, true);
     }
 
     /** A segment that is not present; its selector. */
     int absent(LocalDescriptors.Type type) {
-        return add(memory.address(), 0xFFFF, type, false, true, false);
-    }
-
-    private int add(
-            long base,
-            int limit,
-            LocalDescriptors.Type type,
-            boolean big,
-            boolean writable,
-            boolean there) {
-        boolean available = (descriptors & 1) != 0;
-        int selector =
-                LocalDescriptors.set(
-                        FIRST + descriptors++,
-                        new Descriptor(base, limit, type, big, writable, false, there, available));
-        int attributes =
-                (type == LocalDescriptors.Type.CODE
-                                ? Seg.CODE
-                                : type == LocalDescriptors.Type.EXPAND_DOWN ? Seg.CONFORMING : 0)
-                        | (writable ? Seg.WRITABLE : 0)
-                        | Seg.ACCESSED
-                        | Seg.CODE_OR_DATA
-                        | 3 << Seg.DPL_SHIFT
-                        | (there ? Seg.PRESENT : 0)
-                        | (available ? 0x1000 : 0)
-                        | (big ? Seg.BIG : 0);
-        raw[selector >>> 3] = SystemRig.descriptor(base, limit, attributes);
-        store(LDT + (selector & 0xFFF8), raw[selector >>> 3]);
-        return selector;
+        return table.add(memory.address(), 0xFFFF, type, false, true, false);
     }
 
     /** The limit of the segment that {@code selector} names. */
     int limit(int selector) {
-        return Segments.limit(raw[selector >>> 3]);
+        return Segments.limit(table.raw(selector));
     }
 
     /** Where the segment that {@code selector} names begins in the block. */
     int offset(int selector) {
-        return (int) (Segments.base(raw[selector >>> 3]) - memory.address());
+        return (int) (Segments.base(table.raw(selector)) - memory.address());
     }
 
     /** Whether the segment that {@code selector} names is for 32-bit code or stacks. */
     boolean isBig(int selector) {
-        return (Segments.attributes(raw[selector >>> 3]) & Seg.BIG) != 0;
+        return (Segments.attributes(table.raw(selector)) & Seg.BIG) != 0;
     }
 
     // --- memory ---------------------------------------------------------------------------------
@@ -294,13 +237,7 @@ final class SegmentedRig implements AutoCloseable {
         System.arraycopy(start.gprs, 0, cpu.r, 0, 16);
         cpu.setRflags(start.flags & NativeCode.SETTABLE_FLAGS | Cpu.IF);
         for (int seg : new int[] {Seg.ES, Seg.DS, Seg.FS, Seg.GS, Seg.SS, Seg.CS}) {
-            int selector = start.selectors[seg];
-            if ((selector & 0xFFFC) == 0) {
-                cpu.segments.setNull(seg, selector);
-            } else {
-                cpu.segments.set(seg, selector, raw[selector >>> 3]);
-            }
-            cpu.segments.followSegment(seg);
+            table.load(seg, start.selectors[seg]);
         }
         cpu.rip = codeOffset;
         int steps = 0;
@@ -372,7 +309,7 @@ final class SegmentedRig implements AutoCloseable {
         for (int seg : new int[] {Seg.CS, Seg.SS, Seg.DS, Seg.ES, Seg.FS, Seg.GS}) {
             int selector = start.selectors[seg];
             out.append("\n    ").append(seg).append(' ').append(Integer.toHexString(selector));
-            out.append(' ').append(Long.toHexString(raw[selector >>> 3]));
+            out.append(' ').append(Long.toHexString(table.raw(selector)));
         }
         return out.toString();
     }

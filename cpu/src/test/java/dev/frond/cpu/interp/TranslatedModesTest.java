@@ -108,6 +108,16 @@ final class TranslatedModesTest {
         cpu.rip = 0;
     }
 
+    /** Real mode's vectors, to the handlers that end the run. */
+    private static void realVectors(SystemRig rig) {
+        for (int vector = 0; vector < 32; vector++) {
+            rig.store(0x4000 + 4L * vector, 2, 16L * vector);
+            rig.store(0x4000 + 4L * vector + 2, 2, HANDLERS >>> 4);
+        }
+        rig.cpu.idtBase = 0x4000;
+        rig.cpu.idtLimit = 0x3FF;
+    }
+
     // --- limits ---------------------------------------------------------------------------------
 
     @ParameterizedTest
@@ -202,6 +212,80 @@ final class TranslatedModesTest {
         assertThat(rig.load(0x6_0000, 4)).isEqualTo(0x1111_1111);
         assertThat(rig.load(0x6_FFFC, 4)).isEqualTo(0x1111_1111);
         assertThat(cpu.r[Cpu.RSP]).isEqualTo(2);
+    }
+
+    @Test
+    void aRunOfPushesOnAFlatStackThatUsesSpWraps() {
+        run(each -> {
+            each.gdt(STACK_SEGMENT, descriptor(0, -1, 0x8093));
+            each.segment(Seg.SS, STACK_SEGMENT);
+            each.cpu.r[Cpu.RSP] = 4;
+            each.cpu.r[Cpu.RAX] = 0x1111_2222;
+            // PUSH eax four times; POP ebx; POP ecx
+            each.write(CODE, "50505050" + "5b59" + END);
+            each.cpu.rip = CODE;
+        });
+        assertThat(rig.load(0, 4)).isEqualTo(0x1111_2222);
+        assertThat(rig.load(0xFFF4, 4)).isEqualTo(0x1111_2222);
+        assertThat(rig.load(0x1_0000, 1)).isEqualTo(0x50);
+        assertThat(cpu.r[Cpu.RSP]).isEqualTo(0xFFFC);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0x1002, 14, 18, 6, 2, 7})
+    void allRegistersArePushedAndPoppedWhereverTheStackWraps(int sp) {
+        run(each -> {
+            real(each);
+            realVectors(each);
+            for (int i = 0; i < 8; i++) {
+                each.cpu.r[i] = 0x5555_0000L + 0x1111L * i;
+            }
+            each.cpu.r[Cpu.RSP] = 0x7777_0000L + sp;
+            // PUSHA; POP cx; POPA; 66 PUSHA; 66 POPA
+            each.write(CODE, "60" + "59" + "61" + "6660" + "6661" + END);
+        });
+    }
+
+    // --- strings --------------------------------------------------------------------------------
+
+    @ParameterizedTest
+    @CsvSource({
+        // REP MOVSB, REP MOVSW, REP STOSB, REP STOSW, and with 32-bit addresses; SI, DI, CX, limit
+        "f3a4, 0, 8000, 2345, ffff",
+        "f3a4, 0, 1, 4000, ffff",
+        "f3a4, f000, f800, 2000, ffff",
+        "f3a5, f001, 100, 1000, ffff",
+        "f3a5, ffe, 3fff, 1801, ffff",
+        "f3a5, 100, f100, 900, ffffffff",
+        "f3a5, fff1, 200, 20, ffffffff",
+        "f3aa, 0, f000, 2000, ffff",
+        "f3ab, 0, f001, 1000, ffffffff",
+        "f3ab, 0, 800, 1000, 17ff",
+        "67f3a4, 1000, 2000, 1234, ffff",
+        "67f3a5, f000, ff00, 1000, 1ffff",
+        "67f366ab, 0, ff00, 400, ffff",
+        "a4, ffff, ffff, 1, ffff",
+        "a5, ffff, fff, 1, ffffffff",
+        "ac, ffff, 0, 1, ffff",
+        "ad, fffe, 0, 1, ffff",
+        "66ad, fffe, 0, 1, ffffffff"
+    })
+    void stringsStopAtLimitsAndWrapAsTheInterpretersDo(
+            String code, String si, String di, String cx, String limit) {
+        run(each -> {
+            real(each);
+            realVectors(each);
+            for (int at = 0x6_0000; at < 0x8_2000; at++) {
+                each.store(at, 1, at * 37 >>> 3);
+            }
+            each.cpu.segLimit[Seg.DS] = (int) Long.parseLong(limit, 16);
+            each.cpu.segLimit[Seg.ES] = (int) Long.parseLong(limit, 16);
+            each.cpu.r[Cpu.RSI] = Long.parseLong(si, 16);
+            each.cpu.r[Cpu.RDI] = Long.parseLong(di, 16);
+            each.cpu.r[Cpu.RCX] = Long.parseLong(cx, 16);
+            each.cpu.r[Cpu.RAX] = 0x1234_5678;
+            each.write(CODE, code + END);
+        });
     }
 
     // --- code that changes, modes that change ---------------------------------------------------
