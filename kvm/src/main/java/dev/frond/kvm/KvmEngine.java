@@ -313,11 +313,17 @@ public final class KvmEngine implements Accelerator {
     @Override
     public synchronized void chips(List<EngineKept> board) {
         if (chips.isPresent()) {
+            giveBackChips(chips.get());
             for (EngineKept chip : board) {
                 chip.entrust(chips.get());
                 kept.add(chip);
             }
         }
+    }
+
+    private void giveBackChips(KvmChips kernel) {
+        kept.forEach(chip -> chip.withdraw(kernel));
+        kept.clear();
     }
 
     /** Gives everything back to the host; no CPU may be running. */
@@ -327,10 +333,9 @@ public final class KvmEngine implements Accelerator {
             slots.close();
         }
         doorbells.close();
-        // What waits in the chips goes to the local APICs, and from there to CPUs that still hear.
+        // What waits in the chips goes to the local APICs before these go.
+        chips.ifPresent(this::giveBackChips);
         vcpus.forEach(KvmVcpu::withdraw);
-        chips.ifPresent(kernel -> kept.forEach(chip -> chip.withdraw(kernel)));
-        kept.clear();
         vcpus.forEach(KvmVcpu::close);
         vcpus.clear();
         chips.ifPresent(KvmChips::close);
