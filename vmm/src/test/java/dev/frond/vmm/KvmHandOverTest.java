@@ -10,6 +10,7 @@ import dev.frond.cpu.translate.Translator;
 import dev.frond.kvm.KvmEngine;
 import dev.frond.kvm.KvmEngine.IrqChip;
 import dev.frond.kvm.KvmSupport;
+import dev.frond.machine.MachineState;
 import dev.frond.machine.vcpu.Accelerator;
 
 import org.junit.jupiter.api.BeforeAll;
@@ -155,7 +156,6 @@ class KvmHandOverTest {
         try (IrqRig rig = new IrqRig(engine(first), 2)) {
             prepare(rig, macros);
             rig.start(new long[] {0x1000, 0x2000}, new long[] {0x9000, 0xA000});
-            rig.machine.clock().resume();
             long[] before = {0, 0, 0, 0, 0};
             awaitMessages(rig);
             pulse(rig);
@@ -167,6 +167,43 @@ class KvmHandOverTest {
                 pulses.join();
             }
             await(rig, before, first + ", " + second + ", the end");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "split, split, x2",
+        "split, interpreter, x",
+        "on, on, x",
+        "on, translator, x2",
+        "off, off, x",
+        "off, split, x2",
+        "on, off, x2"
+    })
+    void noInterruptGetsLostInASavedMachine(String first, String second, String mode)
+            throws Exception {
+        String macros = mode.equals("x") ? XAPIC : X2APIC;
+        IrqRig rig = new IrqRig(engine(first), 2);
+        try {
+            prepare(rig, macros);
+            rig.start(new long[] {0x1000, 0x2000}, new long[] {0x9000, 0xA000});
+            long[] before = {0, 0, 0, 0, 0};
+            awaitMessages(rig);
+            pulse(rig);
+            for (int i = 0; i < ROUNDS; i++) {
+                await(rig, before, first + ", " + second + ", copy " + i);
+                pulse(rig);
+                rig.machine.pause();
+                MachineState state = rig.machine.save();
+                IrqRig next = new IrqRig(engine(i % 2 == 0 ? second : first), 2);
+                next.ram.segment().copyFrom(rig.ram.segment());
+                rig.close();
+                rig = next;
+                rig.machine.start(state);
+            }
+            await(rig, before, first + ", " + second + ", the end");
+        } finally {
+            rig.close();
         }
     }
 
