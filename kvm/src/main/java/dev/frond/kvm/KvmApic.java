@@ -43,7 +43,9 @@ final class KvmApic implements EngineApic {
     private int count;
     private long deadline;
 
-    /** What a timer that has counted to its end once had begun with; KVM would have it end again. */
+    /**
+     * What a timer that has counted to its end once had begun with; KVM would have it end again.
+     */
     private int ended;
 
     KvmApic(ControlFile vcpu, KvmMsrs msrs, KvmMessages messages, Arena arena) {
@@ -92,8 +94,7 @@ final class KvmApic implements EngineApic {
     private boolean isInterruptDue() {
         int lvt = page.get(JAVA_INT, LVT_TIMER);
         int vector = lvt & 0xFF;
-        boolean waits =
-                (page.get(JAVA_INT, IRR + 16 * (vector >> 5)) >>> vector & 1) != 0;
+        boolean waits = (page.get(JAVA_INT, IRR + 16 * (vector >> 5)) >>> vector & 1) != 0;
         return isOneShot()
                 && (lvt & LVT_MASKED) == 0
                 && page.get(JAVA_INT, INITIAL_COUNT) != 0

@@ -74,11 +74,15 @@ class EngineSwitchTest {
             try (IrqRig rig = new IrqRig(first, 2)) {
                 rig.engine.handOver(new Interpreter());
                 assertThat(first.made).hasSize(2);
-                for (int i = 0; i < 100 && first.made.stream().anyMatch(EngineSwitchTest::isThere); i++) {
+                for (int i = 0;
+                        i < 100 && first.made.stream().anyMatch(EngineSwitchTest::isThere);
+                        i++) {
                     System.gc();
                     Thread.sleep(20);
                 }
-                assertThat(first.made).as("CPUs of engine " + first.name()).noneMatch(EngineSwitchTest::isThere);
+                assertThat(first.made)
+                        .as("CPUs of engine " + first.name())
+                        .noneMatch(EngineSwitchTest::isThere);
             }
         }
     }

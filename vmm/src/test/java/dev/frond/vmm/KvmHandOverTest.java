@@ -28,9 +28,9 @@ import java.util.concurrent.ThreadLocalRandom;
  */
 class KvmHandOverTest {
     /** How many changes of engine; more find more. */
-    private static final int ROUNDS = Integer.getInteger("frond.handovers", 60);
+    private static final int ROUNDS = Integer.getInteger("frond.handovers", 20);
 
-    private static final long PATIENCE_NANOS = 20_000_000_000L;
+    private static final long PATIENCE_NANOS = 60_000_000_000L;
 
     // Of each CPU: messages, timer interrupts, interrupts of the level, of the edge, messages sent.
     private static final int[] BLOCK = {0x3000, 0x3100};
@@ -209,12 +209,19 @@ class KvmHandOverTest {
 
     private static void prepare(IrqRig rig, String macros) throws Exception {
         String eoi = "apic 0xB0, 0\n iretq\n";
-        rig.handler(0x41, macros + "inc qword [r15 + 8]\n cmp r15d, 0x3000\n je done\n"
-                                + " apic 0x380, 700000\n done:\n" + eoi)
+        rig.handler(
+                        0x41,
+                        macros
+                                + "inc qword [r15 + 8]\n cmp r15d, 0x3000\n je done\n"
+                                + " apic 0x380, 700000\n done:\n"
+                                + eoi)
                 .handler(0x52, macros + "out 0xE8, al\n inc qword [r15 + 16]\n" + eoi)
                 .handler(0x63, macros + "inc qword [r15 + 24]\n" + eoi)
                 .handler(0x84, macros + "inc qword [r15]\n" + eoi);
-        rig.assemble(0x1000, 64, macros + PROGRAM.formatted(0, 0x20000).replace("enable\n", "enable\n" + WIRES));
+        rig.assemble(
+                0x1000,
+                64,
+                macros + PROGRAM.formatted(0, 0x20000).replace("enable\n", "enable\n" + WIRES));
         rig.assemble(0x2000, 64, macros + PROGRAM.formatted(1, 0));
     }
 
@@ -266,12 +273,16 @@ class KvmHandOverTest {
                 System.arraycopy(now, 0, before, 0, now.length);
                 return;
             }
-            assertThat(rig.machine.end().isDone()).as(() -> rig.machine.end().getNow(null) + when).isFalse();
+            assertThat(rig.machine.end().isDone())
+                    .as(() -> rig.machine.end().getNow(null) + when)
+                    .isFalse();
             if (System.nanoTime() > deadline) {
                 rig.machine.pause();
                 for (int i = 0; i < now.length; i++) {
                     assertThat(now[i])
-                            .as("%s: %s stand still under %s: %s", when, NAMES.get(i), rig.engine.name(), state(rig))
+                            .as(
+                                    "%s: %s stand still under %s: %s",
+                                    when, NAMES.get(i), rig.engine.name(), state(rig))
                             .isGreaterThan(before[i] + (i == 0 ? 20 : 0));
                 }
             }

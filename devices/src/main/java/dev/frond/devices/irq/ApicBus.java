@@ -172,10 +172,12 @@ public final class ApicBus implements MsiPort {
      * ended there without the I/O APIC being meant to hear of it (SDM Vol. 3A, 12.8.5).
      */
     boolean isUnderWay(int vector) {
-        return locals.stream().map(LocalApic::save).anyMatch(local ->
-                (local.svr() & SVR_SUPPRESS_EOI_BROADCAST) != 0
-                        || isSet(local.irr(), vector)
-                        || isSet(local.isr(), vector));
+        return locals.stream()
+                .map(LocalApic::save)
+                .anyMatch(local ->
+                        (local.svr() & SVR_SUPPRESS_EOI_BROADCAST) != 0
+                                || isSet(local.irr(), vector)
+                                || isSet(local.isr(), vector));
     }
 
     private static boolean isSet(Longs bits, int vector) {

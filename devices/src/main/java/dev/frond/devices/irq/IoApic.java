@@ -244,7 +244,9 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
                 && !bus.isUnderWay((int) redirection[pin] & 0xFF);
     }
 
-    /** Ends what the engine that kept the local APICs has not told of; called with the lock held. */
+    /**
+     * Ends what the engine that kept the local APICs has not told of; called with the lock held.
+     */
     void endWhatIsOver() {
         for (int i = 0; i < PINS; i++) {
             if (isOver(i)) {
