@@ -94,7 +94,7 @@ final class KvmApic implements EngineApic {
     private boolean isInterruptDue() {
         int lvt = page.get(JAVA_INT, LVT_TIMER);
         int vector = lvt & 0xFF;
-        boolean waits = (page.get(JAVA_INT, IRR + 16 * (vector >> 5)) >>> vector & 1) != 0;
+        boolean waits = (page.get(JAVA_INT, IRR + 16L * (vector >> 5)) >>> vector & 1) != 0;
         return isOneShot()
                 && (lvt & LVT_MASKED) == 0
                 && page.get(JAVA_INT, INITIAL_COUNT) != 0

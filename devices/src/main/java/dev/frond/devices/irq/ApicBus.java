@@ -25,7 +25,8 @@ import java.util.function.Predicate;
 /**
  * The system bus as the APICs use it: takes interrupt messages from local APICs, I/O APICs and
  * devices to the local APICs that they address (Intel SDM Vol. 3A, 12.6, 12.11), and EOI messages
- * back. It holds nothing but the lock that all of them share.
+ * back. It holds the lock that all of them share, and messages only while the local APICs change
+ * their engine.
  */
 public final class ApicBus implements MsiPort {
     private static final long MSI_ADDRESS_MASK = 0xFFFF_FFFF_FFF0_0000L;
