@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.kvm;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.frond.host.ControlFile;
 import dev.frond.machine.device.Bytes;
@@ -67,7 +68,9 @@ class KvmApicTest {
 
     /** What the kernel's registers become while the CPU is in the guest, which stops then. */
     private void run(byte[] page) {
-        cpu.call(Kvm.SET_LAPIC, arena.allocate(Registers.PAGE).copyFrom(MemorySegment.ofArray(page)));
+        cpu.call(
+                Kvm.SET_LAPIC,
+                arena.allocate(Registers.PAGE).copyFrom(MemorySegment.ofArray(page)));
         apic.suspend();
     }
 
