@@ -42,6 +42,11 @@ public final class Monitor implements GuestMemory.Watcher {
         cpu.ram.watch(this);
     }
 
+    /** Ends the watching of guest memory. */
+    public void close() {
+        cpu.ram.unwatch(this);
+    }
+
     /** What wakes the CPU's thread and posts {@link Cpu#EVENT_MONITOR}; from any thread. */
     public void onTrigger(Runnable action) {
         wake = action;

@@ -92,9 +92,7 @@ final class KvmBedProgram {
         measure(vm, console, irqChip, "disk", "dd if=/dev/vda of=/dev/null bs=4k iflag=direct");
         measure(vm, console, irqChip, "switches", "/switches 1000");
         vm.cpus().forEach(cpu -> System.out.println(cpu.stats()));
-        if (irqChip == VmSpec.IrqChip.ON) {
-            handOver(vm, console, irqChip);
-        }
+        handOver(vm, console, irqChip);
         expectNoWarning(console);
         console.type("poweroff");
         MachineEnd end = vm.end().get(COMMAND.toSeconds(), TimeUnit.SECONDS);

@@ -10,6 +10,7 @@ import dev.frond.host.HostException;
 import dev.frond.host.KernelCalls;
 import dev.frond.kvm.Kvm.Capability;
 import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuFeature;
 import dev.frond.machine.vcpu.Cpuid;
@@ -29,6 +30,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 
 /**
  * The engine that has the processor execute guest code, for one machine: a virtual machine of Linux
@@ -114,6 +116,10 @@ public final class KvmEngine implements Accelerator {
     private final Optional<KvmClock> clock;
     private final Optional<DirtyRings> rings;
     private final List<EngineKept> kept = new ArrayList<>();
+
+    /** What lets go of the machine's memory. */
+    private final List<Runnable> endings = new ArrayList<>();
+
     private @Nullable AddressSpace memory;
     private @Nullable MemorySlots slots;
 
@@ -296,9 +302,9 @@ public final class KvmEngine implements Accelerator {
                             rings,
                             space.view());
             slots = made;
-            space.follow(made::follow);
+            follow(space, made::follow);
             if (host.has(Capability.KVM_CAP_IOEVENTFD)) {
-                space.follow(doorbells::follow);
+                follow(space, doorbells::follow);
             }
         } else if (memory != space) {
             throw new IllegalArgumentException(
@@ -310,9 +316,15 @@ public final class KvmEngine implements Accelerator {
         }
     }
 
+    private void follow(AddressSpace space, Consumer<FlatView> follower) {
+        endings.add(() -> space.unfollow(follower));
+        space.follow(follower);
+    }
+
     @Override
     public synchronized void chips(List<EngineKept> board) {
         if (chips.isPresent()) {
+            giveBackChips(chips.get());
             for (EngineKept chip : board) {
                 chip.entrust(chips.get());
                 kept.add(chip);
@@ -320,17 +332,23 @@ public final class KvmEngine implements Accelerator {
         }
     }
 
+    private void giveBackChips(KvmChips kernel) {
+        kept.forEach(chip -> chip.withdraw(kernel));
+        kept.clear();
+    }
+
     /** Gives everything back to the host; no CPU may be running. */
     @Override
     public synchronized void close() {
+        endings.forEach(Runnable::run);
+        endings.clear();
         if (slots != null) {
             slots.close();
         }
         doorbells.close();
-        // What waits in the chips goes to the local APICs, and from there to CPUs that still hear.
+        // What waits in the chips goes to the local APICs before these go.
+        chips.ifPresent(this::giveBackChips);
         vcpus.forEach(KvmVcpu::withdraw);
-        chips.ifPresent(kernel -> kept.forEach(chip -> chip.withdraw(kernel)));
-        kept.clear();
         vcpus.forEach(KvmVcpu::close);
         vcpus.clear();
         chips.ifPresent(KvmChips::close);

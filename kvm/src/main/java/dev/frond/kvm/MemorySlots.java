@@ -60,6 +60,7 @@ final class MemorySlots {
     private final Map<Integer, Slot> numbered = new HashMap<>();
     private final BitSet taken = new BitSet();
     private final Set<GuestMemory> known = new HashSet<>();
+    private final Runnable harvester = this::harvest;
     private FlatView view;
     private boolean closed;
 
@@ -91,6 +92,7 @@ final class MemorySlots {
     /** Forgets the machine's memory. */
     synchronized void close() {
         closed = true;
+        known.forEach(each -> each.dirtyLog().offHarvest(harvester));
     }
 
     private void update() {
@@ -141,7 +143,7 @@ final class MemorySlots {
                 numbered.put(number, slot);
             }
             if (known.add(slot.memory)) {
-                slot.memory.dirtyLog().onHarvest(this::harvest);
+                slot.memory.dirtyLog().onHarvest(harvester);
             }
         }
     }

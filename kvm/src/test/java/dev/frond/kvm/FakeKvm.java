@@ -44,6 +44,7 @@ final class FakeKvm implements KernelCalls {
                     number(Kvm.GET_SREGS), number(Kvm.SET_SREGS),
                     number(Kvm.GET_XSAVE), number(Kvm.SET_XSAVE),
                     number(Kvm.GET_XCRS), number(Kvm.SET_XCRS),
+                    number(Kvm.GET_LAPIC), number(Kvm.SET_LAPIC),
                     number(Kvm.GET_VCPU_EVENTS), number(Kvm.SET_VCPU_EVENTS));
 
     private final Map<Capability, Integer> capabilities = new EnumMap<>(Capability.class);

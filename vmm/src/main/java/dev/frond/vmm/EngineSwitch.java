@@ -66,6 +66,8 @@ final class EngineSwitch implements Accelerator {
      */
     void handOver(Accelerator next) {
         List<Vcpu> made = new ArrayList<>();
+        // First the wires: an interrupt must not end at local APICs that nobody looks at any more.
+        engine.chips(List.of());
         try {
             for (SwitchedVcpu vcpu : vcpus) {
                 made.add(vcpu.on(next));
@@ -73,6 +75,7 @@ final class EngineSwitch implements Accelerator {
             next.chips(chips);
         } catch (RuntimeException e) {
             next.close();
+            engine.chips(chips);
             throw e;
         }
         for (int i = 0; i < made.size(); i++) {

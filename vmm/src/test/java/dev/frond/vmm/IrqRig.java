@@ -13,6 +13,7 @@ import dev.frond.devices.isa.I8259PicPair;
 import dev.frond.host.HostMemory;
 import dev.frond.machine.Machine;
 import dev.frond.machine.MachineEnd;
+import dev.frond.machine.MachineState;
 import dev.frond.machine.clock.HostClock;
 import dev.frond.machine.device.Longs;
 import dev.frond.machine.irq.IrqLine;
@@ -109,7 +110,7 @@ final class IrqRig implements AutoCloseable {
         machine.onTripleFault(Machine.OnReset.END);
         machine.firmware((_, _) -> {
             apics.getFirst().programVirtualWire();
-            return longMode();
+            return longMode(CODE, STACK);
         });
     }
 
@@ -168,7 +169,27 @@ final class IrqRig implements AutoCloseable {
         return this;
     }
 
-    private CpuState longMode() {
+    /** Runs from here on what is at these addresses, each on a CPU of its own. */
+    void start(long[] codes, long[] stacks) {
+        apics.getFirst().programVirtualWire();
+        List<CpuState> states = new ArrayList<>();
+        for (int i = 0; i < codes.length; i++) {
+            states.add(longMode(codes[i], stacks[i]));
+        }
+        MachineState now = machine.save();
+        machine.start(
+                new MachineState(
+                        now.board(),
+                        now.cpuModel(),
+                        now.cpuFeatures(),
+                        now.memory(),
+                        now.clock(),
+                        now.wallClock(),
+                        states,
+                        now.devices()));
+    }
+
+    private CpuState longMode(long code, long stack) {
         ram.store(PML4, 8, PML4 + 0x1003);
         ram.store(PML4 + 0x1000, 8, PML4 + 0x2003);
         ram.store(PML4 + 0x1000 + 8 * 3, 8, PML4 + 0x3003);
@@ -180,11 +201,11 @@ final class IrqRig implements AutoCloseable {
         ram.store(GDT + 0x10, 8, 0x00CF_9300_0000_FFFFL);
         CpuState powerOn = CpuState.powerOn(0);
         long[] gprs = new long[16];
-        gprs[4] = STACK;
+        gprs[4] = stack;
         Segment data = new Segment(0x10, 0, -1, 0xC093);
         return new CpuState(
                 Longs.of(gprs),
-                CODE,
+                code,
                 2,
                 data,
                 new Segment(0x8, 0, -1, 0xA09B),

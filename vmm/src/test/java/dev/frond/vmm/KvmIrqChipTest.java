@@ -315,6 +315,36 @@ class KvmIrqChipTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void aTimerThatHasEndedDoesNotEndAgain(IrqChip irqChip) throws Exception {
+        try (IrqRig rig = rig(irqChip, 1)) {
+            rig.engine.handOver(new Interpreter());
+            rig.handler(0x40, "inc byte [0x3000]\n" + EOI)
+                    .code(
+                            ENABLE
+                                    + """
+                                    mov dword [rbx + 0x3E0], 0xB
+                                    mov dword [rbx + 0x320], 0x40       ; once
+                                    mov dword [rbx + 0x380], 100000
+                                    """
+                                    + untilCount(2));
+            rig.machine.start();
+            awaitCount(rig, 1);
+            rig.machine.whileStanding(() -> rig.engine.handOver(new KvmEngine(irqChip))).join();
+            Thread.sleep(50);
+            assertThat(rig.ram.load(0x3000, 1)).isEqualTo(1);
+            rig.machine.pause();
+            ApicTimerState timer = rig.apics.getFirst().save().timer();
+            assertThat(timer.initialCount()).isEqualTo(100000);
+            assertThat(timer.count()).isZero();
+            rig.machine.resume();
+            rig.machine.whileStanding(() -> rig.engine.handOver(new Interpreter())).join();
+            Thread.sleep(20);
+            assertThat(rig.ram.load(0x3000, 1)).isEqualTo(1);
+        }
+    }
+
     /** A guest that sleeps between the ticks of a timer until there were 200. */
     private static IrqRig ticking(IrqChip irqChip, String timer) throws Exception {
         boolean apic = timer.equals("APIC");
@@ -402,7 +432,11 @@ class KvmIrqChipTest {
                                     false));
             long[] table = new long[IoApic.PINS];
             Arrays.fill(table, 0x1_0000);
-            table[16] = 0x0100_0000_0000_C850L;
+            // Under way: a local APIC has it.
+            table[16] = 0x0100_0000_0000_C845L;
+            LocalApicState reset = rig.apics.getFirst().save();
+            rig.apics.getFirst().load(busy(reset));
+            rig.apics.getFirst().settle();
             table[17] = 0x0200_0000_0000_0051L;
             IoApic.State io = new IoApic.State(0x0300_0000, 0x12, Longs.of(table), 1 << 16);
             rig.pic.load(pics);

@@ -98,6 +98,11 @@ public final class CodeCache implements GuestMemory.Watcher {
         cpu.ram.watch(this);
     }
 
+    /** Ends the watching of guest memory. */
+    public void close() {
+        cpu.ram.unwatch(this);
+    }
+
     /** The thread that executes: stores by it are seen at once. */
     public void setOwner(Thread thread) {
         owner = thread;

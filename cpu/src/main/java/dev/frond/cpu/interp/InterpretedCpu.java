@@ -10,6 +10,8 @@ import dev.frond.cpu.CpuStates;
 import dev.frond.cpu.Debug;
 import dev.frond.cpu.Delivery;
 import dev.frond.cpu.Seg;
+import dev.frond.machine.memory.AddressSpace;
+import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.vcpu.Accelerator;
 import dev.frond.machine.vcpu.CpuState;
@@ -24,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.function.Function;
 
 /** One CPU executed by the interpreter. */
@@ -33,6 +36,10 @@ final class InterpretedCpu implements Vcpu {
 
     private final Cpu cpu;
     private final Runner runner;
+    private final AddressSpace memory;
+    private final GuestMemory ram;
+    private final Consumer<FlatView> mapListener;
+    private final Runnable harvestListener;
     private volatile @Nullable Thread thread;
     private Activity activity = Activity.ACTIVE;
     private volatile int startupVector = -1;
@@ -62,8 +69,20 @@ final class InterpretedCpu implements Vcpu {
         CpuState powerOn = CpuState.powerOn(cpuid.signature());
         load(id == 0 ? powerOn : powerOn.withActivity(Activity.WAIT_FOR_SIPI));
         cpu.monitor.onTrigger(() -> signal(Cpu.EVENT_MONITOR));
-        wiring.memory().follow(_ -> cpu.post(Cpu.EVENT_MAP));
-        ram.dirtyLog().onHarvest(() -> signal(Cpu.EVENT_MAP));
+        memory = wiring.memory();
+        this.ram = ram;
+        mapListener = _ -> cpu.post(Cpu.EVENT_MAP);
+        harvestListener = () -> signal(Cpu.EVENT_MAP);
+        memory.follow(mapListener);
+        ram.dirtyLog().onHarvest(harvestListener);
+    }
+
+    /** The machine's memory no longer tells it anything; it does not run any more. */
+    void close() {
+        memory.unfollow(mapListener);
+        ram.dirtyLog().offHarvest(harvestListener);
+        cpu.code.close();
+        cpu.monitor.close();
     }
 
     // --- signals: from any thread

@@ -16,7 +16,9 @@ import dev.frond.machine.vcpu.Vcpu;
 
 import java.util.Collections;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
 
 /** The interpreting engine: runs on every host. */
@@ -27,6 +29,7 @@ public final class Interpreter implements Accelerator {
                     EnumSet.complementOf(EnumSet.of(CpuFeature.MISALIGNSSE, CpuFeature.FFXSR)));
 
     private final CpuGroup group = new CpuGroup();
+    private final List<InterpretedCpu> cpus = new CopyOnWriteArrayList<>();
 
     /** The engine of one machine; it holds nothing of the host. */
     public Interpreter() {}
@@ -56,7 +59,10 @@ public final class Interpreter implements Accelerator {
 
     /** A CPU that has blocks executed by what {@code runner} makes for it, where that does. */
     public Vcpu createVcpu(int id, Cpuid cpuid, Wiring wiring, Function<Cpu, Runner> runner) {
-        return new InterpretedCpu(group, id, cpuid, wiring, mainMemory(wiring.memory()), runner);
+        GuestMemory ram = mainMemory(wiring.memory());
+        InterpretedCpu cpu = new InterpretedCpu(group, id, cpuid, wiring, ram, runner);
+        cpus.add(cpu);
+        return cpu;
     }
 
     /** The largest memory on the bus: the one that fast paths reach. */
@@ -74,6 +80,10 @@ public final class Interpreter implements Accelerator {
         return largest;
     }
 
+    /** Lets go of the machine's memory; no CPU may be running. */
     @Override
-    public void close() {}
+    public void close() {
+        cpus.forEach(InterpretedCpu::close);
+        cpus.clear();
+    }
 }

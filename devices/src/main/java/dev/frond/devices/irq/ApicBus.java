@@ -7,21 +7,26 @@ import static dev.frond.devices.irq.ApicMessage.*;
 import static dev.frond.devices.irq.ApicRegisters.ICR_ASSERT;
 import static dev.frond.devices.irq.ApicRegisters.ICR_LEVEL;
 import static dev.frond.devices.irq.ApicRegisters.ICR_LOGICAL;
+import static dev.frond.devices.irq.ApicRegisters.SVR_SUPPRESS_EOI_BROADCAST;
 
+import dev.frond.machine.device.Longs;
 import dev.frond.machine.irq.IrqLine;
 import dev.frond.machine.irq.MsiPort;
 import dev.frond.machine.vcpu.EngineApic;
 
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 
 /**
  * The system bus as the APICs use it: takes interrupt messages from local APICs, I/O APICs and
  * devices to the local APICs that they address (Intel SDM Vol. 3A, 12.6, 12.11), and EOI messages
- * back. It holds nothing but the lock that all of them share.
+ * back. It holds the lock that all of them share, and messages only while the local APICs change
+ * their engine.
  */
 public final class ApicBus implements MsiPort {
     private static final long MSI_ADDRESS_MASK = 0xFFFF_FFFF_FFF0_0000L;
@@ -29,6 +34,12 @@ public final class ApicBus implements MsiPort {
     private final ReentrantLock lock = new ReentrantLock();
     private final List<LocalApic> locals = new ArrayList<>();
     private final List<IoApic> ios = new ArrayList<>();
+
+    /** Whether one engine keeps all local APICs, or none of them is kept. */
+    private boolean together = true;
+
+    /** What was sent while they were not together, each once. */
+    private final Set<ApicMessage> held = new LinkedHashSet<>();
 
     /** A bus with no APIC on it; they join as they are made. */
     public ApicBus() {}
@@ -96,6 +107,7 @@ public final class ApicBus implements MsiPort {
         lock.lock();
         try {
             locals.add(local);
+            together = areTogether();
         } finally {
             lock.unlock();
         }
@@ -114,6 +126,10 @@ public final class ApicBus implements MsiPort {
 
     /** Delivers to the APICs that the message addresses; whether one accepted it. */
     boolean send(ApicMessage message) {
+        if (!together && message.mode() != DeliveryMode.EXT_INT) {
+            held.add(message);
+            return true;
+        }
         Optional<EngineApic> keeper = keeper();
         if (keeper.isPresent()) {
             return message.mode() == DeliveryMode.EXT_INT
@@ -126,6 +142,52 @@ public final class ApicBus implements MsiPort {
     /** The engine that keeps the local APICs, if one does. */
     private Optional<EngineApic> keeper() {
         return locals.isEmpty() ? Optional.empty() : locals.getFirst().keeper();
+    }
+
+    private boolean areTogether() {
+        Optional<EngineApic> first = keeper();
+        return locals.stream()
+                .map(LocalApic::keeper)
+                .allMatch(other ->
+                        first.isPresent()
+                                ? other.isPresent() && other.get().isBeside(first.get())
+                                : other.isEmpty());
+    }
+
+    /**
+     * A local APIC went to an engine, or came back from one; the machine stands still. They do so
+     * one after the other. What is sent meanwhile waits until all are there.
+     */
+    void keeperChanged() {
+        together = areTogether();
+        if (together) {
+            List<ApicMessage> waiting = List.copyOf(held);
+            held.clear();
+            waiting.forEach(this::send);
+            ios.forEach(IoApic::endWhatIsOver);
+        }
+    }
+
+    /**
+     * Whether an interrupt of {@code vector} waits or is in service at a local APIC, or may have
+     * ended there without the I/O APIC being meant to hear of it (SDM Vol. 3A, 12.8.5).
+     */
+    boolean isUnderWay(int vector) {
+        return locals.stream()
+                .map(LocalApic::save)
+                .anyMatch(local ->
+                        (local.svr() & SVR_SUPPRESS_EOI_BROADCAST) != 0
+                                || isSet(local.irr(), vector)
+                                || isSet(local.isr(), vector));
+    }
+
+    private static boolean isSet(Longs bits, int vector) {
+        return (bits.at(vector >> 6) >>> vector & 1) != 0;
+    }
+
+    /** Whether an engine keeps the local APICs. */
+    boolean isKept() {
+        return keeper().isPresent();
     }
 
     /**

@@ -146,7 +146,13 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
     @Override
     public State save() {
         keeper.fetch();
-        return new State(id, select, Longs.of(redirection), pins);
+        long[] table = redirection.clone();
+        for (int i = 0; i < PINS; i++) {
+            if (bus.isKept() && isOver(i)) {
+                table[i] &= ~RTE_REMOTE_IRR;
+            }
+        }
+        return new State(id, select, Longs.of(table), pins);
     }
 
     @Override
@@ -224,6 +230,27 @@ public final class IoApic implements Device<IoApic.State>, IoHandler {
             if ((redirection[i] & RTE_REMOTE_IRR) != 0 && (redirection[i] & 0xFF) == vector) {
                 redirection[i] &= ~RTE_REMOTE_IRR;
                 service(i);
+            }
+        }
+    }
+
+    /**
+     * Whether the guest has ended the interrupt of a pin and the engine that keeps the local APICs
+     * was stopped before it told so: KVM tells when it would enter the guest the next time.
+     */
+    private boolean isOver(int pin) {
+        return (redirection[pin] & RTE_REMOTE_IRR) != 0
+                && keeper.engine().isEmpty()
+                && !bus.isUnderWay((int) redirection[pin] & 0xFF);
+    }
+
+    /**
+     * Ends what the engine that kept the local APICs has not told of; called with the lock held.
+     */
+    void endWhatIsOver() {
+        for (int i = 0; i < PINS; i++) {
+            if (isOver(i)) {
+                endOfInterrupt((int) redirection[i] & 0xFF);
             }
         }
     }

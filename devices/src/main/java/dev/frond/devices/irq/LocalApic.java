@@ -252,6 +252,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
             engineBefore = before;
             bus.route();
             pending = deliverable();
+            bus.keeperChanged();
         } finally {
             lock.unlock();
         }
@@ -267,6 +268,7 @@ public final class LocalApic implements Device<LocalApicState>, LocalInterrupts 
                 engineBefore = null;
                 timer.elsewhere(engine != null);
                 settle();
+                bus.keeperChanged();
             } else if (keeper.equals(engineBefore)) {
                 engineBefore = null;
             }

@@ -40,6 +40,11 @@ class EntrustedApicTest {
         }
 
         @Override
+        public boolean isBeside(EngineApic other) {
+            return other instanceof Keeper;
+        }
+
+        @Override
         public boolean send(Message message) {
             sent.add(message);
             return accepts;
@@ -68,9 +73,11 @@ class EntrustedApicTest {
 
     private final Keeper keeper = new Keeper();
 
+    private final Keeper second = new Keeper();
+
     private void entrust() {
         apic.entrust(keeper);
-        rig.apic(1).entrust(new Keeper());
+        rig.apic(1).entrust(second);
     }
 
     @Test
@@ -183,6 +190,57 @@ class EntrustedApicTest {
         keeper.accepts = false;
         rig.ioApic.pin(16).set(true);
         assertThat(rig.io(0x30) & 1 << 14).as("nobody took it").isZero();
+    }
+
+    @Test
+    void aMessageOnTheWayToAnEngineWaitsUntilAllCpusAreThere() {
+        apic.entrust(keeper);
+        rig.bus.send(0xFEE0_1000L, 0x45);
+        assertThat(keeper.sent).as("the engine has no CPU 1 yet").isEmpty();
+        rig.apic(1).entrust(new Keeper());
+        assertThat(keeper.sent).containsExactly(new EngineApic.Message(0xFEE0_1000L, 0x45));
+    }
+
+    @Test
+    void aMessageOnTheWayBackWaitsUntilAllCpusAreThere() {
+        Keeper other = new Keeper();
+        apic.entrust(keeper);
+        rig.apic(1).entrust(other);
+        apic.withdraw(keeper);
+        rig.bus.send(0xFEE0_1000L, 0x45);
+        rig.bus.send(0xFEE0_0000L, 0x46);
+        rig.apic(1).withdraw(other);
+        assertThat(keeper.sent).isEmpty();
+        assertThat(rig.take(1)).isEqualTo(0x45);
+        assertThat(rig.take(0)).isEqualTo(0x46);
+    }
+
+    @Test
+    void anEndThatTheEngineDidNotTellIsFound() {
+        entrust();
+        rig.redirect(16, 0, 0x8050);
+        rig.ioApic.pin(16).set(true);
+        keeper.register(IRR + 0x20, 1 << 16);
+        assertThat(rig.ioApic.save().redirection().at(16) & 1 << 14).as("it waits").isNotZero();
+        keeper.register(IRR + 0x20, 0);
+        keeper.register(ISR + 0x20, 1 << 16);
+        assertThat(rig.ioApic.save().redirection().at(16) & 1 << 14).as("it runs").isNotZero();
+        keeper.register(ISR + 0x20, 0);
+        assertThat(rig.ioApic.save().redirection().at(16) & 1 << 14).as("it is over").isZero();
+        apic.withdraw(keeper);
+        rig.apic(1).withdraw(second);
+        assertThat(rig.take(0)).as("the wire is high still").isEqualTo(0x50);
+    }
+
+    @Test
+    void anEndThatTheIoApicIsNotToHearOfIsNotMadeUp() {
+        rig.write(0, SVR, 0x11FF);
+        entrust();
+        rig.redirect(16, 0, 0x8050);
+        rig.ioApic.pin(16).set(true);
+        apic.withdraw(keeper);
+        rig.apic(1).withdraw(second);
+        assertThat(rig.io(0x30) & 1 << 14).isNotZero();
     }
 
     @Test

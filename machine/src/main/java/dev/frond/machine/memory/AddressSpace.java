@@ -151,6 +151,16 @@ public final class AddressSpace {
         }
     }
 
+    /** Ends {@link #follow}. */
+    public void unfollow(Consumer<FlatView> follower) {
+        CHANGES.lock();
+        try {
+            followers.remove(follower);
+        } finally {
+            CHANGES.unlock();
+        }
+    }
+
     /** Reads {@code size} (1, 2, 4, 8) bytes at {@code address}, little-endian, zero-extended. */
     public long read(long address, int size) {
         FlatView current = view;

@@ -48,6 +48,11 @@ public final class DirtyLog {
         harvestListeners.add(listener);
     }
 
+    /** Ends {@link #onHarvest}. */
+    public void offHarvest(Runnable listener) {
+        harvestListeners.remove(listener);
+    }
+
     /** Logs a store to page number {@code page}; does nothing while not logging. */
     public void mark(long page) {
         long[] current = bits;

@@ -35,7 +35,8 @@ public interface Accelerator extends AutoCloseable {
 
     /**
      * Tells which chips of the board an engine may keep in the board's place: the 8259 pair, the
-     * I/O APIC and the 8254, each at its place on a PC. Once, when all CPUs are made.
+     * I/O APIC and the 8254, each at its place on a PC. When all CPUs are made; an engine gives
+     * back what it kept before, all of it when there are none.
      */
     default void chips(List<EngineKept> chips) {}
 

@@ -42,6 +42,9 @@ public interface EngineApic {
     /** Takes on {@code registers}. */
     void load(Registers registers);
 
+    /** Whether {@code other} is of another CPU of the same machine, and of the same engine. */
+    boolean isBeside(EngineApic other);
+
     /** Sends a message to the APICs of all CPUs; whether one of them took it. */
     boolean send(Message message);
 
