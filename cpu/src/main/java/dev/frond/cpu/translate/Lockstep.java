@@ -22,7 +22,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.LockSupport;
 
@@ -111,7 +110,7 @@ final class Lockstep implements AutoCloseable {
     private int[] rights = new int[16];
     private int rightCount;
 
-    private final Map<Form, FlagUse> uses = new IdentityHashMap<>();
+    private final IdentityHashMap<Form, FlagUse> uses = new IdentityHashMap<>();
 
     /** Offsets of table entries whose Accessed or Dirty bit a walk has set. */
     private long[] walked = new long[16];
