@@ -23,7 +23,11 @@ main_module=dev.frond.cli/dev.frond.cli.Main
 # own, and code that is being profiled for that compiler costs more than it ever gives back.
 interprets() {
     [[ ${1:-} == run || "${1:-} ${2:-}" == "guest get" ]] || return 1
-    [[ $(uname -m) == x86_64 && " $* " != *" --engine interpreter "* && " $* " != *" --engine=interpreter "* ]] || return 0
+    [[ $(uname -m) == x86_64 ]] || return 0
+    local engine
+    for engine in interpreter lockstep; do
+        [[ " $* " != *" --engine $engine "* && " $* " != *" --engine=$engine "* ]] || return 0
+    done
     return 1
 }
 

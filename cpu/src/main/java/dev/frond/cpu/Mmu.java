@@ -16,7 +16,6 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.LongConsumer;
 
 /**
  * Paging of one CPU (SDM Vol. 3A, chapter 5): walks the guest's tables and keeps the translations
@@ -155,6 +154,28 @@ public final class Mmu {
 
     private Shadow shadow = NO_SHADOW;
 
+    /** Who must know of stores before they happen. */
+    public interface StoreWatcher {
+        /** The page of RAM at {@code offset} may be stored to from now on. */
+        void storable(long offset);
+
+        /**
+         * A walk is about to set the Accessed or Dirty bit of the table entry of {@code size} bytes
+         * at {@code offset} in RAM.
+         */
+        void walked(long offset, int size);
+    }
+
+    private static final StoreWatcher NOBODY =
+            new StoreWatcher() {
+                @Override
+                public void storable(long offset) {}
+
+                @Override
+                public void walked(long offset, int size) {}
+            };
+
+    private StoreWatcher storeWatcher = NOBODY;
     private Tlb.Rights storesWatched = (_, _, _) -> {};
     private final List<Runnable> rightsGiven = new ArrayList<>(0);
 
@@ -187,13 +208,14 @@ public final class Mmu {
     }
 
     /**
-     * From now on remembers which rights to store without asking it gives, and tells the offset in
-     * RAM of each such page before anything is stored through it.
+     * From now on tells {@code watcher} of each page before this CPU stores to it, whether by a
+     * right to store without asking or not, and remembers the rights that it gives.
      */
-    public void watchStores(LongConsumer page) {
+    public void watchStores(StoreWatcher watcher) {
+        storeWatcher = watcher;
         storesWatched =
                 (tlb, how, linear) -> {
-                    page.accept(
+                    watcher.storable(
                             tlb.writes[how][(int) (linear >>> PAGE_SHIFT - 1) & TLB_SLOT_MASK | 1]
                                     + linear
                                     - ramAddress);
@@ -808,6 +830,7 @@ public final class Mmu {
             return true;
         }
         if (isRam(physical)) {
+            storeWatcher.walked(ramOffset(physical), size);
             return cpu.ram.compareAndExchange(ramOffset(physical), size, expected, expected | bits)
                     == expected;
         }
@@ -823,10 +846,16 @@ public final class Mmu {
         checkCanonical(linear);
         long physical = walk(linear, access, how);
         long page = linear & PAGE_MASK;
-        if (!isRam(physical) || isApic(physical) || cpu.debug.watches(page)) {
+        if (!isRam(physical) || isApic(physical)) {
             return physical;
         }
         long offset = ramOffset(physical) & PAGE_MASK;
+        if (access == WRITE) {
+            storeWatcher.storable(offset);
+        }
+        if (cpu.debug.watches(page)) {
+            return physical;
+        }
         long addend = ramAddress + offset - page;
         space.read(how, page, addend, globalNow);
         if (writableNow && !cpu.ram.isCode(offset >>> PAGE_SHIFT)) {

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.Lock;
 
 /**
  * The device's side of one virtqueue (virtio 1.2, section 2.6). Every method is called with the
@@ -178,6 +179,11 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
         if (isUsable() && give(chain.id(), chain.slots(), (int) Math.min(written, 0xFFFF_FFFFL))) {
             owner.used();
         }
+    }
+
+    /** What a thread that nobody waits for holds while it touches the memory of chains. */
+    final Lock byDevice() {
+        return memory.byDevice();
     }
 
     /** The state now. */

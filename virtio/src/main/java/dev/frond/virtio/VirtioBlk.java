@@ -21,6 +21,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -228,11 +229,17 @@ public final class VirtioBlk implements VirtioDevice<VirtioBlk.State> {
         Thread.ofVirtual()
                 .name("frond-virtio-blk")
                 .start(() -> {
-                    int result = S_IOERR;
+                    Lock memory = queue.byDevice();
+                    memory.lock();
                     try {
-                        result = execute(type, sector, out, in, durable);
+                        int result = S_IOERR;
+                        try {
+                            result = execute(type, sector, out, in, durable);
+                        } finally {
+                            finish(queue, chain, status, in.size(), result);
+                        }
                     } finally {
-                        finish(queue, chain, status, in.size(), result);
+                        memory.unlock();
                     }
                 });
     }

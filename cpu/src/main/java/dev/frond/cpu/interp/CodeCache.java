@@ -79,6 +79,9 @@ public final class CodeCache implements GuestMemory.Watcher {
     private int fused;
     private long everFused;
 
+    /** Whether each instruction has a node that does nothing else. */
+    private boolean separate;
+
     private final byte[] buffer = new byte[4096 + Decoder.MAX_LENGTH];
 
     /** Pages of RAM that this CPU holds code of; read by other threads. */
@@ -101,6 +104,15 @@ public final class CodeCache implements GuestMemory.Watcher {
     /** Ends the watching of guest memory. */
     public void close() {
         cpu.ram.unwatch(this);
+    }
+
+    /**
+     * From now on each instruction has a node that does nothing else, also one that does nothing:
+     * for who counts instructions.
+     */
+    public void separate() {
+        separate = true;
+        dropAll();
     }
 
     /** The thread that executes: stores by it are seen at once. */
@@ -262,7 +274,7 @@ public final class CodeCache implements GuestMemory.Watcher {
      */
     Node fuse(Node node) {
         CodePage page = cpu.codePage;
-        if (node instanceof Fused || !page.begins(node)) {
+        if (separate || node instanceof Fused || !page.begins(node)) {
             return node;
         }
         Node made = NodeFuser.fuse(node);
@@ -369,7 +381,7 @@ public final class CodeCache implements GuestMemory.Watcher {
             if (insn != null) {
                 open = !insn.form.is(Form.END);
                 at += insn.length;
-                if (insn.isNop()) {
+                if (insn.isNop() && !separate) {
                     count++;
                     continue;
                 }
@@ -390,7 +402,7 @@ public final class CodeCache implements GuestMemory.Watcher {
                 first = node;
             } else {
                 last.next = node;
-                if (node instanceof ConditionalJump jump && last.leadsToJump()) {
+                if (!separate && node instanceof ConditionalJump jump && last.leadsToJump()) {
                     last.jump = jump;
                 }
             }

@@ -25,6 +25,9 @@ public abstract class Node {
      */
     @Nullable ConditionalJump jump;
 
+    /** What {@link Replay} has noted of the instruction; 0 for nothing. */
+    int note;
+
     private final short offset;
     private final byte length;
 

@@ -5,36 +5,92 @@ package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
-import dev.frond.cpu.decode.Decoder;
-import dev.frond.cpu.decode.Insn;
-import dev.frond.cpu.insn.Table;
-import dev.frond.machine.memory.GuestMemory;
 
 import org.jspecify.annotations.Nullable;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.function.BooleanSupplier;
+import java.util.function.LongUnaryOperator;
 
-/** Lets the interpreter execute what another engine has executed, up to the same instruction. */
+/**
+ * Lets the interpreter execute as many instructions as another engine has executed, and follows
+ * which status flags the manual leaves undefined meanwhile.
+ */
 public final class Replay {
+    /** Status flags are noted as six bits: CF, PF, AF, ZF, SF and OF. */
+    private static final int[] FLAGS = {Cpu.CF, Cpu.PF, Cpu.AF, Cpu.ZF, Cpu.SF, Cpu.OF};
+
+    private static final int ALL = 0x3F;
+    private static final int WRITES = 6;
+    private static final int UNDEFINED = 12;
+
+    /** With a repeat prefix it may need several times to be done. */
+    public static final int REPEATS = 1 << 18;
+
+    /** What its result is may be undefined. */
+    public static final int LOOSE = 1 << 19;
+
+    private static final int KNOWN = 1 << 20;
+
     private final Cpu cpu;
-    private final Decoder decoder;
-    private final byte[] buffer = new byte[4096];
+    private final LongUnaryOperator notes;
     private final long[] path;
     private final long[] first;
     private long steps;
 
+    /** Flags that are undefined now. */
+    private int undefined;
+
+    private boolean readsUndefined;
+
     /**
      * For {@code cpu}, remembering the first and the latest {@code remembered} instructions, a
      * power of two.
+     *
+     * @param notes the {@link #note} of the instruction at an instruction pointer
      */
-    public Replay(Cpu cpu, int remembered) {
+    public Replay(Cpu cpu, int remembered, LongUnaryOperator notes) {
         this.cpu = cpu;
+        this.notes = notes;
         path = new long[remembered];
         first = new long[remembered];
-        decoder = new Decoder(Table.forms(), cpu.cpuid.model().features());
+        cpu.code.separate();
+    }
+
+    /**
+     * What is to be known of an instruction.
+     *
+     * @param reads status flags that it reads
+     * @param writes those that it always writes or leaves undefined
+     * @param undefined those that it may leave undefined
+     * @param more {@link #REPEATS}, {@link #LOOSE}
+     */
+    public static int note(int reads, int writes, int undefined, int more) {
+        return bits(reads) | bits(writes) << WRITES | bits(undefined) << UNDEFINED | more | KNOWN;
+    }
+
+    private static int bits(int flags) {
+        int bits = 0;
+        for (int i = 0; i < FLAGS.length; i++) {
+            bits |= (flags & FLAGS[i]) != 0 ? 1 << i : 0;
+        }
+        return bits;
+    }
+
+    /** Status flags that the instructions of the last {@link #execute} leave undefined. */
+    public int undefinedFlags() {
+        int flags = 0;
+        for (int i = 0; i < FLAGS.length; i++) {
+            flags |= (undefined & 1 << i) != 0 ? FLAGS[i] : 0;
+        }
+        return flags;
+    }
+
+    /**
+     * Whether one of them read a flag that another left undefined, or may have an undefined result:
+     * engines may part there.
+     */
+    public boolean readsUndefined() {
+        return readsUndefined;
     }
 
     /** The instruction pointers of the latest instructions, the last one last. */
@@ -52,104 +108,85 @@ public final class Replay {
         return Arrays.copyOf(first, Math.clamp(steps - path.length, 0, first.length));
     }
 
-    /** How many nodes the last {@link #to} executed. */
+    /** How many instructions the last {@link #execute} began with. */
     public long steps() {
         return steps;
     }
 
     /**
-     * Executes from {@link Cpu#rip} on, at least one instruction, until {@code end} is reached and
-     * {@code accepted} says that it is this time; false if that is not within {@code most} steps. A
-     * {@link CpuFault} comes out, {@link Cpu#rip} being that of its instruction.
+     * Executes {@code count} instructions from {@link Cpu#rip} on, and none after HLT. A {@link
+     * CpuFault} comes out, {@link Cpu#rip} being that of its instruction.
      */
-    public boolean to(long end, long most, BooleanSupplier accepted) {
+    public void execute(long count) {
         steps = 0;
+        undefined = 0;
+        readsUndefined = false;
         Node node = null;
-        // Where execution is: before instructions that do nothing and have no node.
-        long at = cpu.rip;
-        while (steps < most) {
+        while (steps < count && !cpu.halted) {
             if (node == null) {
-                cpu.rip = at;
                 node = cpu.code.enter();
             }
-            long rip = node.rip(cpu);
-            if (end - at > 0 && end - at <= rip - at && arrive(end, accepted)) {
-                return true;
-            }
-            path[(int) steps & path.length - 1] = rip;
-            if (steps < first.length) {
-                first[(int) steps] = rip;
-            }
-            steps++;
-            long following = node.nextRip(cpu);
-            Node next = execute(node, rip, following == end);
-            at = next == null ? cpu.rip : at(node, next, rip, following, end);
-            if (at == end && arrive(end, accepted)) {
-                return true;
-            }
-            node = next;
+            node = node instanceof Continue ? node.execute(cpu) : step(node);
         }
-        cpu.rip = at;
-        return false;
+        if (node != null) {
+            cpu.rip = node.rip(cpu);
+        }
     }
 
-    private boolean arrive(long end, BooleanSupplier accepted) {
-        cpu.rip = end;
-        return accepted.getAsBoolean();
+    /**
+     * Executes {@code rounds} rounds of the string instruction with a repeat prefix at {@link
+     * Cpu#rip} and stays there; nothing if there is none.
+     */
+    public void executeRounds(long rounds) {
+        Node node = cpu.code.enter();
+        long rip = node.rip(cpu);
+        if ((noteOf(node, rip) & REPEATS) == 0) {
+            return;
+        }
+        long rest = cpu.r[Cpu.RCX] - rounds;
+        cpu.r[Cpu.RCX] = rounds;
+        do {
+            node.execute(cpu);
+        } while (cpu.rip == rip);
+        cpu.r[Cpu.RCX] = rest;
+        cpu.rip = rip;
     }
 
-    private @Nullable Node execute(Node node, long rip, boolean alone) {
-        ConditionalJump jump = node.jump;
+    private int noteOf(Node node, long rip) {
+        int note = node.note;
+        if (note == 0) {
+            note = (int) notes.applyAsLong(rip);
+            node.note = note;
+        }
+        return note;
+    }
+
+    private @Nullable Node step(Node node) {
+        long rip = node.rip(cpu);
+        int note = noteOf(node, rip);
+        path[(int) steps & path.length - 1] = rip;
+        if (steps < first.length) {
+            first[(int) steps] = rip;
+        }
+        steps++;
+        readsUndefined |= (note & (undefined | LOOSE)) != 0;
+        Node next;
         try {
-            if (alone) {
-                // Not together with the jump that follows.
-                node.jump = null;
-            }
-            return node.execute(cpu);
+            next = node.execute(cpu);
         } catch (CpuFault fault) {
             if (!fault.isRipSet()) {
                 cpu.rip = rip;
             }
-            throw fault;
-        } finally {
-            node.jump = jump;
-        }
-    }
-
-    @SuppressWarnings("ReferenceEquality") // A node is its identity.
-    private long at(Node node, Node next, long rip, long following, long end) {
-        if (next == node.next) {
-            return following;
-        }
-        ConditionalJump jump = node.jump;
-        if (jump != null && next == jump.next) {
-            return rip - node.offset() + jump.end();
-        }
-        long target = next.rip(cpu);
-        return end != target && onlyNops(end, target) ? end : target;
-    }
-
-    /** Whether nothing but instructions that do nothing stand between two places of a page. */
-    private boolean onlyNops(long from, long to) {
-        int offset = (int) from & 4095;
-        if (to - from <= 0 || to - from > 4096 - offset) {
-            return false;
-        }
-        long physical = cpu.mmu.translateCode(from);
-        if (!cpu.mmu.isRam(physical)) {
-            return false;
-        }
-        long page = cpu.mmu.ramOffset(physical) & -(1L << GuestMemory.PAGE_SHIFT);
-        MemorySegment.copy(
-                cpu.ram.segment(), ValueLayout.JAVA_BYTE, page, buffer, 0, buffer.length);
-        int limit = offset + (int) (to - from);
-        while (offset < limit) {
-            Insn insn = decoder.decode(buffer, offset, limit, offset, cpu.mode & ~Cpu.USER);
-            if (insn == null || !insn.isNop()) {
-                return false;
+            if (fault.isNonCanonical() && node.accessesStack()) {
+                throw cpu.fault(CpuFault.SS);
             }
-            offset += insn.length;
+            throw fault;
         }
-        return true;
+        undefined = undefined & ~(note >>> WRITES & ALL) | note >>> UNDEFINED & ALL;
+        if ((note & REPEATS) != 0 && next == null && cpu.rip == rip) {
+            // It goes on where it stopped.
+            steps--;
+        }
+        return next;
     }
 }

@@ -87,6 +87,7 @@ final class BlockTranslator {
 
     private CodePage page;
     private int blockOffset;
+    private int blockCount;
 
     /** The mode that the code is for which is being emitted: the block's, but for RFLAGS.AC. */
     private int key;
@@ -118,16 +119,13 @@ final class BlockTranslator {
     private final NarrowJumpEmitter narrowJumps;
     private final SystemEmitter system;
 
-    /** PUSHF and x87 instructions are left. */
+    /** Each jump looks whether somebody wants the CPU, and sites tell which flags are right. */
     private boolean compared;
 
     /** Whether emitted code counts instructions. */
     private final boolean counted;
 
-    /**
-     * For a comparison with the interpreter: PUSHF shows undefined flags, which may differ, and
-     * emitted code keeps the x87 state to itself.
-     */
+    /** For a comparison with the interpreter. */
     void compare() {
         compared = true;
     }
@@ -321,6 +319,7 @@ final class BlockTranslator {
         taken.clear();
         origin = store.position();
         int firstSite = store.siteCount();
+        blockCount = count;
         Block block = enter(second, end, liveIn);
         state = State.HOST;
         x87.begin();
@@ -475,17 +474,16 @@ final class BlockTranslator {
         if (shape.vector() && (key & state) == 0) {
             return false;
         }
-        if (shape.x87() && ((key & Modes.X87) == 0 || compared)) {
+        if (shape.x87() && ((key & Modes.X87) == 0)) {
             return false;
         }
         if (Modes.isNarrow(key)) {
-            return !(compared && shape.path() == Shape.Path.PUSH_FLAGS)
-                    && NarrowForms.isTaken(insn, shape, key);
+            return NarrowForms.isTaken(insn, shape, key);
         }
         return switch (shape.path()) {
             case MODRM, OPCODE_REGISTER -> ModRmEmitter.isTaken(insn, shape);
             case FAR_BIT -> insn.size >= 4 && insn.addressSize == 8;
-            case PUSH_FLAGS -> insn.size == 8 && !compared;
+            case PUSH_FLAGS -> insn.size == 8;
             case INTERRUPT_FLAG, SWAP_GS -> (key & Modes.USER) == 0;
             case CLEAR_FLAG -> insn.form.map() == 0 || (key & Modes.USER) == 0;
             case SET_ACCESS -> (key & Modes.USER) == 0;
@@ -842,7 +840,7 @@ final class BlockTranslator {
             return;
         }
         countBlock(count);
-        if (target <= from) {
+        if (target <= from || compared) {
             poll(target, count);
         }
         if (loop != null && target == blockOffset && key == mode(block)) {
@@ -899,11 +897,18 @@ final class BlockTranslator {
     }
 
     /** Leaves if somebody wants the CPU, to go on at {@code target}. */
-    void poll(int target, int count) {
+    private void poll(int target, int count) {
+        poll(target, count, Cpu.STATUS);
+    }
+
+    /** The same where only some status flags are right, because nobody reads the others. */
+    void poll(int target, int count, int live) {
         boolean saved = state == State.SAVED;
         a.load4(RCX, RSP, Context.POLL);
         int quiet = a.jrcxz();
-        leave(saved, site(Kind.POLL, false, saved, count, target));
+        int site = site(Kind.POLL, false, saved, count, target);
+        store.liveFlags(site, live);
+        leave(saved, site);
         a.land1(quiet);
     }
 
@@ -924,7 +929,12 @@ final class BlockTranslator {
 
     int site(Kind kind, boolean write, boolean saved, int count, int offset) {
         boolean access = (key & Modes.ACCESS) != 0;
-        return store.addSite(kind, write, saved, access, count, offset, hostStart);
+        int site = store.addSite(kind, write, saved, access, count, offset, hostStart);
+        if (compared) {
+            boolean inBlock = index < blockCount;
+            store.liveFlags(site, inBlock ? flags[index].needed(live[index]) : Cpu.STATUS);
+        }
+        return site;
     }
 
     void leave(boolean saved, int site) {

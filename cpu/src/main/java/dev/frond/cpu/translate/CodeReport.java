@@ -70,18 +70,29 @@ final class CodeReport {
     }
 
     private boolean fetch(long page, int to, int count) {
-        long physical;
-        try {
-            physical = cpu.mmu.translateCode(page);
-        } catch (CpuFault _) {
+        long offset = ramOffset(page);
+        if (offset < 0) {
+            // It may have been executed at another privilege level.
+            int cpl = cpu.cpl;
+            cpu.segments.setCpl(cpl == 3 ? 0 : 3);
+            offset = ramOffset(page);
+            cpu.segments.setCpl(cpl);
+        }
+        if (offset < 0) {
             return false;
         }
-        if (!cpu.mmu.isRam(physical)) {
-            return false;
-        }
-        long offset = cpu.mmu.ramOffset(physical);
         MemorySegment.copy(cpu.ram.segment(), JAVA_BYTE, offset, buffer, to, count);
         return true;
+    }
+
+    /** Where the page of code at a linear address lies in RAM; -1 if it cannot be fetched. */
+    private long ramOffset(long page) {
+        try {
+            long physical = cpu.mmu.translateCode(page);
+            return cpu.mmu.isRam(physical) ? cpu.mmu.ramOffset(physical) : -1;
+        } catch (CpuFault _) {
+            return -1;
+        }
     }
 
     private String instruction(long rip, @Nullable Insn insn) {

@@ -418,6 +418,18 @@ final class CodeStore implements GuestMemory.Watcher {
         return from == 0 ? -1 : hostStart(site) + from;
     }
 
+    /** Says which status flags are right at a site. */
+    void liveFlags(int site, int flags) {
+        // OF has the place of bit 1.
+        sites.flags(site, flags & 0xFF | flags >>> 10 & 2);
+    }
+
+    /** The status flags that are right at a site, as far as {@link #liveFlags} was told. */
+    int liveFlags(int site) {
+        int flags = sites.flags(site);
+        return flags & 0xFF & Cpu.STATUS | (flags & 2) << 10;
+    }
+
     int siteCount() {
         return siteCount;
     }

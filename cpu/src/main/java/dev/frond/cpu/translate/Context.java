@@ -687,10 +687,14 @@ final class Context {
         return get(at) == rip ? get(at + 8) : 0;
     }
 
-    /** The status flags at their places in RFLAGS. */
-    int statusFlags() {
-        int flags = int4(FLAGS);
-        return flags >>> 8 & 0xFF & Cpu.STATUS | (flags & 1) << 11;
+    /** Lets the status flags be these of RFLAGS. */
+    void statusFlags(int flags) {
+        int4(FLAGS, (flags & 0xFF) << 8 | flags >>> 11 & 1);
+    }
+
+    /** Lets the status flags be these of the host's RFLAGS. */
+    void hostFlags(long flags) {
+        set(FLAGS, (flags & 0xFF) << 8 | flags >>> 11 & 1);
     }
 
     /** Makes everything what the Cpu says, with code of {@code codeBase} executing. */

@@ -144,6 +144,22 @@ record FlagUse(int reads, int writes, boolean touches) {
         return counts ? use : new FlagUse(use.reads, 0, true);
     }
 
+    /**
+     * The flags that an instruction's result depends on, whose use this is: of those that #DE shows
+     * none.
+     */
+    static int read(Insn insn, FlagUse use) {
+        Form form = insn.form;
+        if (form.map() == 0 && (form.opcode() & 0xF0) == 0x70
+                || form.map() == 1 && (form.opcode() & 0xF0) == 0x80) {
+            return condition(form.opcode() & 15);
+        }
+        return switch (form.mnemonic()) {
+            case "DIV", "IDIV" -> 0;
+            default -> use.reads;
+        };
+    }
+
     /** The flags that must be right before the instruction if those in {@code live} must after. */
     int needed(int live) {
         return live & ~writes | reads;

@@ -8,6 +8,9 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
+import dev.frond.cpu.Mmu;
+import dev.frond.cpu.Seg;
+import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.interp.EngineFault;
 import dev.frond.cpu.interp.Replay;
@@ -17,21 +20,26 @@ import dev.frond.machine.memory.GuestMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.IntPredicate;
 
 /**
  * Lets the interpreter execute again what emitted code has just executed, and compares: registers,
  * and every page that one of the two could store to.
  *
- * <p>A stretch is what emitted code executes until it leaves; a miss in the TLB does not end it.
- * When it begins nothing may be stored to without asking, so that each page that is stored to is
- * copied before. When it has ended those pages are put back, the interpreter executes from the same
- * registers to the same instruction, and what it leaves stays. Devices, time and interrupts are met
- * between stretches only, and once. A device that writes to memory meanwhile may look like a
- * difference: a stretch counts as different when it is so twice. Then it is cut at its jumps, to
- * find where.
+ * <p>A stretch is what emitted code executes until it leaves, or up to the next jump; a miss in the
+ * TLB does not end it. When it begins nothing may be stored to without asking, so that each page
+ * that is stored to is copied before. When it has ended those pages are put back, the interpreter
+ * executes as many instructions from the same registers, and what it leaves stays. Nothing else
+ * changes memory meanwhile: devices are kept from it, and time and interrupts are met between
+ * stretches only. Of a stretch that differs everything is put back, and it is executed once more
+ * jump by jump, to find where.
+ *
+ * <p>Status flags that the manual leaves undefined may differ; then the interpreter's are taken. If
+ * an instruction of the stretch reads such a flag, whatever differs may come of that, and the
+ * interpreter's state is taken wholly.
  *
  * <p>Not seen: a store of the same value as before that one of the two leaves out, and status flags
  * at a fault that the block overwrites before it reads them.
@@ -40,24 +48,28 @@ final class Lockstep implements AutoCloseable {
     /** {@link #left}: the runner does what it does, the stretch having ended. */
     static final int ENDED = -1;
 
-    /** More steps than the stretch has instructions: string instructions may take several. */
-    private static final long MORE_STEPS = 1 << 18;
+    /** {@link #left}: execution goes on at {@link Cpu#rip} with the state in the CPU. */
+    static final int TAKEN = -2;
+
+    /**
+     * One of so many stretches goes on at jumps; the others end there, so that nothing wrong is
+     * overwritten before it is seen.
+     */
+    private static final int LONG_OF = 32;
 
     /** When so many pages were stored to, a stretch ends at the next jump. */
     private static final int MOST_COPIES = 256;
 
-    /** So many stretches to the next jump are looked at to narrow down a difference. */
-    private static final int NARROW = 100_000;
-
     /** A stretch takes no longer, whatever loops there are. */
     private static final long LONGEST_NANOS = 1_000_000;
+
+    /** Of a string instruction that emitted code has left in the middle. */
+    private static final long MOST_ROUNDS = 1 << 28;
 
     private static final int PAGE = 1 << GuestMemory.PAGE_SHIFT;
 
     /** The Accessed and Dirty bits of an entry of a page table. */
     private static final long ACCESSED_DIRTY = 0x60;
-
-    private static final long PRESENT = 1;
 
     /** A page as it was, and as emitted code left it. */
     private static final class Copy {
@@ -68,17 +80,28 @@ final class Lockstep implements AutoCloseable {
         final MemorySegment afterSegment = MemorySegment.ofArray(after);
     }
 
-    /** What something that is no CPU stored. */
-    private record Foreign(long offset, long before, long now) {}
+    /** What the runner does for a stretch under way. */
+    interface Misses {
+        /**
+         * Where an access that the TLB does not know goes on, and the memory is reached; -1 if the
+         * interpreter is to execute the instruction.
+         */
+        int reach(int site);
+
+        /** The site at which the host has raised an exception; 0 if there is none. */
+        int faultSite();
+    }
 
     private final Cpu cpu;
     private final Context context;
+    private final X87State x87;
     private final NativeTlb tlb;
     private final CodeStore store;
-    private final IntPredicate refill;
+    private final Misses misses;
     private final CodeReport report;
     private final Replay replay;
     private final MemorySegment ram;
+    private final Lock memory;
     private final Thread ticker;
     private volatile boolean closed;
 
@@ -87,38 +110,32 @@ final class Lockstep implements AutoCloseable {
     private int[] rights = new int[16];
     private int rightCount;
 
+    private final IdentityHashMap<Form, FlagUse> uses = new IdentityHashMap<>();
+
+    /** Offsets of table entries whose Accessed or Dirty bit a walk has set. */
+    private long[] walked = new long[16];
+
+    private int walkedCount;
+
     // The stretch.
     private boolean open;
     private int entry;
-    private int attempt;
-
-    /** What differed at the first attempt. */
-    private List<String> earlier = List.of();
-
     private final Registers start = new Registers();
     private final Registers emitted = new Registers();
     private final Registers interpreted = new Registers();
     private long startCount;
     private long startCodeBase;
     private int startFlushes;
-    private final List<Foreign> foreign = new ArrayList<>();
-    private final List<Foreign> walks = new ArrayList<>();
+    private boolean usesX87;
+    private long[] startX87 = new long[0];
 
-    // How far a difference was narrowed down, and what is known of it before.
-    private int narrowing;
+    // A difference that is being narrowed down.
     private String unnarrowed = "";
+    private long narrowedAt = -1;
     private volatile boolean polled;
 
     // The comparison.
     private int emittedPages;
-    private boolean sameRegisters;
-    private List<String> differences = List.of();
-
-    // Flags in which the two may differ because the block overwrites them.
-    private boolean carried;
-    private int carriedEmitted;
-    private int carriedFlags;
-    private long carriedFrom;
 
     /** So many stretches before the different one are told of: a power of two. */
     private static final int REMEMBERED = 16;
@@ -129,20 +146,34 @@ final class Lockstep implements AutoCloseable {
 
     // Counters.
     private long stretches;
-    private long repeated;
+    private long compared;
+    private long undefinedFlags;
     private long undefined;
 
-    /** {@code refill} puts the page of a site's missed access into the TLB, if that helps. */
-    Lockstep(Cpu cpu, Context context, NativeTlb tlb, CodeStore store, IntPredicate refill) {
+    Lockstep(
+            Cpu cpu, Context context, X87State x87, NativeTlb tlb, CodeStore store, Misses misses) {
         this.cpu = cpu;
         this.context = context;
+        this.x87 = x87;
         this.tlb = tlb;
         this.store = store;
-        this.refill = refill;
-        replay = new Replay(cpu, 128);
+        this.misses = misses;
+        replay = new Replay(cpu, 128, this::note);
         report = new CodeReport(cpu, context, store);
         ram = cpu.ram.segment();
-        cpu.mmu.watchStores(this::opened);
+        memory = cpu.mmu.memory().withoutDevices();
+        cpu.mmu.watchStores(
+                new Mmu.StoreWatcher() {
+                    @Override
+                    public void storable(long offset) {
+                        copy(offset);
+                    }
+
+                    @Override
+                    public void walked(long offset, int size) {
+                        noteWalked(offset);
+                    }
+                });
         ticker = Thread.ofPlatform().daemon().name("frond-lockstep").start(this::tick);
     }
 
@@ -174,12 +205,17 @@ final class Lockstep implements AutoCloseable {
         return stretches;
     }
 
-    /** Stretches that were executed again because something differed once. */
-    long repeated() {
-        return repeated;
+    /** Instructions in them. */
+    long instructions() {
+        return compared;
     }
 
     /** Stretches that left status flags different which the manual leaves undefined. */
+    long undefinedFlags() {
+        return undefinedFlags;
+    }
+
+    /** Stretches that differed after an instruction had read such a flag. */
     long undefined() {
         return undefined;
     }
@@ -188,35 +224,32 @@ final class Lockstep implements AutoCloseable {
     // --------------------------------------------------------------------------------
 
     /**
-     * Before emitted code is entered at {@code place} to execute from {@code rip}; true if a
-     * stretch begins there.
+     * Before emitted code is entered at {@code place}, the start of a block, to execute from {@code
+     * rip}; true if a stretch begins there.
      */
     boolean begin(int place, long rip) {
         if (open) {
             return false;
         }
+        memory.lock();
         open = true;
-        attempt = 0;
-        earlier = List.of();
-        foreign.clear();
         entry = place;
         closeRights();
         context.storeRegisters(cpu);
         context.storeVectors(cpu);
+        x87.copy();
         cpu.rip = rip;
-        if (carried
-                && carriedEmitted == context.statusFlags()
-                && rip - carriedFrom > 0
-                && rip - carriedFrom < 16) {
-            cpu.setStatusFlags(carriedFlags);
-        }
-        carried = false;
         start.take(cpu);
         startCount = context.get(Context.COUNT);
         startCodeBase = context.get(Context.CODE_BASE);
         startFlushes = store.flushes();
-        if (narrowing > 0) {
-            narrow();
+        if (narrowedAt >= 0) {
+            if (cpu.instructions + startCount >= narrowedAt) {
+                throw fault(unnarrowed);
+            }
+            poll();
+        } else if (stretches % LONG_OF != 0) {
+            poll();
         } else if (polled) {
             polled = false;
             context.set(Context.POLL, 0);
@@ -227,13 +260,6 @@ final class Lockstep implements AutoCloseable {
         return true;
     }
 
-    private void narrow() {
-        if (--narrowing == 0) {
-            throw new EngineFault(unnarrowed);
-        }
-        poll();
-    }
-
     /** Lets emitted code leave at the next jump. */
     private void poll() {
         polled = true;
@@ -242,19 +268,21 @@ final class Lockstep implements AutoCloseable {
 
     private void closeRights() {
         cpu.mmu.takeRightsBack();
+        tlb.lose();
         for (int i = 0; i < rightCount; i++) {
             tlb.forgetWrite(rights[i]);
         }
         rightCount = 0;
         copyCount = 0;
+        walkedCount = 0;
     }
 
-    /** The right to store to a page of RAM is about to be given. */
-    private void opened(long offset) {
+    /** A page of RAM is about to be stored to. */
+    private void copy(long offset) {
         if (!open) {
             return;
         }
-        for (int i = 0; i < copyCount; i++) {
+        for (int i = copyCount - 1; i >= 0; i--) {
             if (copies.get(i).offset == offset) {
                 return;
             }
@@ -270,6 +298,16 @@ final class Lockstep implements AutoCloseable {
         }
     }
 
+    private void noteWalked(long offset) {
+        if (!open) {
+            return;
+        }
+        if (walkedCount == walked.length) {
+            walked = Arrays.copyOf(walked, 2 * walkedCount);
+        }
+        walked[walkedCount++] = offset & -8;
+    }
+
     /** Emitted code may store by the TLB's entry at {@code at}. */
     void mayStore(int at) {
         if (rightCount == rights.length) {
@@ -282,40 +320,64 @@ final class Lockstep implements AutoCloseable {
      * Emitted code has left by {@code exit} (see {@link Context#EXIT}): compares, unless the
      * stretch goes on.
      *
-     * @return where to enter emitted code again, or {@link #ENDED}
+     * @return where to enter emitted code again, {@link #ENDED} or {@link #TAKEN}
      */
     int left(long exit) {
-        long base = context.get(Context.CODE_BASE);
+        try {
+            return decide(exit);
+        } catch (RuntimeException | Error failure) {
+            if (open) {
+                // Whoever waits for devices would wait for ever.
+                close(false);
+            }
+            throw failure;
+        }
+    }
+
+    private int decide(long exit) {
         if (exit == 0) {
-            long at = context.get(Context.FAULT_RECORD + FaultHandler.RIP);
-            int site = store.isEmitted(at) ? store.faultSite(store.place(at)) : 0;
-            return site == 0 ? ENDED : end(base + store.offset(site), false);
+            int site = misses.faultSite();
+            if (site == 0) {
+                close(false);
+                return ENDED;
+            }
+            if (!store.flagsSaved(site)) {
+                context.hostFlags(context.get(Context.FAULT_RECORD + FaultHandler.RFLAGS));
+            }
+            return before(site);
         }
         int site = store.siteAt(store.place(exit));
         if (site == 0) {
-            return end(context.get(Context.SCRATCH), true);
+            return end(context.rip(cpu, context.get(Context.SCRATCH)), 0, Cpu.STATUS);
         }
-        long rip = base + store.offset(site);
         CodeStore.Kind kind = store.kind(site);
         return switch (kind) {
-            case MEMORY, MEMORY_GROUP, STACK ->
-                    refill.test(site) ? store.hostStart(site) : end(rip, false);
+            case MEMORY, MEMORY_GROUP, STACK -> {
+                int losses = tlb.losses();
+                int next = misses.reach(site);
+                yield next >= 0 && losses == tlb.losses() ? next : before(site);
+            }
             case POLL ->
                     // A string instruction is not done yet.
-                    store.count(site) == 0 ? store.hostStart(site) : end(rip, true);
-            case LINK, INTERPRET, CALL -> end(rip, true);
-            case LINK_FAR, DROPPED -> end(context.get(Context.SCRATCH), true);
-            case ALONE, TIME, TIME_AND_ID, X87 -> end(rip, false);
+                    store.count(site) == 0
+                            ? store.hostStart(site)
+                            : end(rip(site), 0, store.liveFlags(site));
+            case LINK -> end(rip(site), 0, Cpu.STATUS);
+            case LINK_FAR, DROPPED ->
+                    end(context.rip(cpu, context.get(Context.SCRATCH)), 0, Cpu.STATUS);
+            case INTERPRET, ALONE, TIME, TIME_AND_ID, X87 -> before(site);
+            // It was counted, but is executed anew.
+            case CALL -> end(rip(site), -1, Cpu.STATUS);
             case JUMP, RETURN -> {
                 long target = context.get(Context.SCRATCH);
                 if (!cpu.isCanonical(target)) {
-                    yield end(rip, true);
+                    yield end(rip(site), -1, Cpu.STATUS);
                 }
                 // The runner does the rest of it later.
                 int stack = Context.slot(Cpu.RSP);
                 long before = context.get(stack);
                 context.set(stack, kind == CodeStore.Kind.RETURN ? before + 8 : before);
-                int again = end(target, true);
+                int again = end(target, 0, Cpu.STATUS);
                 if (again == ENDED) {
                     context.set(stack, before);
                 }
@@ -324,125 +386,150 @@ final class Lockstep implements AutoCloseable {
         };
     }
 
+    private long rip(int site) {
+        return context.rip(cpu, context.get(Context.CODE_BASE) + store.offset(site));
+    }
+
+    /** Emitted code has left before the instruction of a site. */
+    private int before(int site) {
+        return end(rip(site), store.count(site) - 1, store.liveFlags(site));
+    }
+
     /** The instruction pointer behind the instruction at which the last stretch ended. */
     long following() {
-        Insn insn = report.decode(lastRip);
+        Insn insn = report.decode(linear(lastRip));
         if (insn == null) {
             throw new EngineFault("no instruction at 0x%x".formatted(lastRip));
         }
         return lastRip + insn.length;
     }
 
-    private int end(long rip, boolean exactFlags) {
+    private long linear(long rip) {
+        return cpu.is64() ? rip : cpu.segBase[Seg.CS] + rip & 0xFFFF_FFFFL;
+    }
+
+    /**
+     * Compares at {@code rip}.
+     *
+     * @param more instructions that emitted code has executed besides those that it has counted
+     * @param live status flags that must be the same
+     */
+    private int end(long rip, int more, int live) {
+        long count = context.get(Context.COUNT) + more - startCount;
         context.storeRegisters(cpu);
         context.storeVectors(cpu);
+        cpu.rip = rip;
         emitted.take(cpu);
         emittedPages = copyCount;
         for (int i = 0; i < emittedPages; i++) {
             Copy copy = copies.get(i);
             MemorySegment.copy(ram, JAVA_BYTE, copy.offset, copy.after, 0, PAGE);
-            MemorySegment.copy(copy.before, 0, ram, JAVA_BYTE, copy.offset, PAGE);
+            putBack(copy);
         }
         start.restore(cpu);
-        differences = List.of();
-        boolean same = rip == start.rip && isSame(exactFlags);
-        if (!same && !replay(rip, exactFlags)) {
-            return differs(rip);
+        usesX87 = x87.isUsed();
+        if (usesX87) {
+            startX87 = x87.interpreters();
         }
-        foreign.addAll(walks);
-        for (Foreign it : foreign) {
-            if (ram.get(JAVA_LONG_UNALIGNED, it.offset) == it.before) {
-                cpu.ram.store(it.offset, 8, it.now);
+        List<String> differences = new ArrayList<>(0);
+        int held = cpu.hasEvents() ? cpu.takeEvents() : 0;
+        try {
+            replay.execute(count);
+            long rounds = cpu.r[Cpu.RCX] - emitted.r[Cpu.RCX];
+            if (cpu.rip == rip && rounds > 0 && rounds <= MOST_ROUNDS) {
+                replay.executeRounds(rounds);
+            }
+        } catch (CpuFault fault) {
+            if (replay.readsUndefined()) {
+                taken();
+                throw fault;
+            }
+            differences.add(
+                    "the interpreter raises exception %d at 0x%x, CR2 0x%x"
+                            .formatted(fault.vector(), cpu.rip, cpu.cr2));
+        } finally {
+            if (held != 0) {
+                cpu.post(held);
             }
         }
-        carried = !exactFlags && interpreted.flags != emitted.flags;
-        carriedEmitted = emitted.flags;
-        carriedFlags = interpreted.flags;
-        carriedFrom = rip;
+        if (!cpu.is64()) {
+            // What comes behind the last byte of 4 GiB.
+            cpu.rip &= 0xFFFF_FFFFL;
+        }
+        interpreted.take(cpu);
+        compare(live, differences);
+        if (!differences.isEmpty()) {
+            if (replay.readsUndefined()) {
+                taken();
+                return TAKEN;
+            }
+            return differs(differences, rip, count);
+        }
+        if (interpreted.flags != emitted.flags) {
+            undefinedFlags += live == Cpu.STATUS ? 1 : 0;
+            context.statusFlags(interpreted.flags);
+        }
         starts[(int) stretches & REMEMBERED - 1] = start.rip;
         ends[(int) stretches & REMEMBERED - 1] = rip;
         lastRip = rip;
         emitted.restoreRest(cpu);
-        stretches++;
-        open = false;
+        compared += count;
+        close(true);
         return ENDED;
     }
 
-    /** Once more, if need be to find where; or it is told. */
-    private int differs(long rip) {
-        boolean narrowed = narrowing > 0;
-        if (narrowed || startFlushes != store.flushes()) {
-            throw new EngineFault(report(rip));
+    private void close(boolean isCompared) {
+        stretches += isCompared ? 1 : 0;
+        open = false;
+        memory.unlock();
+    }
+
+    /** What the interpreter has done counts. */
+    private void taken() {
+        undefined++;
+        cpu.instructions = start.instructions() + replay.steps();
+        context.set(Context.COUNT, startCount);
+        x87.forget();
+        close(false);
+    }
+
+    private void putBack(Copy copy) {
+        if (ram.asSlice(copy.offset, PAGE).mismatch(copy.beforeSegment) >= 0) {
+            MemorySegment.copy(copy.before, 0, ram, JAVA_BYTE, copy.offset, PAGE);
+            // It may be code by now.
+            cpu.ram.wrote(copy.offset, PAGE);
         }
-        if (attempt++ == 0) {
-            repeated++;
-            earlier = differences;
-        } else {
-            unnarrowed = report(rip);
-            narrowing = NARROW;
-            foreign.clear();
+    }
+
+    /** It is told, after it was executed once more to find where. */
+    private int differs(List<String> differences, long rip, long count) {
+        String told = report(differences, rip);
+        boolean again = emitted.isSameAddressSpace(interpreted) && startFlushes == store.flushes();
+        if (narrowedAt >= 0 || !again) {
+            throw fault(told);
         }
-        again();
-        if (narrowing > 0) {
-            poll();
+        unnarrowed = told;
+        for (int i = 0; i < copyCount; i++) {
+            putBack(copies.get(i));
         }
+        start.restore(cpu);
+        if (usesX87) {
+            x87.interpreters(startX87);
+        }
+        narrowedAt = cpu.instructions + startCount + count;
+        // What walks have noted in the tables was put back, too.
+        cpu.mmu.flush();
+        closeRights();
+        context.restart(cpu, startCodeBase, startCount);
+        x87.forget();
+        poll();
         return entry;
     }
 
-    private boolean replay(long rip, boolean exactFlags) {
-        long most = context.get(Context.COUNT) - startCount + MORE_STEPS;
-        try {
-            return replay.to(rip, most, () -> isSame(exactFlags));
-        } catch (CpuFault fault) {
-            addDifference(
-                    "the interpreter raises exception %d at 0x%x, CR2 0x%x"
-                            .formatted(fault.vector(), cpu.rip, cpu.cr2));
-            return false;
-        }
-    }
-
-    /** Whether the interpreter is where emitted code has come to. */
-    private boolean isSame(boolean exactFlags) {
-        boolean quick = true;
-        for (int i = 0; i < 16; i++) {
-            quick &= cpu.r[i] == emitted.r[i];
-        }
-        if (!quick && !differences.isEmpty()) {
-            // A loop passes the place more than once.
-            return false;
-        }
-        interpreted.take(cpu);
-        int free = 0;
-        if (interpreted.flags != emitted.flags && exactFlags) {
-            free = undefinedFlags();
-            undefined++;
-        }
-        sameRegisters = quick;
-        walks.clear();
-        List<String> found = new ArrayList<>(0);
-        start.compare(interpreted, emitted, exactFlags ? ~free : 0, found);
-        comparePages(emittedPages, found);
-        if (!found.isEmpty()) {
-            differences = found;
-        }
-        return found.isEmpty();
-    }
-
-    private void addDifference(String what) {
-        List<String> more = new ArrayList<>(differences);
-        more.addFirst(what);
-        differences = more;
-    }
-
-    /** Puts everything back to where the stretch began. */
-    private void again() {
-        for (int i = 0; i < copyCount; i++) {
-            Copy copy = copies.get(i);
-            MemorySegment.copy(copy.before, 0, ram, JAVA_BYTE, copy.offset, PAGE);
-        }
-        closeRights();
-        start.restore(cpu);
-        context.restart(cpu, startCodeBase, startCount);
+    private EngineFault fault(String told) {
+        narrowedAt = -1;
+        close(false);
+        return new EngineFault(told);
     }
 
     /** A jump to {@code rip} must lead to {@code block}, or find that its target was dropped. */
@@ -465,11 +552,14 @@ final class Lockstep implements AutoCloseable {
     // --- comparing
     // --------------------------------------------------------------------------------
 
-    private void comparePages(int emittedPages, List<String> differences) {
+    private void compare(int live, List<String> differences) {
+        start.compare(interpreted, emitted, live & ~replay.undefinedFlags(), differences);
+        if (usesX87) {
+            x87.compare(startX87, differences);
+        }
         for (int i = 0; i < copyCount; i++) {
             Copy copy = copies.get(i);
-            boolean byEmitted = i < emittedPages;
-            MemorySegment expected = byEmitted ? copy.afterSegment : copy.beforeSegment;
+            MemorySegment expected = i < emittedPages ? copy.afterSegment : copy.beforeSegment;
             MemorySegment now = ram.asSlice(copy.offset, PAGE);
             long at = now.mismatch(expected);
             while (at >= 0) {
@@ -482,63 +572,70 @@ final class Lockstep implements AutoCloseable {
     }
 
     private void compareWord(Copy copy, int at, long emitted, List<String> differences) {
-        long interpreted = ram.get(JAVA_LONG_UNALIGNED, copy.offset + at);
-        long before = copy.beforeSegment.get(JAVA_LONG_UNALIGNED, at);
-        if (interpreted == before) {
-            if (sameRegisters
-                    && (before & PRESENT) != 0
-                    && (before | emitted & ACCESSED_DIRTY) == emitted) {
-                // A walk through a page table that the stretch stored to, too: once is enough.
-                walks.add(new Foreign(copy.offset + at, before, emitted));
-                return;
-            }
-            if (attempt == 0 && sameRegisters) {
-                foreign.add(new Foreign(copy.offset + at, before, emitted));
-            }
+        long offset = copy.offset + at;
+        long interpreted = ram.get(JAVA_LONG_UNALIGNED, offset);
+        // Two entries of 32-bit paging lie in eight bytes.
+        long bits = ACCESSED_DIRTY | (cpu.longMode() ? 0 : ACCESSED_DIRTY << 32);
+        if (((interpreted ^ emitted) & ~bits) == 0 && isWalked(offset)) {
+            // One of the two walked by this entry, for both.
+            cpu.ram.store(offset, 8, interpreted | emitted);
+            return;
         }
         if (differences.size() < 40) {
             Registers.compare(
-                    "memory, offset 0x%x in RAM".formatted(copy.offset + at),
-                    before,
+                    "memory, offset 0x%x in RAM".formatted(offset),
+                    copy.beforeSegment.get(JAVA_LONG_UNALIGNED, at),
                     interpreted,
                     emitted,
                     differences);
         }
     }
 
+    private boolean isWalked(long offset) {
+        for (int i = 0; i < walkedCount; i++) {
+            if (walked[i] == offset) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** See {@link Replay#note}. */
+    private long note(long rip) {
+        Insn insn = report.decode(linear(rip));
+        if (insn == null) {
+            return Replay.note(0, 0, 0, 0);
+        }
+        FlagUse use = uses.computeIfAbsent(insn.form, form -> Shape.of(form).flags()).of(insn);
+        int opcode = insn.form.opcode();
+        boolean string =
+                insn.form.map() == 0
+                        && (opcode >= 0xA4 && opcode <= 0xAF || opcode >= 0x6C && opcode <= 0x6F);
+        int more = string && insn.repeat != 0 ? Replay.REPEATS : 0;
+        if (insn.size == 2 && insn.form.mnemonic().matches("SH[LR]D")) {
+            // By more than 16 (SDM Vol. 2B, SHLD).
+            more |= Replay.LOOSE;
+        }
+        return Replay.note(FlagUse.read(insn, use), use.writes(), insn.form.undefinedFlags(), more);
+    }
+
     // --- what a person needs
     // --------------------------------------------------------------------------------
 
-    /** Status flags that the instructions just replayed leave undefined. */
-    private int undefinedFlags() {
-        int free = 0;
-        for (long rip : replay.path()) {
-            Insn insn = report.decode(rip);
-            if (insn != null) {
-                FlagUse use = Shape.of(insn.form).flags().of(insn);
-                free = free & ~use.writes() | insn.form.undefinedFlags();
-            }
-        }
-        return free;
-    }
-
-    private String report(long end) {
+    private String report(List<String> differences, long end) {
         StringBuilder out = new StringBuilder();
         out.append(
                 CodeReport.lines(
                         "translator and interpreter differ from RIP 0x%x to 0x%x, CPL %d, CR3 0x%x:"
                                 .formatted(start.rip, end, cpu.cpl, cpu.cr3),
                         differences));
-        if (!earlier.equals(differences)) {
-            out.append(CodeReport.lines("at the first attempt they differed in:", earlier));
-        }
         out.append("instructions as interpreted:\n");
-        long[] first = replay.firstPath();
+        long[] first = Arrays.stream(replay.firstPath()).map(this::linear).toArray();
         if (first.length > 0) {
             out.append(report.instructions(first));
-            out.append("  (%d steps in all)%n".formatted(replay.steps()));
+            out.append("  (%d instructions in all)%n".formatted(replay.steps()));
         }
-        out.append(report.instructions(replay.path()));
+        out.append(report.instructions(Arrays.stream(replay.path()).map(this::linear).toArray()));
         out.append("registers before, status flags %03x:%n".formatted(start.flags));
         out.append(CodeReport.registers(start.r));
         out.append(report.emitted(entry));

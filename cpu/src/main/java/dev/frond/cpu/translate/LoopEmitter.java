@@ -197,7 +197,7 @@ final class LoopEmitter {
             a.load(RCX, RSP, Context.LOOP_COUNT);
             a.store(RSP, Context.COUNT, RCX);
         }
-        block.poll(BlockTranslator.target(jump), instructions);
+        block.poll(BlockTranslator.target(jump), instructions, 0);
         int restart = a.jump();
         a.patch4(restart, head - restart - 4);
     }

@@ -107,7 +107,7 @@ final class NativeTlb implements Mmu.Shadow {
     }
 
     /** Forgets the pages of the stack: emitted code relies on them to the end of a block. */
-    private void lose() {
+    void lose() {
         context.forgetStack();
         losses++;
     }

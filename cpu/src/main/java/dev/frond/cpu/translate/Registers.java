@@ -22,8 +22,15 @@ final class Registers {
     private int systemFlags;
     private int cpl;
     private int mode;
+    private long stackMask;
     private int mxcsr;
     private long kernelGsBase;
+
+    // What emitted code never changes.
+    private long cr0;
+    private long cr3;
+    private long cr4;
+    private long efer;
 
     // What emitted code does not change, or need not tell of.
     private long cr2;
@@ -44,13 +51,28 @@ final class Registers {
         systemFlags = cpu.systemFlags;
         cpl = cpu.cpl;
         mode = cpu.mode;
+        stackMask = cpu.stackMask;
         mxcsr = cpu.sse.mxcsr();
         kernelGsBase = cpu.msrs.kernelGsBase;
+        cr0 = cpu.cr0;
+        cr3 = cpu.cr3;
+        cr4 = cpu.cr4;
+        efer = cpu.efer;
         cr2 = cpu.cr2;
         shadowRip = cpu.shadowRip;
         resumeRip = cpu.resumeRip;
         instructions = cpu.instructions;
         interruptHeld = cpu.interruptHeld;
+    }
+
+    /** Whether memory is looked at in the same way. */
+    boolean isSameAddressSpace(Registers other) {
+        return cr0 == other.cr0 && cr3 == other.cr3 && cr4 == other.cr4 && efer == other.efer;
+    }
+
+    /** The instructions that the CPU had executed. */
+    long instructions() {
+        return instructions;
     }
 
     void restore(Cpu cpu) {
@@ -65,6 +87,7 @@ final class Registers {
         boolean other =
                 cpu.cpl != cpl
                         || cpu.mode != mode
+                        || cpu.stackMask != stackMask
                         || ((cpu.systemFlags ^ systemFlags) & Cpu.AC) != 0;
         cpu.systemFlags = systemFlags;
         if (other) {
@@ -86,6 +109,7 @@ final class Registers {
 
     /** Says what differs between the two results of what began with these registers. */
     void compare(Registers interpreted, Registers emitted, int flagsThatCount, List<String> out) {
+        compare("RIP", rip, interpreted.rip, emitted.rip, out);
         for (int i = 0; i < r.length; i++) {
             compare(CodeReport.name(i), r[i], interpreted.r[i], emitted.r[i], out);
         }

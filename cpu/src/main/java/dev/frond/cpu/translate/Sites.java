@@ -16,6 +16,7 @@ final class Sites {
 
     private final List<long[]> data = new ArrayList<>();
     private final List<int[]> loads = new ArrayList<>();
+    private final List<byte[]> flags = new ArrayList<>();
     private final List<Block[]> blocks = new ArrayList<>();
 
     /** Makes room for site {@code site}. */
@@ -23,6 +24,7 @@ final class Sites {
         if (site >> SHIFT == data.size()) {
             data.add(new long[MASK + 1]);
             loads.add(new int[MASK + 1]);
+            flags.add(new byte[MASK + 1]);
             blocks.add(new Block[MASK + 1]);
         }
     }
@@ -43,6 +45,14 @@ final class Sites {
         loads.get(site >> SHIFT)[site & MASK] = value;
     }
 
+    int flags(int site) {
+        return flags.get(site >> SHIFT)[site & MASK];
+    }
+
+    void flags(int site, int value) {
+        flags.get(site >> SHIFT)[site & MASK] = (byte) value;
+    }
+
     Block block(int site) {
         return blocks.get(site >> SHIFT)[site & MASK];
     }
@@ -55,6 +65,7 @@ final class Sites {
     void clear() {
         data.clear();
         loads.clear();
+        flags.clear();
         blocks.clear();
         reserve(0);
     }

@@ -143,7 +143,21 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (checked) {
             translator.compare();
         }
-        lockstep = checked ? new Lockstep(cpu, context, tlb, store, this::refill) : null;
+        lockstep = checked ? new Lockstep(cpu, context, x87, tlb, store, misses()) : null;
+    }
+
+    private Lockstep.Misses misses() {
+        return new Lockstep.Misses() {
+            @Override
+            public int reach(int site) {
+                return reachInBlock(site);
+            }
+
+            @Override
+            public int faultSite() {
+                return TranslatingRunner.this.faultSite();
+            }
+        };
     }
 
     MemorySegment codeMemory() {
@@ -185,8 +199,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         counters.put("host faults", hostFaults);
         if (lockstep != null) {
             counters.put("stretches compared", lockstep.stretches());
-            counters.put("stretches repeated", lockstep.repeated());
-            counters.put("stretches with undefined flags", lockstep.undefined());
+            counters.put("instructions compared", lockstep.instructions());
+            counters.put("stretches with undefined flags", lockstep.undefinedFlags());
+            counters.put("stretches that read undefined flags", lockstep.undefined());
         }
         leftTimes.entrySet().stream()
                 .sorted(Comparator.comparingLong(each -> -each.getValue()[0]))
@@ -200,7 +215,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     @Override
     public boolean run() {
-        int key = mode();
+        int key = Modes.of(cpu);
         if (key == Modes.NOT_TAKEN || Modes.isNarrow(key) && !isInRam(cpu.rip)) {
             return false;
         }
@@ -212,16 +227,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         long rip = cpu.rip;
         do {
             rip = step(rip, key);
-            key = mode();
+            key = Modes.of(cpu);
         } while (key != Modes.NOT_TAKEN && !cpu.hasEvents() && !cpu.halted);
         leave(rip);
         return true;
-    }
-
-    /** The mode of the CPU; the comparison with the interpreter is of 64-bit code. */
-    private int mode() {
-        int mode = Modes.of(cpu);
-        return lockstep != null && Modes.isNarrow(mode) ? Modes.NOT_TAKEN : mode;
     }
 
     /**
@@ -423,6 +432,11 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             long exit = context.get(Context.EXIT);
             if (lockstep != null) {
                 int again = lockstep.left(exit);
+                if (again == Lockstep.TAKEN) {
+                    vectorsHere = true;
+                    giveContext();
+                    return cpu.rip;
+                }
                 if (again != Lockstep.ENDED) {
                     place = again;
                     continue;
@@ -467,7 +481,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                         at += CodeStore.LEAVE;
                     }
                     giveContext();
-                    if (!goesOn || losses != tlb.losses()) {
+                    // In lockstep blocks are entered at their start.
+                    if (!goesOn || losses != tlb.losses() || lockstep != null) {
                         cpu.instructions += store.count(site);
                         return cpu.rip;
                     }
@@ -487,7 +502,8 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                     }
                     place = at + 4;
                     if (lockstep != null) {
-                        rip = lockstep.following();
+                        cpu.instructions += store.count(site);
+                        return lockstep.following();
                     }
                 }
                 case LINK -> {
@@ -527,6 +543,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 case X87 -> {
                     x87.give();
                     place = store.hostStart(site);
+                    if (lockstep != null) {
+                        cpu.instructions += store.count(site) - 1;
+                        return rip(site);
+                    }
                 }
             }
         }
@@ -691,6 +711,15 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             return separate(site, at);
         }
         return join(site, linear) ? store.loadPlace(site) : -1;
+    }
+
+    /** The same without going to another block. */
+    private int reachInBlock(int site) {
+        long linear = context.get(Context.SCRATCH) + missedTag(site);
+        if ((int) (linear & 4095) + store.span(site) <= 4096) {
+            return refill(site) ? store.hostStart(site) : -1;
+        }
+        return store.kind(site) == Kind.MEMORY && join(site, linear) ? store.loadPlace(site) : -1;
     }
 
     /** Links accesses that lie in two pages to the same code with each looked up on its own. */
@@ -885,24 +914,29 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
     }
 
+    /** The site of the instruction that the host raised an exception in; 0 if there is none. */
+    private int faultSite() {
+        long rip = context.get(Context.FAULT_RECORD + FaultHandler.RIP);
+        if (!store.isEmitted(rip)) {
+            return 0;
+        }
+        int site = store.faultSite(store.place(rip));
+        // There is no page of the stack: see Context.NO_STACK.
+        return site == 0 && !cpu.isCanonical(context.get(RSP))
+                ? store.stackSite(store.place(rip))
+                : site;
+    }
+
     /** The host raised an exception in emitted code. */
     private long faulted() {
         hostFaults++;
-        long rip = context.get(Context.FAULT_RECORD + FaultHandler.RIP);
-        int site = 0;
-        if (store.isEmitted(rip)) {
-            site = store.faultSite(store.place(rip));
-            if (site == 0 && !cpu.isCanonical(context.get(RSP))) {
-                // There is no page of the stack: see Context.NO_STACK.
-                site = store.stackSite(store.place(rip));
-            }
-        }
+        int site = faultSite();
         if (site == 0) {
+            long rip = context.get(Context.FAULT_RECORD + FaultHandler.RIP);
             throw new EngineFault(new CodeReport(cpu, context, store).failure(rip));
         }
         if (!store.flagsSaved(site)) {
-            long flags = context.get(Context.FAULT_RECORD + FaultHandler.RFLAGS);
-            context.set(Context.FLAGS, (flags & 0xFF) << 8 | flags >>> 11 & 1);
+            context.hostFlags(context.get(Context.FAULT_RECORD + FaultHandler.RFLAGS));
         }
         interpret(site);
         cpu.instructions += store.count(site);

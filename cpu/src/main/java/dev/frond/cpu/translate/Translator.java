@@ -119,6 +119,10 @@ public final class Translator implements Accelerator {
 
     /** What executes the blocks of {@code cpu}, until {@link #close}. */
     public synchronized Runner runner(Cpu cpu) {
+        if (settings.compared() && !runners.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "engine lockstep: accepted are machines with 1 CPU, not more");
+        }
         TranslatingRunner runner = new TranslatingRunner(cpu, settings);
         runners.add(runner);
         return runner;

@@ -10,6 +10,7 @@ import dev.frond.cpu.fpu.X87;
 import dev.frond.cpu.fpu.X87Image;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * The guest's x87 state between {@link Cpu#x87}, the context and the host's unit. Emitted code
@@ -105,6 +106,48 @@ final class X87State {
                 context.get(CODE) + (last & 0xFFFF), context.int4(CODE_SELECTOR), last >>> 16);
         cpu.x87.operand(context.get(OPERAND), context.int4(DATA_SELECTOR));
         context.int4(USED, 0);
+    }
+
+    // --- for the comparison with the interpreter
+    // ----------------------------------------------------------------------------------
+
+    /** Lets {@link Cpu#x87} have the state that may be newer here, where it stays. */
+    void copy() {
+        if (isUsed()) {
+            take();
+            context.int4(USED, 1);
+        }
+    }
+
+    /** Whether the state may be newer here than in {@link Cpu#x87}. */
+    boolean isUsed() {
+        return context.int4(USED) != 0;
+    }
+
+    /** The state in {@link Cpu#x87}. */
+    long[] interpreters() {
+        return X87Image.save(cpu.x87);
+    }
+
+    /** Puts it back. */
+    void interpreters(long[] state) {
+        X87Image.load(cpu.x87, state);
+    }
+
+    /** Says what differs between the state here and in {@link Cpu#x87}, {@code before} that. */
+    void compare(long[] before, List<String> out) {
+        long[] interpreted = interpreters();
+        copy();
+        long[] emitted = interpreters();
+        interpreters(interpreted);
+        for (int i = 0; i < emitted.length; i++) {
+            Registers.compare(
+                    "x87, long " + i + " of X87Image.save",
+                    before[i],
+                    interpreted[i],
+                    emitted[i],
+                    out);
+        }
     }
 
     /** As {@link #take}, before the interpreter changes the state. */

@@ -51,10 +51,9 @@ final class NarrowRun implements AutoCloseable {
     private static final long SLOW_MILLIS = 20_000;
 
     private final SplittableRandom random;
-    private final Translator translator =
-            new Translator(Translator.Settings.DEFAULT.eagerly().withCodeSize(1 << 20));
+    private final Translator translator;
     private final SystemRig nodes = new SystemRig(CpuHarness.EVERYTHING);
-    private final SystemRig translated = new SystemRig(CpuHarness.EVERYTHING, translator::runner);
+    private final SystemRig translated;
     private final long seed;
     private final Thread watchdog;
     private final List<String> differences = new ArrayList<>();
@@ -67,7 +66,14 @@ final class NarrowRun implements AutoCloseable {
     private volatile boolean closed;
 
     NarrowRun(long seed) {
+        this(seed, Translator.Settings.DEFAULT);
+    }
+
+    /** With {@code settings} for how code is translated, but for when and how much. */
+    NarrowRun(long seed, Translator.Settings settings) {
         this.seed = seed;
+        translator = new Translator(settings.eagerly().withCodeSize(1 << 20));
+        translated = new SystemRig(CpuHarness.EVERYTHING, translator::runner);
         random = new SplittableRandom(seed);
         for (SystemRig rig : List.of(nodes, translated)) {
             rig.kickAtPort(KICK_PORT);

@@ -115,7 +115,7 @@ final class RandomBytesRun implements AutoCloseable {
         Translator.Settings settings =
                 Translator.Settings.DEFAULT.withCodeSize(CODE_SIZE).withCount(true);
         translator = new Translator(lockstep ? settings.inLockstep() : settings);
-        modes = lockstep ? new Mode[] {Mode.LONG_KERNEL, Mode.LONG_USER} : Mode.values();
+        modes = Mode.values();
         nodes = new SystemRig(CpuHarness.EVERYTHING);
         translated =
                 Translator.isSupported()

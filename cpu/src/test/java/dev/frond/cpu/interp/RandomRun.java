@@ -73,8 +73,7 @@ final class RandomRun implements AutoCloseable {
     private final CpuHarness harness = new CpuHarness(CpuHarness.EVERYTHING, 3);
     private final Cpu cpu = harness.cpu;
     private final boolean compatibility = host.hasCompatibilityMode();
-    private final @Nullable Translator translator =
-            Translator.isSupported() ? new Translator(Translator.Settings.DEFAULT.eagerly()) : null;
+    private final @Nullable Translator translator;
     private final Nodes nodes = new Nodes(cpu);
     private final @Nullable Runner translating;
 
@@ -105,7 +104,13 @@ final class RandomRun implements AutoCloseable {
     private final List<String> differences = new ArrayList<>();
 
     RandomRun(long seed) {
+        this(seed, Translator.Settings.DEFAULT);
+    }
+
+    /** With {@code settings} for how code is translated, but for when. */
+    RandomRun(long seed, Translator.Settings settings) {
         this.seed = seed;
+        translator = Translator.isSupported() ? new Translator(settings.eagerly()) : null;
         random = new SplittableRandom(seed);
         Set<CpuFeature> features = EnumSet.noneOf(CpuFeature.class);
         features.addAll(IntegerRig.hostFeatures());

@@ -10,7 +10,9 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
 
 /**
@@ -57,11 +59,28 @@ public final class AddressSpace {
     private final List<Mapping> mappings = new ArrayList<>();
     private final List<AddressSpace> aliasedBy = new ArrayList<>();
     private final List<Consumer<FlatView>> followers = new CopyOnWriteArrayList<>();
+    private final ReentrantReadWriteLock users = new ReentrantReadWriteLock(true);
     private volatile FlatView view = new FlatView(List.of());
 
     /** An empty space; {@code name} is used in error texts. */
     public AddressSpace(String name) {
         this.name = name;
+    }
+
+    /**
+     * What a device's own thread holds while it looks at or changes memory; a thread that holds
+     * this takes no other such lock. Nobody waits here but for {@link #withoutDevices}.
+     */
+    public Lock byDevice() {
+        return users.readLock();
+    }
+
+    /**
+     * What keeps devices from memory while it is held; whoever holds it enters no device. For
+     * engines that execute something twice.
+     */
+    public Lock withoutDevices() {
+        return users.writeLock();
     }
 
     /** The name given at construction. */

@@ -14,6 +14,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantLock;
 
 class AddressSpaceTest {
@@ -359,6 +361,33 @@ class AddressSpaceTest {
         List<Long> pages = new ArrayList<>();
         ram.dirtyLog().harvest(pages::add);
         assertThat(pages).containsExactly(0L, 1L);
+    }
+
+    @Test
+    void devicesAreKeptFromMemoryByTheOneThatGoesWithoutThem() throws InterruptedException {
+        AtomicBoolean touched = new AtomicBoolean();
+        Thread device = Thread.ofPlatform().unstarted(() -> touch(touched));
+        Lock alone = space.withoutDevices();
+        alone.lock();
+        try {
+            device.start();
+            device.join(50);
+            assertThat(touched).isFalse();
+        } finally {
+            alone.unlock();
+        }
+        device.join();
+        assertThat(touched).isTrue();
+    }
+
+    private void touch(AtomicBoolean touched) {
+        Lock lock = space.byDevice();
+        lock.lock();
+        try {
+            touched.set(true);
+        } finally {
+            lock.unlock();
+        }
     }
 
     @Test
