@@ -429,6 +429,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             (serialize ? enterSerialized : enter).call(context.address(), store.address(place));
             context.follow(cpu);
             int losses = tlb.losses();
+            int flushes = store.flushes();
             long exit = context.get(Context.EXIT);
             if (lockstep != null) {
                 int again = lockstep.left(exit);
@@ -455,6 +456,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                     rip = rip(site);
                     // In lockstep this was tried before, else the stretch had not ended.
                     int next = lockstep == null ? reach(site, at) : -1;
+                    if (flushes != store.flushes()) {
+                        // What was translated instead has dropped all code, and all sites.
+                        return rip;
+                    }
                     if (next < 0) {
                         interpret(site);
                         cpu.instructions += store.count(site);

@@ -182,24 +182,31 @@ final class RandomStackTest {
         bytes(0x5B, 0xC3);
     }
 
-    private CpuHarness machine(long seed) {
+    /** A machine with the pages that programs use. */
+    private static CpuHarness machine() {
         CpuHarness harness = new CpuHarness(CpuHarness.EVERYTHING, 3);
         harness.map(CODE, 4096);
         for (int page = PAGES - 1; page >= 0; page--) {
             harness.map(STACK + 4096L * page, 1);
+            harness.forbidCode(STACK + 4096L * page);
         }
+        harness.protect(STACK + 4096L * READ_ONLY);
         harness.map(DATA, 4096);
+        // Whatever a return finds there would read flags that a division leaves undefined.
+        harness.forbidCode(DATA);
+        return harness;
+    }
+
+    /** Puts the program in, and random values everywhere else. */
+    private void prepare(CpuHarness harness, long seed) {
         harness.write(CODE, code.toByteArray());
         SplittableRandom values = new SplittableRandom(seed);
         for (int page = 0; page < PAGES; page++) {
             byte[] data = new byte[4096];
             values.nextBytes(data);
             harness.write(STACK + 4096L * page, data);
-            harness.forbidCode(STACK + 4096L * page);
         }
-        // Whatever a return finds there would read flags that a division leaves undefined.
-        harness.forbidCode(DATA);
-        harness.protect(STACK + 4096L * READ_ONLY);
+        harness.write(DATA, new byte[4096]);
         Cpu cpu = harness.cpu;
         for (int register : VALUES) {
             cpu.r[register] = values.nextLong();
@@ -213,7 +220,13 @@ final class RandomStackTest {
         for (int i = 0; i < 64; i++) {
             cpu.v[i] = i % 4 < 2 ? values.nextLong() : 0;
         }
+        cpu.setStatusFlags(0);
         cpu.rip = CODE;
+    }
+
+    private CpuHarness machine(long seed) {
+        CpuHarness harness = machine();
+        prepare(harness, seed);
         return harness;
     }
 
@@ -242,38 +255,77 @@ final class RandomStackTest {
         }
     }
 
-    private void compare(long seed, String which) {
-        HexFormat hex = HexFormat.of();
-        byte[] all = code.toByteArray();
-        String what =
-                which
-                        + ": "
-                        + hex.formatHex(all, 0, length)
-                        + ", subroutine "
-                        + hex.formatHex(all, SUBROUTINE, all.length);
-        CpuHarness reference = machine(seed);
-        int fault;
-        int steps = 0;
-        do {
-            fault = reference.step();
-        } while (fault == CpuHarness.NO_FAULT && ++steps < 100_000);
-        if (fault == CpuHarness.NO_FAULT) {
-            // It returned to itself, for ever.
-            return;
-        }
-        CpuHarness translated = machine(seed);
-        try (Translator translator = new Translator(Translator.Settings.DEFAULT.eagerly())) {
+    /** Room for code is so small that all of it is dropped now and then, wherever that is. */
+    @Test
+    void allCodeMayBeDroppedAtEachTranslation() {
+        assumeThat(Translator.isSupported()).as("x86-64 Linux with executable memory").isTrue();
+        long seed = new SplittableRandom().nextLong() & 0xFFFF_FFFFL;
+        System.out.println("random stacks in little room: seed " + seed);
+        random = new SplittableRandom(seed);
+        CpuHarness reference = machine();
+        CpuHarness translated = machine();
+        Translator.Settings settings =
+                Translator.Settings.DEFAULT.eagerly().withCodeSize(256 << 10);
+        try (Translator translator = new Translator(settings)) {
             Runner runner = translator.runner(translated.cpu);
             runner.setOwner(Thread.currentThread());
-            int last = translated.run(runner);
-            assertThat(last).as(what).isEqualTo(fault);
+            for (int i = 0; i < 4 * PROGRAMS; i++) {
+                program();
+                long values = random.nextLong();
+                prepare(reference, values);
+                int fault = interpret(reference);
+                if (fault != CpuHarness.NO_FAULT) {
+                    prepare(translated, values);
+                    String what = what("seed " + seed + ", program " + i);
+                    assertThat(translated.run(runner)).as(what).isEqualTo(fault);
+                    assertSame(translated, reference, what);
+                }
+            }
         }
+    }
+
+    private String what(String which) {
+        HexFormat hex = HexFormat.of();
+        byte[] all = code.toByteArray();
+        return which
+                + ": "
+                + hex.formatHex(all, 0, length)
+                + ", subroutine "
+                + hex.formatHex(all, SUBROUTINE, all.length);
+    }
+
+    /** The fault that a program ends with; none if it returns to itself for ever. */
+    private static int interpret(CpuHarness reference) {
+        int fault = CpuHarness.NO_FAULT;
+        for (int steps = 0; fault == CpuHarness.NO_FAULT && steps < 100_000; steps++) {
+            fault = reference.step();
+        }
+        return fault;
+    }
+
+    private static void assertSame(CpuHarness translated, CpuHarness reference, String what) {
         Cpu is = translated.cpu;
         Cpu should = reference.cpu;
         assertThat(is.rip).as(what).isEqualTo(should.rip);
         assertThat(Arrays.copyOf(is.r, 16)).as(what).isEqualTo(Arrays.copyOf(should.r, 16));
         assertThat(Arrays.copyOf(is.v, 64)).as(what).isEqualTo(Arrays.copyOf(should.v, 64));
         assertThat(Arrays.mismatch(memory(translated), memory(reference))).as(what).isEqualTo(-1);
+    }
+
+    private void compare(long seed, String which) {
+        String what = what(which);
+        CpuHarness reference = machine(seed);
+        int fault = interpret(reference);
+        if (fault == CpuHarness.NO_FAULT) {
+            return;
+        }
+        CpuHarness translated = machine(seed);
+        try (Translator translator = new Translator(Translator.Settings.DEFAULT.eagerly())) {
+            Runner runner = translator.runner(translated.cpu);
+            runner.setOwner(Thread.currentThread());
+            assertThat(translated.run(runner)).as(what).isEqualTo(fault);
+        }
+        assertSame(translated, reference, what);
         // A store that is misaligned has made its page dirty when emitted code finds that out.
         for (int page = 0; page < PAGES && fault != CpuFault.GP; page++) {
             long at = STACK + 4096L * page;
