@@ -746,7 +746,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             }
         }
         int target = saved ? to.flagsSaved() : to.flagsLive();
-        store.link(at, target);
+        if (counted) {
+            // A link would leave out the instructions before.
+            cpu.instructions += store.count(site) - 1;
+        } else {
+            store.link(at, target);
+        }
         return target;
     }
 
