@@ -209,6 +209,9 @@ class ConsoleProcessTest {
     private static List<String> java() {
         return new ArrayList<>(
                 List.of(
+                        // Whoever runs the tests in the background has INT ignored.
+                        "env",
+                        "--default-signal",
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                         "-XX:TieredStopAtLevel=1",
                         "-XX:+UseSerialGC",
