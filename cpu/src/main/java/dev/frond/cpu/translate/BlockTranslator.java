@@ -796,6 +796,21 @@ final class BlockTranslator {
         }
     }
 
+    /**
+     * Emits the way to {@code target} for who comes from the middle of a block, after so many
+     * instructions of it that were not counted yet, flags being saved or dead. There must be room.
+     */
+    int counting(int instructions, int target) {
+        a.clear();
+        origin = store.position();
+        // ADD qword [COUNT],instructions
+        a.memory(W, 0, 0x83, 0, RSP, Context.COUNT);
+        a.byte1(instructions);
+        toStub(a.jump(), target);
+        store.append(a);
+        return origin;
+    }
+
     /** Calls a stub. */
     void call(int stub) {
         a.byte1(0xE8);

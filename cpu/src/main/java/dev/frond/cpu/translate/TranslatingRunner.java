@@ -734,6 +734,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             return -1;
         }
         int flushes = store.flushes();
+        store.makeRoom();
+        if (flushes != store.flushes()) {
+            return -1;
+        }
         boolean saved = store.flagsSaved(site);
         int offset = store.offset(site);
         int key = store.mode(site) | Modes.SEPARATE;
@@ -747,11 +751,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         }
         int target = saved ? to.flagsSaved() : to.flagsLive();
         if (counted) {
-            // A link would leave out the instructions before.
-            cpu.instructions += store.count(site) - 1;
-        } else {
-            store.link(at, target);
+            target = translator.counting(store.count(site) - 1, target);
         }
+        store.link(at, target);
         return target;
     }
 
