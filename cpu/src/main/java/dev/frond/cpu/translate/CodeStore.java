@@ -549,7 +549,7 @@ final class CodeStore implements GuestMemory.Watcher {
             }
             Changing it = changing.computeIfAbsent(page.ramOffset, each -> new Changing());
             it.drops = System.nanoTime() - page.since < PAYS ? it.drops + 1 : 1;
-            it.left = Math.min(it.drops * TRIAL, MAX_TRIAL);
+            it.left = Math.min((it.drops - 1) * TRIAL, MAX_TRIAL);
             drop(page);
         }
     }

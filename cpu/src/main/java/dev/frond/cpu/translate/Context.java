@@ -269,7 +269,7 @@ final class Context {
         this.memory = memory.asSlice(STACK);
         longs = this.memory.asByteBuffer().order(ByteOrder.nativeOrder()).asLongBuffer();
         ints = this.memory.asByteBuffer().order(ByteOrder.nativeOrder()).asIntBuffer();
-        memory.asSlice(CODE_PAGES, 16 * CODE_PAGE_ENTRIES).fill((byte) -1);
+        this.memory.asSlice(CODE_PAGES, 16 * CODE_PAGE_ENTRIES).fill((byte) -1);
         forgetBlocks();
     }
 
