@@ -310,6 +310,27 @@ final class TranslatedCodeTest {
         }
     }
 
+    /** The tables that emitted code looks in are empty, and nothing is the kernel's page 0. */
+    @Test
+    void theKernelsFirstJumpToPageZeroIsAPageFault() {
+        CpuHarness kernel = new CpuHarness(CpuModel.X86_64_V2, 0);
+        // Not at the same place of the tables as page 0.
+        long code = CODE + 4096;
+        kernel.map(code, 4096);
+        // jmp rax
+        kernel.write(code, new byte[] {(byte) 0xFF, (byte) 0xE0});
+        try (Translator first = new Translator(Translator.Settings.DEFAULT.eagerly())) {
+            Runner run = first.runner(kernel.cpu);
+            run.setOwner(Thread.currentThread());
+            for (int target = 0; target < 16; target++) {
+                kernel.cpu.r[Cpu.RAX] = target;
+                kernel.cpu.rip = code;
+                assertThat(kernel.run(run)).isEqualTo(CpuFault.PF);
+                assertThat(kernel.cpu.rip).isEqualTo(target);
+            }
+        }
+    }
+
     @Test
     void aReturnToANonCanonicalAddressFaultsAtTheReturn() {
         load(CODE, "C3");
