@@ -70,10 +70,8 @@ final class Context {
     /** Four places for string instructions. */
     static final int STRING = 0x140;
 
-    /** Of an indirect call: the host's address of what it pushes to, and what it pushes. */
+    /** Of an indirect call: what makes addresses of the guest's stack the host's. */
     static final int PUSHED_TO = 0x240;
-
-    static final int PUSHED = 0x248;
 
     /** What emitted code did that the Cpu does not know yet: {@link #ENTERED} and so on. */
     static final int CHANGED = 0x250;
