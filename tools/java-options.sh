@@ -5,7 +5,6 @@
 
 # The same in training and in use: the JVM silently ignores an AOT cache that was made with other ones.
 java_options=(
-    --enable-native-access=dev.frond.host
     -XX:+UseSerialGC
     -XX:+UseCompactObjectHeaders
     # The compiler may rely on the operands of decoded instructions: they are final fields.
@@ -18,17 +17,48 @@ java_options=(
     -Xlog:all=warning:stderr
 )
 main_module=dev.frond.cli/dev.frond.cli.Main
+main=(--enable-native-access=dev.frond.host -m "$main_module")
 
-# An optimizing compiler pays where the guest's instructions are executed in Java; the translator emits code of its
-# own, and code that is being profiled for that compiler costs more than it ever gives back.
-interprets() {
+# engine_of ARGUMENT...: prints the engine that a command line names, "auto" if none; fails where no guest is to run.
+engine_of() {
     [[ ${1:-} == run || "${1:-} ${2:-}" == "guest get" ]] || return 1
-    [[ $(uname -m) == x86_64 ]] || return 0
     local engine
-    for engine in interpreter lockstep; do
-        [[ " $* " != *" --engine $engine "* && " $* " != *" --engine=$engine "* ]] || return 0
+    for engine in interpreter lockstep kvm translator; do
+        if [[ " $* " == *" --engine $engine "* || " $* " == *" --engine=$engine "* ]]; then
+            echo "$engine"
+            return
+        fi
     done
-    return 1
+    echo auto
+}
+
+# options_for ARGUMENT...: appends to "options" what the engine of a command line wants.
+options_for() {
+    local engine
+    engine=$(engine_of "$@") || engine=none
+    if [[ $engine == auto ]]; then
+        if [[ $(uname -m) != x86_64 ]]; then
+            engine=interpreter
+        elif [[ -w /dev/kvm && ! -e /sys/module/kvm_pvm ]]; then
+            # As far as can be told from here; the command itself asks KVM more.
+            engine=kvm
+        fi
+    fi
+    case $engine in
+        interpreter | lockstep)
+            # This collector lays decoded instructions out one behind the other as they are linked, and the processor
+            # finds them in its caches; the serial one puts first nodes beside first nodes, second beside second.
+            options+=(-XX:-UseSerialGC -XX:+UseParallelGC -XX:ParallelGCThreads=1)
+            ;;
+        kvm)
+            # Each exit comes back to Java, many thousand times a second: an optimizing compiler pays.
+            ;;
+        *)
+            # The translator emits code of its own: code that is being profiled for the optimizing compiler costs more
+            # than it ever gives back.
+            options+=(-XX:TieredStopAtLevel=1)
+            ;;
+    esac
 }
 
 # train JAVA CACHE KERNEL [OPTION...]: writes the AOT cache, the classes that one short run of a machine used, loaded and
@@ -36,7 +66,7 @@ interprets() {
 train() {
     local java=$1 cache=$2 kernel=$3
     shift 3
-    "$java" "${java_options[@]}" "$@" -XX:AOTCacheOutput="$cache" -m "$main_module" \
+    "$java" "${java_options[@]}" "$@" -XX:AOTCacheOutput="$cache" "${main[@]}" \
         run --kernel "$kernel" --memory 16M --stats --timeout 60s </dev/null
 }
 
@@ -49,7 +79,7 @@ run_java() {
         shift
     done
     shift
-    interprets "$@" || options+=(-XX:TieredStopAtLevel=1)
+    options_for "$@"
     # shellcheck disable=SC2086 # several options
-    exec "$java" "${java_options[@]}" "${options[@]}" -XX:AOTCache="$cache" ${FROND_JAVA_OPTIONS:-} -m "$main_module" "$@"
+    exec "$java" "${java_options[@]}" "${options[@]}" -XX:AOTCache="$cache" ${FROND_JAVA_OPTIONS:-} "${main[@]}" "$@"
 }
