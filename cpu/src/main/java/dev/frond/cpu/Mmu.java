@@ -84,6 +84,9 @@ public final class Mmu {
     /** The host's address of the first byte of RAM. */
     private final long ramAddress;
 
+    /** Which entry of the tables of {@link #spaces} lets a page of RAM be stored to. */
+    private final StorablePages storable;
+
     // The pages that code was found in since such code was last forgotten, and the global ones:
     // INVLPG of another page concerns no code.
     private final PagesSeen codeSeen = new PagesSeen();
@@ -184,6 +187,7 @@ public final class Mmu {
         this.memory = memory;
         gigabytePages = cpu.cpuid.has(CpuFeature.PDPE1GB);
         ramAddress = cpu.ram.segment().address();
+        storable = new StorablePages(cpu.ram.size());
         spaces[0] = space;
         flush();
     }
@@ -418,8 +422,17 @@ public final class Mmu {
     /** Forgets the right to store to the page of RAM at {@code offset}; true if there was one. */
     public boolean flushWritesTo(long offset) {
         boolean found = shadow.flushWritesTo(offset);
+        int entry = storable.get(offset);
+        if (entry == StorablePages.NONE) {
+            return found;
+        }
+        storable.set(offset, StorablePages.NONE);
+        long host = ramAddress + (offset & PAGE_MASK);
         for (int i = 0; i < spaceCount; i++) {
-            found |= spaces[i].clearWritesTo(ramAddress + offset);
+            found |=
+                    entry == StorablePages.SEVERAL
+                            ? spaces[i].clearWritesTo(host)
+                            : spaces[i].clearWritesTo(host, entry);
         }
         return found;
     }
@@ -865,6 +878,9 @@ public final class Mmu {
                 return physical;
             }
             space.write(how, page, addend, globalNow);
+            int before = storable.get(offset);
+            boolean first = before == StorablePages.NONE || before == Tlb.entry(page);
+            storable.set(offset, first ? Tlb.entry(page) : StorablePages.SEVERAL);
             // Another CPU may have begun to hold code of the page since it was asked above.
             if (cpu.ram.isCode(offset >>> PAGE_SHIFT)) {
                 space.forgetWrite(how, page);

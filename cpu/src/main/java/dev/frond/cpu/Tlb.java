@@ -211,15 +211,28 @@ final class Tlb {
         }
     }
 
+    /** Which entry of each table is for the page at {@code linear}, 0..511. */
+    static int entry(long linear) {
+        return slot(linear) >> 1;
+    }
+
     /** Forgets the right to store to the page at {@code host}; true if there was one. */
     boolean clearWritesTo(long host) {
         boolean found = false;
+        for (int entry = 0; entry < ENTRIES; entry++) {
+            found |= clearWritesTo(host, entry);
+        }
+        return found;
+    }
+
+    /** The same where only this entry of each table can have it. */
+    boolean clearWritesTo(long host, int entry) {
+        boolean found = false;
+        int slot = 2 * entry;
         for (long[] table : writes) {
-            for (int i = 0; i < table.length; i += 2) {
-                if (table[i] != EMPTY && table[i] + table[i + 1] == host) {
-                    table[i] = EMPTY;
-                    found = true;
-                }
+            if (table[slot] != EMPTY && table[slot] + table[slot + 1] == host) {
+                table[slot] = EMPTY;
+                found = true;
             }
         }
         return found;

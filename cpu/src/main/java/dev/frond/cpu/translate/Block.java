@@ -30,6 +30,12 @@ record Block(
         int flagsSaved,
         int flagsLive,
         int start) {
+    /** Whether its page was dropped since it was translated, or another block has its place. */
+    @SuppressWarnings("ReferenceEquality") // A block is its identity.
+    boolean isDropped() {
+        return page.find(offset, key) != this;
+    }
+
     /** Whether its instruction reaches into the next page. */
     @SuppressWarnings("ReferenceEquality") // A page is its identity.
     boolean crosses() {

@@ -369,7 +369,7 @@ final class BlockTranslator {
         loop = null;
         store.setSiteBlocks(firstSite, block);
         store.append(a);
-        page.put(block);
+        store.put(block);
         return block;
     }
 
@@ -864,14 +864,17 @@ final class BlockTranslator {
         }
         boolean saved = state == State.SAVED;
         Block known =
-                target == blockOffset && key == block.key() && !separate
-                        ? block
-                        : page.find(target, key);
+                target == blockOffset && key == block.key() && !separate ? block : linkable(target);
         if (known != null) {
             toStub(a.jump(), saved ? known.flagsSaved() : known.flagsLive());
         } else {
             leave(saved, site(Kind.LINK, false, saved, count, target));
         }
+    }
+
+    /** The block at {@code target} of the page, if the jump to it never has to be undone. */
+    private @Nullable Block linkable(int target) {
+        return page.keeps() ? null : page.find(target, key);
     }
 
     // In what {@link #farJump} emits: the linear address of the target, where a tag is, the tag,

@@ -7,7 +7,9 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -20,6 +22,11 @@ final class CodePage {
     /** Dropped: what was translated may not be what stands there now. */
     boolean dropped;
 
+    /** What is kept of blocks, also of dropped ones, if the page's code has changed before. */
+    private final Map<Integer, KeptBlock> kept = new HashMap<>(0);
+
+    private boolean keeps;
+
     private int[] keys = new int[8];
     private @Nullable Block[] blocks = new @Nullable Block[8];
     private int size;
@@ -30,12 +37,48 @@ final class CodePage {
     /** One bit for each 16 bytes that some block was translated from. */
     private final long[] covered = new long[4];
 
-    /** When the first block was translated, as {@link System#nanoTime} tells. */
-    final long since;
+    private long since;
 
     CodePage(long ramOffset, long since) {
         this.ramOffset = ramOffset;
         this.since = since;
+    }
+
+    /** A dropped page is in use again, without a block. */
+    void useAgain(long now) {
+        dropped = false;
+        since = now;
+        size = 0;
+        before.clear();
+        Arrays.fill(covered, 0);
+        keeps = true;
+    }
+
+    /** When the page came into use, as {@link System#nanoTime} tells. */
+    long since() {
+        return since;
+    }
+
+    /** Whether blocks are to be {@linkplain #keep kept}. */
+    boolean keeps() {
+        return keeps;
+    }
+
+    /** Keeps a block, in the place of one for the same. */
+    void keep(KeptBlock block) {
+        kept.put(number(block.block().offset(), block.block().key()), block);
+    }
+
+    /** What is kept at {@code offset} for the mode {@code key}, or null. */
+    @Nullable KeptBlock kept(int offset, int key) {
+        return kept.isEmpty() ? null : kept.get(number(offset, key));
+    }
+
+    /** What is kept of this block, or null. */
+    @SuppressWarnings("ReferenceEquality") // A block is its identity.
+    @Nullable KeptBlock kept(Block block) {
+        KeptBlock it = kept(block.offset(), block.key());
+        return it != null && it.block() == block ? it : null;
     }
 
     private static int hash(int key) {

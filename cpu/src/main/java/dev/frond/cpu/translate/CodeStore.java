@@ -10,6 +10,8 @@ import dev.frond.machine.memory.GuestMemory;
 
 import org.jspecify.annotations.Nullable;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Comparator;
@@ -66,6 +68,9 @@ final class CodeStore implements GuestMemory.Watcher {
 
         /** Instructions to interpret before anything is translated again. */
         int left;
+
+        /** The page as it was dropped, with what is {@linkplain KeptBlock kept} of its blocks. */
+        @Nullable CodePage page;
     }
 
     /** A translation has paid after so long: some times what it takes, in nanoseconds. */
@@ -170,7 +175,13 @@ final class CodeStore implements GuestMemory.Watcher {
     CodePage page(long ramOffset) {
         CodePage page = pages.get(ramOffset);
         if (page == null) {
-            page = new CodePage(ramOffset, System.nanoTime());
+            Changing it = changing.get(ramOffset);
+            page = it == null ? null : it.page;
+            if (page == null) {
+                page = new CodePage(ramOffset, System.nanoTime());
+            } else {
+                page.useAgain(System.nanoTime());
+            }
             pages.put(ramOffset, page);
             long number = ramOffset >>> GuestMemory.PAGE_SHIFT;
             held.add(number);
@@ -211,6 +222,9 @@ final class CodeStore implements GuestMemory.Watcher {
         for (CodePage page : pages.values().toArray(CodePage[]::new)) {
             drop(page);
         }
+        for (Changing it : changing.values()) {
+            it.page = null;
+        }
         position = start;
         sites.clear();
         siteCount = 1;
@@ -242,8 +256,12 @@ final class CodeStore implements GuestMemory.Watcher {
         changed = true;
     }
 
-    /** Turns the call before {@code place} into a jump to {@code target}. */
-    void link(int place, int target) {
+    /** Turns the call before {@code place}, in {@code from}, into a jump to {@code target}. */
+    void link(Block from, int place, int target) {
+        KeptBlock kept = from.page().kept(from);
+        if (kept != null) {
+            kept.linked(place - 4, code.getInt(place - 4));
+        }
         jump(place - 5, target);
     }
 
@@ -275,14 +293,60 @@ final class CodeStore implements GuestMemory.Watcher {
     }
 
     private void leaveAtEntry(Block block) {
-        boolean access = (block.key() & Modes.ACCESS) != 0;
-        int site = addSite(Kind.DROPPED, false, true, access, 0, block.offset(), 0);
-        sites.block(site, block);
+        KeptBlock kept = block.page().kept(block);
+        int site = kept == null ? 0 : kept.site();
+        if (site == 0) {
+            boolean access = (block.key() & Modes.ACCESS) != 0;
+            site = addSite(Kind.DROPPED, false, true, access, 0, block.offset(), 0);
+            sites.block(site, block);
+            if (kept != null) {
+                kept.site(site);
+            }
+        }
         int place = block.fromJump();
         code.putInt(place + 1, exit - place - 5);
         code.put(place, CALL_OPCODE);
         code.putInt(place + 5, site);
         changed = true;
+    }
+
+    /** Puts a new block in its page. */
+    void put(Block block) {
+        CodePage page = block.page();
+        page.put(block);
+        if (page.keeps() && !block.crosses() && block.length() > 0) {
+            byte[] entry = code(block.fromJump(), LEAVE);
+            page.keep(new KeptBlock(block, guest(block), entry));
+        }
+    }
+
+    /** What stands now where {@code block} was translated from. */
+    private byte[] guest(Block block) {
+        byte[] bytes = new byte[block.length()];
+        long from = block.page().ramOffset + block.offset();
+        MemorySegment.copy(cpu.ram.segment(), ValueLayout.JAVA_BYTE, from, bytes, 0, bytes.length);
+        return bytes;
+    }
+
+    /**
+     * Takes up the block at {@code offset} that was dropped with its page, if its bytes are what
+     * they were; else null. Blocks that it was linked to may have others in their place now.
+     */
+    @Nullable Block takeUp(CodePage page, int offset, int key) {
+        KeptBlock kept = page.kept(offset, key);
+        if (kept == null || !kept.isOf(guest(kept.block()))) {
+            return null;
+        }
+        Block block = kept.block();
+        for (KeptBlock.Link link : kept.takeLinks()) {
+            code.put(link.place() - 1, CALL_OPCODE);
+            code.putInt(link.place(), link.displacement());
+        }
+        code.put(block.fromJump(), kept.entry());
+        changed = true;
+        page.cover(offset, offset + block.length());
+        page.put(block);
+        return block;
     }
 
     /** Lets whoever comes to a block that was dropped go to the one in its place. */
@@ -548,7 +612,7 @@ final class CodeStore implements GuestMemory.Watcher {
                 changing.clear();
             }
             Changing it = changing.computeIfAbsent(page.ramOffset, each -> new Changing());
-            it.drops = System.nanoTime() - page.since < PAYS ? it.drops + 1 : 1;
+            it.drops = System.nanoTime() - page.since() < PAYS ? it.drops + 1 : 1;
             it.left = Math.min((it.drops - 1) * TRIAL, MAX_TRIAL);
             drop(page);
         }
@@ -558,6 +622,10 @@ final class CodeStore implements GuestMemory.Watcher {
         // Whoever still knows where a block was entered finds out there that it is no more.
         page.drop(this::leaveAtEntry);
         pages.remove(page.ramOffset);
+        Changing it = changing.get(page.ramOffset);
+        if (it != null) {
+            it.page = page;
+        }
         held.remove(page.ramOffset >>> GuestMemory.PAGE_SHIFT);
         for (CodePage before : page.before()) {
             if (!before.dropped) {

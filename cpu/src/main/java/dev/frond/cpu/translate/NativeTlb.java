@@ -4,7 +4,7 @@
 package dev.frond.cpu.translate;
 
 import dev.frond.cpu.Mmu;
-import dev.frond.machine.memory.GuestMemory;
+import dev.frond.cpu.StorablePages;
 
 import java.lang.foreign.MemorySegment;
 
@@ -35,14 +35,7 @@ final class NativeTlb implements Mmu.Shadow {
     private final Context context;
     private final long ram;
 
-    /**
-     * Which entry lets a page of RAM be stored to: 0 none, n entry n - 1, {@link #SEVERAL}. By page
-     * number, in chunks that are there when needed.
-     */
-    private final short[][] storable;
-
-    private static final int CHUNK_SHIFT = 10;
-    private static final short SEVERAL = -1;
+    private final StorablePages storable;
     private final int[] filled = new int[4096];
     private int filledCount;
     private boolean globals = true;
@@ -52,9 +45,7 @@ final class NativeTlb implements Mmu.Shadow {
     NativeTlb(Context context, MemorySegment ram) {
         this.context = context;
         this.ram = ram.address();
-        storable =
-                new short[(int) (ram.byteSize() - 1 >>> GuestMemory.PAGE_SHIFT + CHUNK_SHIFT) + 1]
-                        [];
+        storable = new StorablePages(ram.byteSize());
         flush();
     }
 
@@ -89,7 +80,7 @@ final class NativeTlb implements Mmu.Shadow {
         context.set(at + GLOBAL, global ? 1 : 0);
         context.set(at + (write ? WRITE : READ), page);
         if (write) {
-            noteStorable(offset >>> GuestMemory.PAGE_SHIFT, at);
+            noteStorable(offset, at);
         }
         if (global) {
             globals = true;
@@ -178,17 +169,14 @@ final class NativeTlb implements Mmu.Shadow {
     @Override
     public boolean flushWritesTo(long offset) {
         lose();
-        int number = (int) (offset >>> GuestMemory.PAGE_SHIFT);
-        short[] chunk = storable[number >>> CHUNK_SHIFT];
-        int inChunk = number & (1 << CHUNK_SHIFT) - 1;
-        if (chunk == null || chunk[inChunk] == 0) {
+        int entry = storable.get(offset);
+        if (entry == StorablePages.NONE) {
             return false;
         }
-        int one = chunk[inChunk];
-        chunk[inChunk] = 0;
+        storable.set(offset, StorablePages.NONE);
         long host = ram + (offset & -4096L);
-        if (one != SEVERAL) {
-            return forgetStorable(Context.TLB + (one - 1) * ENTRY_SIZE, host);
+        if (entry != StorablePages.SEVERAL) {
+            return forgetStorable(Context.TLB + entry * ENTRY_SIZE, host);
         }
         boolean found = false;
         for (int at = Context.TLB; at < table(CONTEXTS); at += ENTRY_SIZE) {
@@ -209,23 +197,15 @@ final class NativeTlb implements Mmu.Shadow {
         return true;
     }
 
-    private void noteStorable(long page, int at) {
-        int number = (int) page;
-        short[] chunk = storable[number >>> CHUNK_SHIFT];
-        if (chunk == null) {
-            chunk = new short[1 << CHUNK_SHIFT];
-            storable[number >>> CHUNK_SHIFT] = chunk;
-        }
-        int inChunk = number & (1 << CHUNK_SHIFT) - 1;
-        int before = chunk[inChunk];
-        short entry = (short) ((at - Context.TLB) / ENTRY_SIZE + 1);
+    private void noteStorable(long offset, int at) {
+        int before = storable.get(offset);
+        int entry = (at - Context.TLB) / ENTRY_SIZE;
         boolean still =
-                before != 0
-                        && before != entry
-                        && (before == SEVERAL
-                                || isStorable(
-                                        Context.TLB + (before - 1) * ENTRY_SIZE,
-                                        ram + (page << GuestMemory.PAGE_SHIFT)));
-        chunk[inChunk] = still ? SEVERAL : entry;
+                before == StorablePages.SEVERAL
+                        || before != StorablePages.NONE
+                                && before != entry
+                                && isStorable(
+                                        Context.TLB + before * ENTRY_SIZE, ram + (offset & -4096L));
+        storable.set(offset, still ? StorablePages.SEVERAL : entry);
     }
 }

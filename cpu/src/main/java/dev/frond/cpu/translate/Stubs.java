@@ -33,7 +33,10 @@ final class Stubs {
      */
     final int enter;
 
-    /** As {@link #enter}, after code was written that this processor may have fetched before. */
+    /**
+     * As {@link #enter}, after code was written that this processor may have fetched before: that
+     * may have been through another mapping (SDM Vol. 3A, 10.1.3).
+     */
     final int enterSerialized;
 
     /** Called to leave with the status flags in the host's. */
@@ -90,13 +93,22 @@ final class Stubs {
      */
     Stubs(Assembler a, long context, boolean wide) {
         enterSerialized = a.size();
-        // CPUID serializes; RBX belongs to the caller, RDI and RSI are not touched.
-        a.push(RBX);
-        a.registers(0, 0, 0x33, RAX, RAX);
-        a.registers(0, 0, 0x33, RCX, RCX);
-        a.byte1(0x0F);
-        a.byte1(0xA2);
-        a.pop(RBX);
+        // IRETQ serializes, and unlike CPUID needs no hypervisor's help; it goes on behind itself.
+        // MOV eax,ss
+        a.registers(0, 0, 0x8C, 2, RAX);
+        a.push(RAX);
+        a.lea(RAX, RSP, 8);
+        a.push(RAX);
+        // PUSHFQ; MOV eax,cs
+        a.byte1(0x9C);
+        a.registers(0, 0, 0x8C, 1, RAX);
+        a.push(RAX);
+        // LEA rax,[rip + 3]: behind the IRETQ
+        a.plain(W, 0, 0x8D);
+        a.byte1(0x05);
+        a.int4(3);
+        a.push(RAX);
+        a.plain(W, 0, 0xCF);
         enter = a.size();
         int[] kept = {RBX, RBP, R12, R13, R14, R15};
         for (int register : kept) {

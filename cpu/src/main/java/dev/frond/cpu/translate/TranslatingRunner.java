@@ -52,9 +52,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     private final boolean counted;
 
-    /** Whether code is written elsewhere than it runs. */
-    private final boolean twoMappings;
-
     /** An instruction for the interpreter. */
     @SuppressWarnings("ArrayRecordComponent") // Never compared.
     private record Left(Node node, boolean vectors, boolean x87, long[] times) {}
@@ -108,7 +105,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         memory =
                 ExecutableMemory.allocate(
                         codeSize, Context.SIZE, ExecutableMemory.Placement.ANYWHERE);
-        twoMappings = memory.code().address() != memory.address();
         context = new Context(memory.data());
         x87 = new X87State(cpu, context);
         tlb = new NativeTlb(context, cpu.ram.segment());
@@ -408,8 +404,11 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     }
 
     private Block translate(CodePage page, int offset, int key) {
-        blocks++;
-        Block block = translator.translate(page, offset, key);
+        Block block = store.takeUp(page, offset, key);
+        if (block == null) {
+            blocks++;
+            block = translator.translate(page, offset, key);
+        }
         context.putBlock(block.page().ramOffset + offset, key, store.address(block.fromJump()));
         return block;
     }
@@ -425,7 +424,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 // A store misses again in each stretch.
                 refillStart = 0;
             }
-            boolean serialize = store.takeChanged() && twoMappings;
+            boolean serialize = store.takeChanged();
             (serialize ? enterSerialized : enter).call(context.address(), store.address(place));
             context.follow(cpu);
             int losses = tlb.losses();
@@ -573,14 +572,14 @@ final class TranslatingRunner implements Runner, AutoCloseable {
                 && !cpu.halted
                 && mode == Modes.of(cpu)
                 && context.isSameCode(cpu)
-                && !block.page().dropped;
+                && !block.isDropped();
     }
 
     /** Links the jump at {@code place} to its target and returns that; -1 if it must be found. */
     private int link(int site, int place) {
         links++;
         Block from = store.block(site);
-        if (from.page().dropped) {
+        if (from.isDropped()) {
             return -1;
         }
         int flushes = store.flushes();
@@ -598,7 +597,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (flushes != store.flushes()) {
             return -1;
         }
-        store.link(place, target);
+        store.link(from, place, target);
         return target;
     }
 
@@ -626,7 +625,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         Block from = store.block(site);
         int mode = store.mode(site);
         int place = store.hostStart(site);
-        if (from.page().dropped && !dropped || !cpu.isCanonical(linear) || mode != Modes.of(cpu)) {
+        if (from.isDropped() && !dropped || !cpu.isCanonical(linear) || mode != Modes.of(cpu)) {
             return null;
         }
         Block to;
@@ -641,7 +640,9 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             return null;
         }
         if (dropped) {
-            store.forward(from, to);
+            if (from.isDropped()) {
+                store.forward(from, to);
+            }
         } else if (isRecent(store.farTag(place))) {
             store.unlinkFar(place, stubs.jumpFar);
         } else {
@@ -730,7 +731,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     /** Links accesses that lie in two pages to the same code with each looked up on its own. */
     private int separate(int site, int at) {
         Block from = store.block(site);
-        if (from.page().dropped || from.crosses() || (from.key() & Modes.EDGE) != 0) {
+        if (from.isDropped() || from.crosses() || (from.key() & Modes.EDGE) != 0) {
             return -1;
         }
         int flushes = store.flushes();
@@ -753,7 +754,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (counted) {
             target = translator.counting(store.count(site) - 1, target);
         }
-        store.link(at, target);
+        store.link(from, at, target);
         return target;
     }
 
@@ -832,9 +833,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (it == null) {
             Block block = store.block(site);
             Insn insn =
-                    block.page().dropped
-                            ? null
-                            : translator.decode(block.page(), offset, block.key());
+                    block.isDropped() ? null : translator.decode(block.page(), offset, block.key());
             if (insn == null) {
                 return interpretAlone(rip, store.count(site));
             }

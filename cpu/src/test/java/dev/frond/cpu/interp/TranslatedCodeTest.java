@@ -18,6 +18,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.SplittableRandom;
@@ -377,6 +379,70 @@ final class TranslatedCodeTest {
         run(CODE, CODE + 30);
         assertThat(cpu.r[Cpu.RBX]).isEqualTo(500_500);
         assertThat(runner.counters().get("blocks translated")).isLessThan(200L);
+    }
+
+    @Test
+    void whatWasNotChangedInAPageIsTakenUpAgain() {
+        use(new Translator(Translator.Settings.DEFAULT.eagerly()));
+        // xor eax,eax; jmp 40h; 40h: add eax,1; jmp 80h; 80h: add eax,imm8; hlt
+        load(CODE, "31 C0 EB 3C");
+        load(CODE + 0x40, "83 C0 01 EB 3B");
+        load(CODE + 0x80, "83 C0 00 F4");
+        for (int i = 0; i < 100; i++) {
+            load(CODE + 0x82, "%02X".formatted(i));
+            run(CODE, CODE + 0x83);
+            assertThat(cpu.r[Cpu.RAX]).isEqualTo(1 + i);
+        }
+        assertThat(runner.counters().get("blocks translated")).isBetween(100L, 110L);
+        for (int i = 0; i < 100; i++) {
+            // The same once more.
+            load(CODE + 0x80, "83 C0 63 F4");
+            run(CODE, CODE + 0x83);
+            assertThat(cpu.r[Cpu.RAX]).isEqualTo(100);
+        }
+        assertThat(runner.counters().get("blocks translated")).isLessThan(110L);
+    }
+
+    @Test
+    void blocksOfAPageThatChangesAllTheTimeLeadToWhatIsThereNow() {
+        use(new Translator(Translator.Settings.DEFAULT.eagerly()));
+        SplittableRandom random = new SplittableRandom(3);
+        int count = 24;
+        int[] added = new int[count];
+        int[] odd = new int[count];
+        int[] even = new int[count];
+        for (int round = 0; round < 3000; round++) {
+            for (int i = 0; i < count; i++) {
+                if (round == 0 || random.nextInt(12) == 0) {
+                    // Few values each, so that what was there before comes again.
+                    added[i] = random.nextInt(3);
+                    odd[i] = i + 1 + random.nextInt(Math.min(3, count - i));
+                    even[i] = i + 1 + random.nextInt(Math.min(3, count - i));
+                    load(CODE + 64 * i, hop(i, added[i], odd[i], even[i]));
+                }
+            }
+            load(CODE + 64 * count, "F4");
+            // Blocks are translated behind those that go to them, and before.
+            for (int start : new int[] {count / 2, 0}) {
+                int sum = 0;
+                for (int i = start; i < count; ) {
+                    sum += added[i];
+                    i = (sum & 1) != 0 ? odd[i] : even[i];
+                }
+                cpu.r[Cpu.RAX] = 0;
+                run(CODE + 64 * start, CODE + 64 * count);
+                assertThat(cpu.r[Cpu.RAX]).as("round %d", round).isEqualTo(sum);
+            }
+        }
+    }
+
+    /** At number {@code at} of 64 bytes each: add eax,added; test al,1; jnz odd; jmp even. */
+    private static String hop(int at, int added, int odd, int even) {
+        ByteBuffer code = ByteBuffer.allocate(18).order(ByteOrder.LITTLE_ENDIAN);
+        code.put((byte) 0x05).putInt(added).put((byte) 0xA8).put((byte) 1);
+        code.put((byte) 0x0F).put((byte) 0x85).putInt(64 * (odd - at) - 13);
+        code.put((byte) 0xE9).putInt(64 * (even - at) - 18);
+        return HexFormat.ofDelimiter(" ").formatHex(code.array());
     }
 
     @Test
