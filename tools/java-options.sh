@@ -10,8 +10,8 @@ java_options=(
     # The compiler may rely on the operands of decoded instructions: they are final fields.
     -XX:+UnlockExperimentalVMOptions
     -XX:+TrustFinalNonStaticFields
-    # Decoded code is a few MB and lives long; a large young generation would only be garbage kept.
-    -Xms32m -Xmn16m
+    # Decoded code is a few MB and lives long: a young generation that fits in the processor's cache is the fastest.
+    -Xms20m -Xmn4m
     # Standard output belongs to the guest.
     -Xlog:disable
     -Xlog:all=warning:stderr

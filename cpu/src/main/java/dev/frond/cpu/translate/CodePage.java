@@ -22,10 +22,14 @@ final class CodePage {
     /** Dropped: what was translated may not be what stands there now. */
     boolean dropped;
 
-    /** What is kept of blocks, also of dropped ones, if the page's code has changed before. */
+    /** What is kept of blocks, also of dropped ones, if the page's code changes. */
     private final Map<Integer, KeptBlock> kept = new HashMap<>(0);
 
-    private boolean keeps;
+    /** Most pages are changed once only, as the kernel's at its start. */
+    private static final int OFTEN = 2;
+
+    /** How often code of the page was changed. */
+    private int changes;
 
     private int[] keys = new int[8];
     private @Nullable Block[] blocks = new @Nullable Block[8];
@@ -51,7 +55,7 @@ final class CodePage {
         size = 0;
         before.clear();
         Arrays.fill(covered, 0);
-        keeps = true;
+        changes++;
     }
 
     /** When the page came into use, as {@link System#nanoTime} tells. */
@@ -61,7 +65,7 @@ final class CodePage {
 
     /** Whether blocks are to be {@linkplain #keep kept}. */
     boolean keeps() {
-        return keeps;
+        return changes >= OFTEN;
     }
 
     /** Keeps a block, in the place of one for the same. */
@@ -103,7 +107,7 @@ final class CodePage {
 
     /** Puts a block in, in the place of one for the same. */
     void put(Block block) {
-        if (find(block.offset(), block.key()) == null && 2 * ++size > keys.length) {
+        if (find(block.offset(), block.key()) == null && 4 * ++size > 3 * keys.length) {
             @Nullable Block[] old = blocks;
             keys = new int[2 * old.length];
             blocks = new @Nullable Block[2 * old.length];

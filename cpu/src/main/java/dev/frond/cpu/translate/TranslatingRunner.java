@@ -23,7 +23,6 @@ import dev.frond.machine.vcpu.CpuFeature;
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -57,7 +56,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
     private record Left(Node node, boolean vectors, boolean x87, long[] times) {}
 
     /** By site. */
-    private @Nullable Left[] left = new @Nullable Left[1 << 12];
+    private final Map<Integer, Left> left = new HashMap<>();
 
     private int leftFlushes;
 
@@ -823,13 +822,10 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         int offset = store.offset(site);
         long rip = rip(site);
         if (leftFlushes != store.flushes()) {
-            Arrays.fill(left, null);
+            left.clear();
             leftFlushes = store.flushes();
         }
-        if (site >= left.length) {
-            left = Arrays.copyOf(left, Math.max(2 * left.length, site + 1));
-        }
-        Left it = left[site];
+        Left it = left.get(site);
         if (it == null) {
             Block block = store.block(site);
             Insn insn =
@@ -841,7 +837,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             String name = (insn.memory ? "memory, " : "") + insn.form.mnemonic();
             long[] times = leftTimes.computeIfAbsent(name, each -> new long[1]);
             it = new Left(node, touchesVectors(insn.form), X87Emitter.touches(insn.form), times);
-            left[site] = it;
+            left.put(site, it);
         }
         it.times[0]++;
         if (it.vectors) {
