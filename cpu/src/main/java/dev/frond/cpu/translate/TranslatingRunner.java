@@ -6,14 +6,12 @@ package dev.frond.cpu.translate;
 import dev.frond.cpu.Cpu;
 import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.Seg;
-import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Insn;
-import dev.frond.cpu.decode.Operand;
-import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.interp.EngineFault;
 import dev.frond.cpu.interp.Node;
 import dev.frond.cpu.interp.Runner;
 import dev.frond.cpu.translate.CodeStore.Kind;
+import dev.frond.cpu.translate.LeftInsns.LeftInsn;
 import dev.frond.host.ExecutableMemory;
 import dev.frond.host.FaultHandler;
 import dev.frond.host.HostCpu;
@@ -23,8 +21,6 @@ import dev.frond.machine.vcpu.CpuFeature;
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Comparator;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -51,12 +47,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     private final boolean counted;
 
-    /** An instruction for the interpreter. */
-    @SuppressWarnings("ArrayRecordComponent") // Never compared.
-    private record Left(Node node, boolean vectors, boolean x87, long[] times) {}
-
-    /** By site. */
-    private final Map<Integer, Left> left = new HashMap<>();
+    private final LeftInsns left = new LeftInsns();
 
     private int leftFlushes;
 
@@ -68,12 +59,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
 
     /** A link that lasted for less changes of the address space is not made again. */
     private static final int RECENT = 64;
-
-    /** So many mnemonics are told of. */
-    private static final int MOST_LEFT = 12;
-
-    /** How often instructions of a mnemonic were left. */
-    private final Map<String, long[]> leftTimes = new HashMap<>();
 
     /** Whether the block that {@link #find} has found is in global pages. */
     private boolean lastGlobal;
@@ -198,10 +183,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             counters.put("stretches with undefined flags", lockstep.undefinedFlags());
             counters.put("stretches that read undefined flags", lockstep.undefined());
         }
-        leftTimes.entrySet().stream()
-                .sorted(Comparator.comparingLong(each -> -each.getValue()[0]))
-                .limit(MOST_LEFT)
-                .forEach(each -> counters.put("left: " + each.getKey(), each.getValue()[0]));
+        left.count(counters);
         return counters;
     }
 
@@ -825,7 +807,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             left.clear();
             leftFlushes = store.flushes();
         }
-        Left it = left.get(site);
+        LeftInsn it = left.get(site);
         if (it == null) {
             Block block = store.block(site);
             Insn insn =
@@ -833,47 +815,20 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             if (insn == null) {
                 return interpretAlone(rip, store.count(site));
             }
-            Node node = Table.make(insn.form.node(insn.size, insn.memory, insn.lock), insn);
-            String name = (insn.memory ? "memory, " : "") + insn.form.mnemonic();
-            long[] times = leftTimes.computeIfAbsent(name, each -> new long[1]);
-            it = new Left(node, touchesVectors(insn.form), X87Emitter.touches(insn.form), times);
-            left.put(site, it);
+            it = left.put(site, insn);
         }
-        it.times[0]++;
-        if (it.vectors) {
+        it.count();
+        if (it.touchesVectors()) {
             takeVectors();
         }
-        if (it.x87) {
+        if (it.touchesX87()) {
             x87.takeBack();
         }
         cpu.rip = rip;
         cpu.r[Cpu.CODE_BASE] = rip - offset;
         cpu.alone = true;
-        execute(it.node, store.count(site));
-        return rip - offset + it.node.end();
-    }
-
-    private static boolean touchesVectors(Form form) {
-        if (form.is(Form.VEX)) {
-            return true;
-        }
-        if (form.map() == 0) {
-            return false;
-        }
-        for (Operand operand : form.operands()) {
-            switch (operand.name().charAt(0)) {
-                case 'V', 'W', 'U', 'P', 'Q', 'N', 'H', 'L' -> {
-                    return true;
-                }
-                default -> {}
-            }
-        }
-        // 0F AE and 0F C7 save and load state, XGETBV looks at it, VZEROUPPER clears registers.
-        return form.map() != 1
-                || form.is(Form.VEX)
-                || form.opcode() == 0xAE
-                || form.opcode() == 0xC7
-                || form.mnemonic().equals("XGETBV");
+        execute(it.node(), store.count(site));
+        return rip - offset + it.node().end();
     }
 
     /** Executes the instruction at {@code rip}, decoded anew; registers are in the CPU already. */

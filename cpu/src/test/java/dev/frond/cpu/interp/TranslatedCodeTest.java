@@ -418,10 +418,10 @@ final class TranslatedCodeTest {
                     added[i] = random.nextInt(3);
                     odd[i] = i + 1 + random.nextInt(Math.min(3, count - i));
                     even[i] = i + 1 + random.nextInt(Math.min(3, count - i));
-                    load(CODE + 64 * i, hop(i, added[i], odd[i], even[i]));
+                    load(CODE + 64L * i, hop(i, added[i], odd[i], even[i]));
                 }
             }
-            load(CODE + 64 * count, "F4");
+            load(CODE + 64L * count, "F4");
             // Blocks are translated behind those that go to them, and before.
             for (int start : new int[] {count / 2, 0}) {
                 int sum = 0;
@@ -430,7 +430,7 @@ final class TranslatedCodeTest {
                     i = (sum & 1) != 0 ? odd[i] : even[i];
                 }
                 cpu.r[Cpu.RAX] = 0;
-                run(CODE + 64 * start, CODE + 64 * count);
+                run(CODE + 64L * start, CODE + 64L * count);
                 assertThat(cpu.r[Cpu.RAX]).as("round %d", round).isEqualTo(sum);
             }
         }
