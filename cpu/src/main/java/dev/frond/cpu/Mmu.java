@@ -8,8 +8,6 @@ import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.MemoryOrder;
 import dev.frond.machine.memory.Region;
-import dev.frond.machine.vcpu.CpuFeature;
-import dev.frond.machine.vcpu.Cpuid;
 
 import org.jspecify.annotations.Nullable;
 
@@ -41,30 +39,9 @@ public final class Mmu {
     /** In code tags, besides {@link Cpu#mode}. */
     private static final int NOT_FLAT = 0x80;
 
-    private static final int READ = 0;
-    private static final int WRITE = 1;
-    private static final int EXECUTE = 2;
-
-    private static final long P = 1;
-    private static final long RW = 2;
-    private static final long US = 4;
-    private static final long A = 0x20;
-    private static final long D = 0x40;
-    private static final long PS = 0x80;
-    private static final long G = 0x100;
-    private static final long NX = 1L << 63;
-    private static final long PHYSICAL = (1L << Cpuid.PHYSICAL_BITS) - 1;
-    private static final long ADDRESS = PHYSICAL & PAGE_MASK;
-    private static final long RESERVED = (1L << 52) - 1 & ~PHYSICAL;
-
-    /** Page-fault error code bits (SDM Vol. 3A, 5.7). */
-    private static final int ERROR_P = 1;
-
-    private static final int ERROR_W = 2;
-    private static final int ERROR_U = 4;
-    private static final int ERROR_RSVD = 8;
-    private static final int ERROR_I = 16;
-    private static final int ERROR_PK = 32;
+    private static final int READ = PageWalk.READ;
+    private static final int WRITE = PageWalk.WRITE;
+    private static final int EXECUTE = PageWalk.EXECUTE;
 
     private final Cpu cpu;
     private final AddressSpace memory;
@@ -101,8 +78,7 @@ public final class Mmu {
     /** Whether {@link #translateCode} has just met a global page. */
     private boolean codeGlobal;
 
-    private final long[] pdptes = new long[4];
-    private final boolean gigabytePages;
+    private final PageWalk tables;
     private int context;
 
     /** The range that physical addresses were last found in, if it is main memory. */
@@ -110,12 +86,6 @@ public final class Mmu {
 
     private long ramLast;
     private long ramOffset;
-
-    /** What {@link #walk} found: whether a store is allowed and needs no update of the tables. */
-    private boolean writableNow;
-
-    /** What {@link #walk} found: whether all address spaces have the page. */
-    private boolean globalNow;
 
     /** Copies of translations elsewhere: they forget what this forgets. */
     public interface Shadow {
@@ -185,7 +155,7 @@ public final class Mmu {
     Mmu(Cpu cpu, AddressSpace memory) {
         this.cpu = cpu;
         this.memory = memory;
-        gigabytePages = cpu.cpuid.has(CpuFeature.PDPE1GB);
+        tables = new PageWalk(cpu, this, memory);
         ramAddress = cpu.ram.segment().address();
         storable = new StorablePages(cpu.ram.size());
         spaces[0] = space;
@@ -765,7 +735,7 @@ public final class Mmu {
         }
         checkCanonical(linear);
         long physical = walk(linear, EXECUTE, who);
-        codeGlobal = globalNow;
+        codeGlobal = tables.isGlobal();
         space.code(who, page, physical & PAGE_MASK, codeGlobal);
         return physical;
     }
@@ -828,29 +798,6 @@ public final class Mmu {
         }
     }
 
-    private long readTable(long physical, int size) {
-        return isRam(physical)
-                ? cpu.ram.load(ramOffset(physical), size)
-                : memory.read(physical, size);
-    }
-
-    /**
-     * Sets bits in a table entry if it still is {@code expected}; false if the walk must start
-     * again.
-     */
-    private boolean updateTable(long physical, int size, long expected, long bits) {
-        if ((expected & bits) == bits) {
-            return true;
-        }
-        if (isRam(physical)) {
-            storeWatcher.walked(ramOffset(physical), size);
-            return cpu.ram.compareAndExchange(ramOffset(physical), size, expected, expected | bits)
-                    == expected;
-        }
-        memory.write(physical, size, expected | bits);
-        return true;
-    }
-
     // --- translation
     // --------------------------------------------------------------------------------------------
 
@@ -870,14 +817,14 @@ public final class Mmu {
             return physical;
         }
         long addend = ramAddress + offset - page;
-        space.read(how, page, addend, globalNow);
-        if (writableNow && !cpu.ram.isCode(offset >>> PAGE_SHIFT)) {
+        space.read(how, page, addend, tables.isGlobal());
+        if (tables.isWritable() && !cpu.ram.isCode(offset >>> PAGE_SHIFT)) {
             if (access == WRITE) {
                 cpu.ram.dirtyLog().mark(offset >>> PAGE_SHIFT);
             } else if (cpu.ram.dirtyLog().isLogging()) {
                 return physical;
             }
-            space.write(how, page, addend, globalNow);
+            space.write(how, page, addend, tables.isGlobal());
             int before = storable.get(offset);
             boolean first = before == StorablePages.NONE || before == Tlb.entry(page);
             storable.set(offset, first ? Tlb.entry(page) : StorablePages.SEVERAL);
@@ -898,235 +845,20 @@ public final class Mmu {
     }
 
     private long walk(long linear, int access, int how) {
-        if ((cpu.cr0 & ControlRegisters.PG) == 0) {
-            writableNow = true;
-            globalNow = false;
-            return linear & 0xFFFF_FFFFL;
+        long physical = tables.walk(linear, access, how);
+        if (tables.shift() > PAGE_SHIFT) {
+            largeSeen.add(large(linear, tables.shift()));
         }
-        while (true) {
-            long physical =
-                    cpu.longMode()
-                            ? walkLong(linear, access, how)
-                            : (cpu.cr4 & ControlRegisters.PAE) != 0
-                                    ? walkPae(linear, access, how)
-                                    : walk32(linear, access, how);
-            if (physical != RETRY) {
-                return physical;
-            }
-        }
-    }
-
-    private static final long RETRY = -1;
-
-    private long walkLong(long linear, int access, int how) {
-        long table = cpu.cr3 & ADDRESS;
-        long rights = RW | US;
-        long noExecute = 0;
-        int first = (cpu.cr4 & ControlRegisters.LA57) != 0 ? 48 : 39;
-        for (int shift = first; ; shift -= 9) {
-            long at = table + (linear >>> shift & 511) * 8;
-            long entry = readTable(at, 8);
-            if ((entry & P) == 0) {
-                throw pageFault(linear, access, how, 0);
-            }
-            long reserved = RESERVED | nxReserved();
-            boolean leaf = shift == 12 || (entry & PS) != 0;
-            if (leaf && shift != 12) {
-                boolean none = shift > 30 || shift == 30 && !gigabytePages;
-                reserved |= none ? PS : (1L << shift) - 1 & ~0x1FFFL;
-            }
-            if ((entry & reserved) != 0) {
-                throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);
-            }
-            rights &= entry;
-            noExecute |= entry & NX;
-            if (leaf) {
-                return leaf(linear, access, how, at, 8, entry, rights, noExecute, shift);
-            }
-            if (!updateTable(at, 8, entry, A)) {
-                return RETRY;
-            }
-            table = entry & ADDRESS;
-        }
-    }
-
-    private long walkPae(long linear, int access, int how) {
-        long pdpte = pdptes[(int) (linear >>> 30) & 3];
-        if ((pdpte & P) == 0) {
-            throw pageFault(linear, access, how, 0);
-        }
-        long table = pdpte & ADDRESS;
-        long rights = RW | US;
-        long noExecute = 0;
-        for (int shift = 21; ; shift -= 9) {
-            long at = table + (linear >>> shift & 511) * 8;
-            long entry = readTable(at, 8);
-            if ((entry & P) == 0) {
-                throw pageFault(linear, access, how, 0);
-            }
-            // Bits 62:52 are reserved here, not ignored as in long mode (SDM Vol. 3A, table 5-9).
-            long reserved = RESERVED | 0x7FF0_0000_0000_0000L | nxReserved();
-            boolean leaf = shift == 12 || (entry & PS) != 0;
-            if (leaf && shift == 21) {
-                reserved |= 0x1F_E000;
-            }
-            if ((entry & reserved) != 0) {
-                throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);
-            }
-            rights &= entry;
-            noExecute |= entry & NX;
-            if (leaf) {
-                return leaf(linear, access, how, at, 8, entry, rights, noExecute, shift);
-            }
-            if (!updateTable(at, 8, entry, A)) {
-                return RETRY;
-            }
-            table = entry & ADDRESS;
-        }
-    }
-
-    private long walk32(long linear, int access, int how) {
-        long directoryAt = (cpu.cr3 & 0xFFFF_F000L) + (linear >>> 22 & 1023) * 4;
-        long directory = readTable(directoryAt, 4);
-        if ((directory & P) == 0) {
-            throw pageFault(linear, access, how, 0);
-        }
-        if ((directory & PS) != 0 && (cpu.cr4 & ControlRegisters.PSE) != 0) {
-            if ((directory & 0x20_0000) != 0) {
-                throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);
-            }
-            // PSE-36: bits 20:13 are address bits 39:32.
-            long base = directory & 0xFFC0_0000L | (directory & 0x1F_E000) << 19;
-            return leaf(
-                    linear,
-                    access,
-                    how,
-                    directoryAt,
-                    4,
-                    base | directory & 0xFFF,
-                    directory & (RW | US),
-                    0,
-                    22,
-                    directory);
-        }
-        if (!updateTable(directoryAt, 4, directory, A)) {
-            return RETRY;
-        }
-        long at = (directory & 0xFFFF_F000L) + (linear >>> 12 & 1023) * 4;
-        long entry = readTable(at, 4);
-        if ((entry & P) == 0) {
-            throw pageFault(linear, access, how, 0);
-        }
-        return leaf(linear, access, how, at, 4, entry, entry & directory & (RW | US), 0, 12);
-    }
-
-    private long leaf(
-            long linear,
-            int access,
-            int how,
-            long at,
-            int size,
-            long entry,
-            long rights,
-            long noExecute,
-            int shift) {
-        return leaf(linear, access, how, at, size, entry, rights, noExecute, shift, entry);
-    }
-
-    private long leaf(
-            long linear,
-            int access,
-            int how,
-            long at,
-            int size,
-            long base,
-            long rights,
-            long noExecute,
-            int shift,
-            long entry) {
-        boolean userPage = (rights & US) != 0;
-        boolean writable =
-                (rights & RW) != 0 || how != USER && (cpu.cr0 & ControlRegisters.WP) == 0;
-        boolean allowed;
-        if (how == USER) {
-            allowed = userPage;
-        } else if (!userPage) {
-            allowed = true;
-        } else if (access == EXECUTE) {
-            allowed = (cpu.cr4 & ControlRegisters.SMEP) == 0;
-        } else {
-            allowed = how == SUPERVISOR_AC || (cpu.cr4 & ControlRegisters.SMAP) == 0;
-        }
-        if (access == WRITE) {
-            allowed &= writable;
-        } else if (access == EXECUTE) {
-            allowed &= noExecute == 0;
-        }
-        int key = keyRights(entry, userPage, access);
-        if ((key & KEY_NO_WRITE) != 0 && (how == USER || (cpu.cr0 & ControlRegisters.WP) != 0)) {
-            writable = false;
-            key |= access == WRITE ? KEY_NO_ACCESS : 0;
-        }
-        if ((key & KEY_NO_ACCESS) != 0) {
-            throw pageFault(linear, access, how, ERROR_P | ERROR_PK);
-        }
-        if (!allowed) {
-            throw pageFault(linear, access, how, ERROR_P);
-        }
-        if (!updateTable(at, size, entry, access == WRITE ? A | D : A)) {
-            return RETRY;
-        }
-        writableNow = writable && (access == WRITE || (entry & D) != 0);
-        globalNow = (entry & G) != 0 && (cpu.cr4 & ControlRegisters.PGE) != 0;
-        if (shift > PAGE_SHIFT) {
-            largeSeen.add(large(linear, shift));
-        }
-        long mask = (1L << shift) - 1;
-        return base & PHYSICAL & ~mask & PAGE_MASK | linear & mask;
-    }
-
-    private static final int KEY_NO_ACCESS = 1;
-    private static final int KEY_NO_WRITE = 2;
-
-    /** What PKRU says of the key of a page (SDM Vol. 3A, 5.6.2): two bits, 0 if no key counts. */
-    private int keyRights(long entry, boolean userPage, int access) {
-        if ((cpu.cr4 & ControlRegisters.PKE) == 0
-                || !cpu.longMode()
-                || !userPage
-                || access == EXECUTE) {
-            return 0;
-        }
-        return cpu.pkru >>> 2 * ((int) (entry >>> 59) & 15) & 3;
-    }
-
-    private long nxReserved() {
-        return (cpu.efer & Msrs.EFER_NXE) != 0 ? 0 : NX;
-    }
-
-    private CpuFault pageFault(long linear, int access, int how, int error) {
-        boolean fetchTold =
-                access == EXECUTE
-                        && ((cpu.efer & Msrs.EFER_NXE) != 0 && (cpu.cr4 & ControlRegisters.PAE) != 0
-                                || (cpu.cr4 & ControlRegisters.SMEP) != 0);
-        cpu.cr2 = linear;
-        return cpu.fault(
-                CpuFault.PF,
-                error
-                        | (access == WRITE ? ERROR_W : 0)
-                        | (how == USER ? ERROR_U : 0)
-                        | (fetchTold ? ERROR_I : 0));
+        return physical;
     }
 
     /** Loads the PDPTE registers from {@code cr3} in PAE mode; false if a reserved bit is set. */
     boolean loadPdptes(long cr3) {
-        long[] loaded = cpu.scratch;
-        for (int i = 0; i < 4; i++) {
-            loaded[i] = readTable((cr3 & 0xFFFF_FFE0L) + 8L * i, 8);
-            if ((loaded[i] & P) != 0 && (loaded[i] & (RESERVED | 0xFFF0_0000_0000_01E6L)) != 0) {
-                return false;
-            }
-        }
-        System.arraycopy(loaded, 0, pdptes, 0, 4);
-        return true;
+        return tables.loadPdptes(cr3);
+    }
+
+    /** A walk is about to change {@code size} bytes of a table at {@code offset} in RAM. */
+    void walked(long offset, int size) {
+        storeWatcher.walked(offset, size);
     }
 }
