@@ -74,7 +74,9 @@ final class RecordedCases {
     private static final int DATA16 = 0x20;
 
     /** Where far transfers go to: flat code, a call gate, and what is neither; no task. */
-    private static final int[] FAR = {0, 0x08, 0x10, 0x30, 0x38, 0x58, 0x68, 0x70, 0x80, 0xA0, 0xA8};
+    private static final int[] FAR = {
+        0, 0x08, 0x10, 0x30, 0x38, 0x58, 0x68, 0x70, 0x80, 0xA0, 0xA8
+    };
 
     /** The selector behind the last one, and the others of recorded-vectors.asm. */
     private static final int SELECTORS = 0xB0;
@@ -185,7 +187,8 @@ final class RecordedCases {
         e.address = offset(segment, operand);
         if (bitByRegister(form) && e.hasMemory(form)) {
             long bits = random.nextInt(-6000, 6000);
-            r[e.reg] = e.size(form) == 2 ? r[e.reg] & ~0xFFFFL | bits & 0xFFFF : bits & 0xFFFF_FFFFL;
+            r[e.reg] =
+                    e.size(form) == 2 ? r[e.reg] & ~0xFFFFL | bits & 0xFFFF : bits & 0xFFFF_FFFFL;
         }
         byte[] values = new byte[16];
         random.nextBytes(values);
@@ -193,7 +196,8 @@ final class RecordedCases {
             little(values, 0, IntegerRig.value(random), 8);
         }
         boolean inMemory = e.hasMemory(form) || form.mnemonic().equals("XLAT");
-        if (inMemory || form.operands().stream().anyMatch(o -> o == Operand.Ob || o == Operand.Ov)) {
+        if (inMemory
+                || form.operands().stream().anyMatch(o -> o == Operand.Ob || o == Operand.Ov)) {
             patches.add(new Patch(operand, values));
         }
         if (form.mnemonic().matches("(POP|LEAVE|IRET|RET).*")) {
@@ -258,8 +262,7 @@ final class RecordedCases {
         boolean memoryToo =
                 form.hasModRm() && form.digit() < Form.EXACT && !form.is(Form.REGISTER_ONLY);
         // Moves to and from control and debug registers ignore ModRM's mod.
-        memoryToo &=
-                !form.operands().contains(Operand.Cy) && !form.operands().contains(Operand.Dy);
+        memoryToo &= !form.operands().contains(Operand.Cy) && !form.operands().contains(Operand.Dy);
         e.memory = memoryToo && (form.is(Form.MEMORY_ONLY) || (i & 1) != 0);
         e.wide = form.is(Form.W1);
         e.word = (i >> 1 & 1) != 0 && form.prefix() != Form.PREFIX_NONE;
@@ -310,8 +313,7 @@ final class RecordedCases {
     }
 
     private static boolean isTransfer(Form form) {
-        return IntegerForms.isNearTransfer(form)
-                || form.mnemonic().matches("JMPF|CALLF|RETF|IRET");
+        return IntegerForms.isNearTransfer(form) || form.mnemonic().matches("JMPF|CALLF|RETF|IRET");
     }
 
     private static boolean isPortString(Form form) {
@@ -396,8 +398,7 @@ final class RecordedCases {
             }
         }
         // Registers that the instruction has its own use for.
-        return !(form.mnemonic().startsWith("CMPXCHG8B") && used(e, Cpu.RAX))
-                || !used(e, Cpu.RCX);
+        return !(form.mnemonic().startsWith("CMPXCHG8B") && used(e, Cpu.RAX)) || !used(e, Cpu.RCX);
     }
 
     private void address16(IntegerEncoder e, long at) {
@@ -481,7 +482,8 @@ final class RecordedCases {
                 }
             }
             case "ENTER", "LEAVE" ->
-                    r[Cpu.RBP] = offset(Seg.SS, STACK + 0x100 + random.nextInt(64)) | garbage(Seg.SS);
+                    r[Cpu.RBP] =
+                            offset(Seg.SS, STACK + 0x100 + random.nextInt(64)) | garbage(Seg.SS);
             default -> {
                 if (IntegerForms.isShift(form)) {
                     r[Cpu.RCX] = r[Cpu.RCX] & ~0xFF | random.nextInt(chance(3) ? 256 : 34);
@@ -529,7 +531,8 @@ final class RecordedCases {
             int selector = farSelector();
             put(operand, farOffset(selector), size);
             put(operand + size, selector, 2);
-        } else if (SEGMENT_LOADS.contains(name) || form.mnemonic().matches("LAR|LSL|VER[RW]|LTR|LLDT")) {
+        } else if (SEGMENT_LOADS.contains(name)
+                || form.mnemonic().matches("LAR|LSL|VER[RW]|LTR|LLDT")) {
             boolean stack = form.mnemonic().equals("LSS") || e.reg == Seg.SS;
             int selector = selector(stack && SEGMENT_LOADS.contains(name));
             if (inMemory) {
@@ -614,7 +617,10 @@ final class RecordedCases {
                 put(stack, farOffset(selector), size);
                 put(stack + size, selector, size);
                 if (form.mnemonic().equals("IRET")) {
-                    put(stack + 2 * size, poppedFlags() & (mode.isProtected() ? ~Cpu.VM : -1), size);
+                    put(
+                            stack + 2 * size,
+                            poppedFlags() & (mode.isProtected() ? ~Cpu.VM : -1),
+                            size);
                 }
             }
             case "POP-segment" ->
@@ -628,8 +634,7 @@ final class RecordedCases {
                 }
             }
             case "LEAVE" -> {
-                int frame =
-                        (int) (r[Cpu.RBP] & (mode.isProtected() ? -1 : 0xFFFF)) + base(Seg.SS);
+                int frame = (int) (r[Cpu.RBP] & (mode.isProtected() ? -1 : 0xFFFF)) + base(Seg.SS);
                 put(frame, IntegerRig.value(random), 4);
             }
             default -> {}

@@ -3,14 +3,22 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.decode.Decoder;
 import dev.frond.cpu.decode.Insn;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.interp.RecordedVectors.Start;
+import dev.frond.cpu.interp.RecordedVectors.Vector;
 import dev.frond.machine.vcpu.CpuModel;
 
 import org.jspecify.annotations.Nullable;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** The instructions of recorded cases, decoded. */
 final class RecordedForms {
@@ -21,7 +29,12 @@ final class RecordedForms {
 
     private static @Nullable Insn decode(Start start) {
         byte[] code = start.memory(start.code(), Decoder.MAX_LENGTH);
-        return DECODER.decode(code, 0, code.length, 0, start.mode() == RecordedVectors.PROTECTED ? Cpu.CODE_32 : 0);
+        return DECODER.decode(
+                code,
+                0,
+                code.length,
+                0,
+                start.mode() == RecordedVectors.PROTECTED ? Cpu.CODE_32 : 0);
     }
 
     /** The form in words; the empty string for what is none in that mode. */
@@ -29,6 +42,24 @@ final class RecordedForms {
         Insn insn = decode(start);
         return insn == null ? "" : insn.form.toString();
     }
+
+    /** The forms, in words, that some case of a mode gets to the end of, by mode. */
+    static Map<String, Set<String>> completed(RecordedVectors recorded) {
+        Map<String, Set<String>> forms = new LinkedHashMap<>();
+        for (Vector vector : recorded.vectors()) {
+            Start start = new Start(vector.start());
+            String name = name(start);
+            // INT3 ends what has no exception of its own.
+            if (RecordedVectors.int32(vector.result(), 0) == CpuFault.BP
+                    || name.matches(".* (INT Ib|INTO|UD[012]( .*)?)")) {
+                forms.computeIfAbsent(MODES.get(start.mode()), _ -> new TreeSet<>()).add(name);
+            }
+        }
+        return forms;
+    }
+
+    /** What the page of instructions calls the modes. */
+    private static final List<String> MODES = List.of("real", "v8086", "protected");
 
     /** The status flags that the instruction leaves undefined. */
     static int undefinedFlags(Start start) {

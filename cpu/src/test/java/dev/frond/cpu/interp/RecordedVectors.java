@@ -26,10 +26,8 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
     /** The resource, gzip. */
     static final String RESOURCE = "recorded-vectors.gz";
 
-    /** Where the program expects the cases, and what it ends with: see recorded-vectors.asm. */
+    /** Where the program expects the cases: see recorded-vectors.asm. */
     static final int TABLE = 0x40_0000;
-
-    static final int ARENA = 0x1_0000;
 
     /** Bytes of what is told of a case, without its changes of memory. */
     private static final int RESULT = 100;
@@ -177,8 +175,7 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
         public String toString() {
             StringBuilder text =
                     new StringBuilder(List.of("real", "virtual-8086", "protected").get(mode()));
-            text.append(
-                    String.format(" flags %x, %x:%x, ss..gs", flags(), cs(), eip()));
+            text.append(String.format(" flags %x, %x:%x, ss..gs", flags(), cs(), eip()));
             for (int i = 0; i < 5; i++) {
                 text.append(String.format(" %x", int16(bytes, 18 + 2 * i)));
             }

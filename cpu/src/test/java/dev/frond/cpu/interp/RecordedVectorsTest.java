@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 
@@ -41,9 +42,27 @@ final class RecordedVectorsTest {
         }
     }
 
+    @Test
+    void theRecordingHasAllModes() {
+        Map<String, Set<String>> forms = RecordedForms.completed(recorded);
+        assertThat(forms).containsOnlyKeys("real", "v8086", "protected");
+        assertThat(forms.values()).allSatisfy(mode -> assertThat(mode).hasSizeGreaterThan(350));
+    }
+
+    @Test
+    void aRecordedVectorRegisterOrSelectorThatDiffersIsSeen() {
+        Vector vector = recorded.vectors().getFirst();
+        Start start = new Start(vector.start());
+        Map<String, String> outcome = RecordedVectors.outcome(start, vector.result(), 0);
+        for (int at = 0; at < 54; at++) {
+            byte[] other = vector.result().clone();
+            other[at] ^= 1;
+            assertThat(RecordedVectors.outcome(start, other, 0)).as("%d", at).isNotEqualTo(outcome);
+        }
+    }
+
     private void check(Function<Cpu, Runner> runner) {
-        byte[] told =
-                new RecordedGuest(recorded.program(), recorded.table(), runner).run(SECONDS);
+        byte[] told = new RecordedGuest(recorded.program(), recorded.table(), runner).run(SECONDS);
         List<byte[]> results = RecordedVectors.results(told);
         List<String> differences = new ArrayList<>();
         for (int i = 0; i < results.size(); i++) {
@@ -52,8 +71,7 @@ final class RecordedVectorsTest {
             int undefined = RecordedForms.undefinedFlags(start);
             Map<String, String> expected =
                     RecordedVectors.outcome(start, vector.result(), undefined);
-            Map<String, String> actual =
-                    RecordedVectors.outcome(start, results.get(i), undefined);
+            Map<String, String> actual = RecordedVectors.outcome(start, results.get(i), undefined);
             if (!actual.equals(expected)) {
                 differences.add(describe(start, expected, actual));
             }
@@ -62,30 +80,26 @@ final class RecordedVectorsTest {
                 .as("%d differences", differences.size())
                 .isEmpty();
         assertThat(results)
-                .as(
-                        () ->
-                                "no end of case "
-                                        + new Start(
-                                                recorded.vectors().get(results.size()).start()))
+                .as(() ->
+                        "no end of case "
+                                + new Start(recorded.vectors().get(results.size()).start()))
                 .hasSameSizeAs(recorded.vectors());
     }
 
-    static String describe(
+    private static String describe(
             Start start, Map<String, String> expected, Map<String, String> actual) {
         Map<String, String> differences = new TreeMap<>();
-        expected.forEach(
-                (name, value) -> {
-                    String other = actual.getOrDefault(name, "as before");
-                    if (!other.equals(value)) {
-                        differences.put(name, "recorded " + value + ", here " + other);
-                    }
-                });
-        actual.forEach(
-                (name, value) -> {
-                    if (!expected.containsKey(name)) {
-                        differences.put(name, "recorded as before, here " + value);
-                    }
-                });
+        expected.forEach((name, value) -> {
+            String other = actual.getOrDefault(name, "as before");
+            if (!other.equals(value)) {
+                differences.put(name, "recorded " + value + ", here " + other);
+            }
+        });
+        actual.forEach((name, value) -> {
+            if (!expected.containsKey(name)) {
+                differences.put(name, "recorded as before, here " + value);
+            }
+        });
         return RecordedForms.name(start) + " " + differences + " of " + start;
     }
 }

@@ -94,10 +94,7 @@ final class VectorRecorder {
                                 "-device",
                                 loader + folder.resolve("program") + ",addr=0",
                                 "-device",
-                                loader
-                                        + folder.resolve("table")
-                                        + ",addr="
-                                        + RecordedVectors.TABLE,
+                                loader + folder.resolve("table") + ",addr=" + RecordedVectors.TABLE,
                                 "-chardev",
                                 "file,id=told,path=" + folder.resolve("told"),
                                 "-device",
