@@ -18,11 +18,18 @@ STACK   equ     0xC000          ; this program's
 LEVEL0  equ     0xD000          ; of exceptions in cases at privilege level 3
 CONTROL equ     0x31            ; NE, ET, PE
 
+PML4    equ     0x390000        ; maps 16 MiB to themselves for all
+PAGING  equ     0x80000000
+LME     equ     0x100
+EFER    equ     0xC0000080
+
 CODE32  equ     0x08
 DATA32  equ     0x10
 CODE16  equ     0x18
 DATA16  equ     0x20
 TSS     equ     0x28
+TSS64   equ     0xB0
+CODE64  equ     0xC0
 
 ; --- real mode: vectors ---------------------------------------------------------------------------
 
@@ -58,6 +65,20 @@ begin:
         mov     ecx, LENGTH
         rep stosb
         mov     dword [current], TABLE
+        xor     eax, eax
+        mov     edi, PML4
+        mov     ecx, 0x3000 / 4
+        rep stosd
+        mov     dword [PML4], PML4 + 0x1000 + 7
+        mov     dword [PML4 + 0x1000], PML4 + 0x2000 + 7
+        mov     edi, PML4 + 0x2000
+        mov     eax, 0x87
+.map:
+        mov     [edi], eax
+        add     edi, 8
+        add     eax, 0x200000
+        cmp     eax, 0x1000000
+        jb      .map
 
 ; Begins the next case.
 next:
@@ -98,12 +119,14 @@ next:
         mov     ecx, (result_end - result) / 4
         xor     eax, eax
         rep stosd
-        mov     edi, LEVEL0 - 40
-        mov     ecx, 10
+        mov     edi, LEVEL0 - 48
+        mov     ecx, 12
         rep stosd
         cmp     dword [c_mode], 1
         je      virtual
-        ja      protected
+        cmp     dword [c_mode], 2
+        je      protected
+        ja      entry64
         jmp     CODE16:real
 
 ; --- ways into cases ------------------------------------------------------------------------------
@@ -203,6 +226,48 @@ level0:
         mov     ds, [cs:c_ds]
         jmp     far [cs:c_eip]
 
+entry64:
+        mov     esp, STACK
+        mov     eax, 0x20               ; PAE
+        mov     cr4, eax
+        mov     eax, PML4
+        mov     cr3, eax
+        mov     ecx, EFER
+        rdmsr
+        or      eax, LME
+        wrmsr
+        mov     eax, CONTROL | PAGING
+        mov     cr0, eax
+        jmp     CODE64:.entered
+        bits    64
+        default abs
+.entered:
+        lidt    [idtr64]
+        mov     eax, TSS64
+        ltr     ax
+        mov     es, [c_es]
+        mov     fs, [c_fs]
+        mov     gs, [c_gs]
+        mov     ds, [c_ds]
+        movzx   eax, word [c_ss]
+        push    rax
+        mov     eax, [c_esp]
+        push    rax
+        mov     eax, [c_flags]
+        push    rax
+        movzx   eax, word [c_cs]
+        push    rax
+        mov     eax, [c_eip]
+        push    rax
+        mov     ecx, [c_ecx]
+        mov     edx, [c_edx]
+        mov     ebx, [c_ebx]
+        mov     ebp, [c_ebp]
+        mov     esi, [c_esi]
+        mov     edi, [c_edi]
+        mov     eax, [c_eax]
+        iretq
+
 ; --- ways out -------------------------------------------------------------------------------------
 
         bits    16
@@ -232,7 +297,53 @@ caught16:
         mov     cr0, eax
         jmp     dword CODE32:told
 
+        bits    64
+caught64:
+        mov     [registers], rax
+        mov     [registers + 8], rcx
+        mov     [registers + 16], rdx
+        mov     [registers + 24], rbx
+        mov     [registers + 32], rsp
+        mov     [registers + 40], rbp
+        mov     [registers + 48], rsi
+        mov     [registers + 56], rdi
+        mov     [r_ss], ss
+        mov     [r_ds], ds
+        mov     [r_es], es
+        mov     [r_fs], fs
+        mov     [r_gs], gs
+        mov     eax, DATA32
+        mov     ss, eax
+        mov     esp, STACK
+        pushfq
+        pop     rax
+        mov     [r_flags], eax
+        mov     rax, cr0
+        mov     [r_cr0], eax
+        xor     ecx, ecx
+.split:
+        mov     eax, [registers + 8 * rcx]
+        mov     [r_eax + 4 * rcx], eax
+        mov     eax, [registers + 8 * rcx + 4]
+        mov     [r_high + 4 * rcx], eax
+        inc     ecx
+        cmp     ecx, 8
+        jne     .split
+        push    CODE32
+        push    .leave
+        o64 retf
         bits    32
+.leave:
+        mov     eax, CONTROL
+        mov     cr0, eax
+        mov     ecx, EFER
+        rdmsr
+        and     eax, ~LME
+        wrmsr
+        mov     eax, DATA32
+        mov     ss, eax
+        jmp     framed
+
 caught32:
         mov     [ss:r_eax], eax
         mov     [ss:r_ecx], ecx
@@ -256,12 +367,13 @@ caught32:
         mov     [ss:r_cr0], eax
         mov     eax, CONTROL
         mov     cr0, eax
+framed:
         mov     ds, [ss:flats]
         mov     es, [ss:flats]
         cld
-        mov     esi, LEVEL0 - 40
+        mov     esi, LEVEL0 - 48
         mov     edi, r_frame
-        mov     ecx, 10
+        mov     ecx, 12
         rep movsd
 
 ; Compares the arena with what it was, and tells.
@@ -371,6 +483,8 @@ flat:
         mov     dr6, eax
         mov     byte [gdt + TSS + 5], 0x89
         mov     byte [gdt + 0x50 + 5], 0x89
+        mov     byte [gdt + TSS64 + 5], 0x89
+        mov     byte [gdt + 0xE0 + 5], 0x89
         mov     byte [gdt + 0x98 + 5], 0x81
         mov     byte [gdt + 0x40 + 5], 0xF2
         mov     eax, TSS
@@ -386,12 +500,16 @@ idtr16: dw      0x3FF
         dd      0
 idtr32: dw      0x7FF
         dd      idt32
+idtr64: dw      0xFFF
+        dq      idt64
+        align   8
+registers: times 8 dq 0
 
 ; --- what a case starts with, as it stands in the table -------------------------------------------
 
         align   4
 head:   dd      0               ; bytes of the case
-c_mode: dd      0               ; 0: real, 1: virtual-8086, 2: protected
+c_mode: dd      0               ; 0: real, 1: virtual-8086, 2: protected, 3: 64-bit
 c_flags: dd     0
 c_eip:  dd      0
 c_cs:   dw      0
@@ -429,7 +547,8 @@ r_es:   dw      0
 r_fs:   dw      0
 r_gs:   dw      0
         dw      0
-r_frame: times 10 dd 0          ; the top of the stack of privilege level 0
+r_frame: times 12 dd 0          ; the top of the stack of privilege level 0
+r_high: times 8 dd 0           ; upper halves of registers
 r_changes: dd   0
 result_end:
 
@@ -450,6 +569,15 @@ result_end:
         mov     byte [ss:r_vector], v
         jmp     near caught32
         times   0x5010 + 16 * v - ($ - $$) db 0
+%assign v v + 1
+%endrep
+
+        bits    64
+%assign v 0
+%rep 256
+        mov     byte [r_vector], v
+        jmp     near caught64
+        times   0x6010 + 16 * v - ($ - $$) db 0
 %assign v v + 1
 %endrep
 
@@ -489,6 +617,14 @@ gdt:    dq      0
         dw      0x2B, tss2, 0x8100, 0   ; 98: 16-bit TSS
         dq      0x000012345678FFFF      ; A0: a type that there is not
         dq      0x0001DB010000FFFF      ; A8: code of level 2
+        dw      0x187, tss64, 0x8900, 0 ; B0: TSS of 64-bit mode
+        dq      0
+        dq      0x00AF9B000000FFFF      ; C0: 64-bit code
+        dq      0x00AFFB000000FFFF      ; C8: 64-bit code of level 3
+        dw      0x1F, ldt, 0x8200, 0    ; D0: LDT of 64-bit mode
+        dq      0
+        dw      0x67, tss2, 0x8900, 0   ; E0: another TSS of 64-bit mode
+        dq      0
 gdt_end:
 ldt:    dq      0x00CFF3000000FFFF
         dq      0x00CF93000000FFFF
@@ -505,4 +641,22 @@ tss:    dd      0, LEVEL0, DATA32
         times   0x80 db 0x00, 0xFF
         db      0xFF
 tss2:   times   0x68 db 0
+tss64:  dd      0
+        dq      LEVEL0
+        times   0x66 - ($ - tss64) db 0
+        dw      0x88
+        times   0x88 - ($ - tss64) db 0
+        times   0x80 db 0x00, 0xFF
+        db      0xFF
         times   0x9000 - ($ - $$) db 0
+idt64:
+%assign v 0
+%rep 256
+%if v == 3 || v == 4 || (v >= 32 && v % 2 == 0)
+        dw      0x6000 + 16 * v, CODE64, 0xEE00, 0
+%else
+        dw      0x6000 + 16 * v, CODE64, 0x8E00, 0
+%endif
+        dq      0
+%assign v v + 1
+%endrep

@@ -111,7 +111,7 @@ final class InstructionPage {
             | host 16 | `SegmentedOracleTest`, `VectorOracleTest`: the same in a 16-bit code segment of the local descriptor table, integer instructions in small 32-bit segments, too; with both address sizes, 16- and 32-bit stacks |
             | translated | the same as `host`, executed by the translator |
             | random | `tools/random-cpu`: random sequences, interpreter and translator against the host |
-            | recorded real, v8086, protected | `RecordedVectorsTest`: interpreter and translator against what was recorded from QEMU (TCG) in real, virtual-8086 and 32-bit protected mode, at levels 0 and 3 ([cpu.md](cpu.md)) |
+            | recorded real, v8086, protected, 64-bit | `RecordedVectorsTest`: interpreter and translator against what was recorded from QEMU (TCG) in real, virtual-8086, 32-bit protected and 64-bit mode, at levels 0 and 3 ([cpu.md](cpu.md)) |
             %s
             A host that lacks an extension skips what needs it. At privilege level 3 the host proves only that a privileged
             instruction faults, which does not count here.

@@ -8,7 +8,6 @@ import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 import dev.frond.cpu.insn.Table;
 import dev.frond.cpu.interp.IntegerEncoder.Addressing;
-import dev.frond.machine.vcpu.CpuModel;
 
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
@@ -23,38 +22,6 @@ import java.util.SplittableRandom;
  * recorded-vectors.asm, whose other bytes are INT3: wherever a case leads, it ends there.
  */
 final class RecordedCases {
-    /** A mode as cases have it. */
-    enum Mode {
-        REAL(RecordedVectors.REAL),
-        VIRTUAL_IOPL0(RecordedVectors.VIRTUAL),
-        VIRTUAL_IOPL3(RecordedVectors.VIRTUAL),
-        LEVEL0(RecordedVectors.PROTECTED),
-        LEVEL3_IOPL0(RecordedVectors.PROTECTED),
-        LEVEL3_IOPL3(RecordedVectors.PROTECTED);
-
-        private final int number;
-
-        Mode(int number) {
-            this.number = number;
-        }
-
-        boolean isProtected() {
-            return number == RecordedVectors.PROTECTED;
-        }
-
-        boolean isVirtual() {
-            return number == RecordedVectors.VIRTUAL;
-        }
-
-        boolean isPrivileged() {
-            return this == REAL || this == LEVEL0;
-        }
-
-        int iopl() {
-            return name().endsWith("3") ? Cpu.IOPL : 0;
-        }
-    }
-
     // Where things are in the arena, apart from each other: within reach of every 16-bit segment.
     private static final int OPERAND = 0x1_1400;
     private static final int STACK = 0x1_2800;
@@ -68,6 +35,10 @@ final class RecordedCases {
 
     private static final int DATA0 = 0x10;
     private static final int CODE3 = 0x33;
+
+    /** 64-bit code, and behind it that of level 3. */
+    private static final int CODE64 = 0xC0;
+
     private static final int DATA3 = 0x3B;
 
     /** What ends at 64 KiB is no stack at privilege level 0: the handler's frame goes there. */
@@ -84,34 +55,19 @@ final class RecordedCases {
     private static final int IDT16_LIMIT = 0x3FF;
     private static final int TF = 0x100;
     private static final int SYSENTER_CS = 0x174;
+    private static final int PG = 1 << 31;
+    private static final int PAE = 0x20;
+
+    /** Page tables of recorded-vectors.asm. */
+    private static final int PML4 = 0x39_0000;
+
     private static final int PAT = 0x277;
-
-    /** What has a value of the processor's own, or of its model. */
-    private static final Set<String> OWN_VALUE =
-            Set.of(
-                    "RDTSC", "RDTSCP", "RDPMC", "RDPID", "CPUID", "RDRAND", "RDSEED", "XGETBV",
-                    "XSETBV");
-
-    /**
-     * What the recorded processor has not, or has in another way: TCG knows no INVPCID; MONITOR and
-     * MWAIT, SMAP's and others' presence differ between its models and ours.
-     */
-    private static final Set<String> OTHER_FEATURES = Set.of("INVPCID", "MONITOR", "MWAIT");
-
-    /**
-     * TCG (QEMU 7.2) has #UD for INT1 and for TEST with digit 1, SYSRET outside 64-bit mode as
-     * processors of AMD have it, and BLSI with the wrong CF.
-     */
-    private static boolean isUnknownToTcg(Form form) {
-        return form.mnemonic().matches("INT1|SYSRET|BLSI")
-                || form.mnemonic().equals("TEST") && form.digit() == 1;
-    }
 
     private static final Set<String> SEGMENT_LOADS =
             Set.of("LDS", "LES", "LFS", "LGS", "LSS", "POP-segment", "MOV-to-segment");
 
     private final SplittableRandom random;
-    private final Mode mode;
+    private final RecordedMode mode;
     private final long[] r = new long[8];
     private final int[] selectors = new int[6];
     private final List<Patch> patches = new ArrayList<>();
@@ -122,7 +78,7 @@ final class RecordedCases {
 
     private record Patch(int address, byte[] bytes) {}
 
-    private RecordedCases(Mode mode, SplittableRandom random) {
+    private RecordedCases(RecordedMode mode, SplittableRandom random) {
         this.mode = mode;
         this.random = random;
     }
@@ -130,9 +86,9 @@ final class RecordedCases {
     /** {@code count} cases of each form in each mode, as they stand in the table. */
     static List<byte[]> all(long seed, int count) {
         List<byte[]> cases = new ArrayList<>();
-        for (Mode mode : Mode.values()) {
+        for (RecordedMode mode : RecordedMode.values()) {
             for (Form form : Table.forms()) {
-                if (contains(form, mode)) {
+                if (mode.contains(form)) {
                     SplittableRandom random =
                             new SplittableRandom(
                                     seed + 31L * form.toString().hashCode() + mode.ordinal());
@@ -143,21 +99,6 @@ final class RecordedCases {
             }
         }
         return cases;
-    }
-
-    /** Whether there are cases of {@code form}. */
-    static boolean contains(Form form, Mode mode) {
-        if (form.is(Form.ONLY_64)
-                || IntegerForms.isVector(form)
-                || isUnknownToTcg(form)
-                || OWN_VALUE.contains(form.mnemonic())
-                || OTHER_FEATURES.contains(form.mnemonic())
-                || form.feature().isPresent()
-                        && !CpuModel.X86_64_V3.features().contains(form.feature().get())) {
-            return false;
-        }
-        // An HLT that is executed waits for ever.
-        return !form.mnemonic().equals("HLT") || !mode.isPrivileged();
     }
 
     // --- one case -------------------------------------------------------------------------------
@@ -212,7 +153,7 @@ final class RecordedCases {
         if (undefinedResult(form, e) || isWrongInTcg(form, e)) {
             return Optional.empty();
         }
-        byte[] bytes = e.encode(form, 0);
+        byte[] bytes = e.encode(form, code);
         if (bytes.length > 15) {
             return Optional.empty();
         }
@@ -234,7 +175,7 @@ final class RecordedCases {
 
     /** Upper bits of a register whose lower 16 are used. */
     private long garbage(int segment) {
-        return mode.isProtected() || segment == Seg.SS && mode == Mode.LEVEL0
+        return mode.isProtected() || segment == Seg.SS && mode.isLevel0()
                 ? 0
                 : (long) random.nextInt() << 16 & 0xFFFF_0000L;
     }
@@ -246,10 +187,11 @@ final class RecordedCases {
     private void choose() {
         for (int segment = 0; segment < 6; segment++) {
             selectors[segment] =
-                    !mode.isProtected() ? paragraph() : mode == Mode.LEVEL0 ? DATA0 : DATA3;
+                    !mode.isProtected() ? paragraph() : mode.isLevel0() ? DATA0 : DATA3;
         }
         if (mode.isProtected()) {
-            selectors[Seg.CS] = mode == Mode.LEVEL0 ? CODE0 : CODE3;
+            int code = mode.isLevel0() ? CODE0 : CODE3;
+            selectors[Seg.CS] = !mode.isLong() ? code : mode.isLevel0() ? CODE64 : CODE64 + 8 | 3;
         }
     }
 
@@ -257,14 +199,19 @@ final class RecordedCases {
 
     private IntegerEncoder encoding(Form form, int i) {
         IntegerEncoder e = new IntegerEncoder();
-        e.code64 = false;
+        e.code64 = mode.isLong();
         e.code16 = !mode.isProtected();
         boolean memoryToo =
                 form.hasModRm() && form.digit() < Form.EXACT && !form.is(Form.REGISTER_ONLY);
         // Moves to and from control and debug registers ignore ModRM's mod.
         memoryToo &= !form.operands().contains(Operand.Cy) && !form.operands().contains(Operand.Dy);
         e.memory = memoryToo && (form.is(Form.MEMORY_ONLY) || (i & 1) != 0);
-        e.wide = form.is(Form.W1);
+        // Far pointers with 64-bit offsets are not on all processors.
+        e.wide =
+                form.is(Form.W1)
+                        || mode.isLong()
+                                && chance(3)
+                                && !form.mnemonic().matches("JMPF|CALLF|L[FGS]S");
         e.word = (i >> 1 & 1) != 0 && form.prefix() != Form.PREFIX_NONE;
         if (mode.isProtected() && isTransfer(form)) {
             // The arena's code is beyond 64 KiB.
@@ -355,6 +302,10 @@ final class RecordedCases {
 
     /** Chooses how memory is addressed and lets registers point to {@link #operand}. */
     private boolean address(Form form, IntegerEncoder e) {
+        if (mode.isLong()) {
+            address64(form, e);
+            return true;
+        }
         if (mode.isProtected()) {
             // Sixteen bits reach nothing of the arena.
             e.shortAddress = false;
@@ -399,6 +350,28 @@ final class RecordedCases {
         }
         // Registers that the instruction has its own use for.
         return !(form.mnemonic().startsWith("CMPXCHG8B") && used(e, Cpu.RAX)) || !used(e, Cpu.RCX);
+    }
+
+    /** Registers have 32 bits to start with: displacements are not above the operand. */
+    private void address64(Form form, IntegerEncoder e) {
+        Addressing[] all = {
+            Addressing.BASE,
+            Addressing.BASE_DISP8,
+            Addressing.BASE_DISP32,
+            Addressing.ABSOLUTE,
+            Addressing.RIP_RELATIVE
+        };
+        e.shortAddress = false;
+        e.addressing = all[random.nextInt(all.length)];
+        e.base = random.nextInt(8);
+        e.base = e.base == Cpu.RSP ? Cpu.RBP : e.base;
+        e.address = operand;
+        boolean small = e.addressing != Addressing.BASE_DISP32;
+        e.displacement = -random.nextInt(small ? 128 : 1 << 30);
+        if (e.addressing.hasBase()) {
+            boolean displaced = e.addressing != Addressing.BASE || e.base == Cpu.RBP;
+            r[e.base] = operand - (displaced ? e.displacement : 0);
+        }
     }
 
     private void address16(IntegerEncoder e, long at) {
@@ -583,6 +556,9 @@ final class RecordedCases {
         if (!mode.isProtected()) {
             return paragraph();
         }
+        if (mode.isLong() && chance(4)) {
+            return CODE64 + 8 * random.nextInt(2) | random.nextInt(4);
+        }
         int selector = FAR[random.nextInt(FAR.length)] | (chance(2) ? 3 : random.nextInt(4));
         return chance(2) ? selectors[Seg.CS] : selector;
     }
@@ -602,7 +578,8 @@ final class RecordedCases {
         int selector;
         do {
             selector = random.nextInt(SELECTORS / 8) * 8 | (chance(2) ? 3 : random.nextInt(4));
-        } while (stack && (selector & 0xF8) == DATA16);
+            // TCG takes a null selector with any RPL for a 64-bit stack.
+        } while (stack && ((selector & 0xF8) == DATA16 || mode.isLong() && selector < 4));
         return chance(10) ? selector + SELECTORS : selector;
     }
 
@@ -616,6 +593,10 @@ final class RecordedCases {
                 int selector = farSelector();
                 put(stack, farOffset(selector), size);
                 put(stack + size, selector, size);
+                if (mode.isLong()) {
+                    put(stack + 3 * size, STACK + 0x100, size);
+                    put(stack + 4 * size, mode.isLevel0() ? DATA0 : DATA3, size);
+                }
                 if (form.mnemonic().equals("IRET")) {
                     put(
                             stack + 2 * size,
@@ -651,16 +632,22 @@ final class RecordedCases {
         switch (form.mnemonic()) {
             case "LIDT" -> {
                 // In real mode the vectors stay where they are.
-                put(operand, mode == Mode.REAL ? IDT16_LIMIT : 0x7FF, 2);
-                put(operand + 2, mode == Mode.REAL ? 0 : 0x7000, 4);
+                put(
+                        operand,
+                        mode == RecordedMode.REAL ? IDT16_LIMIT : mode.isLong() ? 0xFFF : 0x7FF,
+                        2);
+                put(
+                        operand + 2,
+                        mode == RecordedMode.REAL ? 0 : mode.isLong() ? 0x9000 : 0x7000,
+                        8);
             }
             case "LGDT" -> {
                 put(operand, 0xFFF, 2);
-                put(operand + 2, 0x7800, 4);
+                put(operand + 2, 0x7800, 8);
             }
             case "LMSW" -> {
                 // PE stays as it is.
-                long value = random.nextInt(0x1_0000) & ~1 | (mode == Mode.LEVEL0 ? 1 : 0);
+                long value = random.nextInt(0x1_0000) & ~1 | (mode.isLevel0() ? 1 : 0);
                 if (e.hasMemory(form)) {
                     put(operand, value, 2);
                 } else {
@@ -678,11 +665,16 @@ final class RecordedCases {
                     r[e.rm] =
                             switch (e.reg) {
                                 case 0 -> {
-                                    int pe = mode == Mode.LEVEL0 ? 1 : 0;
+                                    int pe = mode.isLevel0() ? 1 : 0;
                                     int[] values = {0x30, 0x10, 0x3E, 0x5_0030, 0x1A};
-                                    yield values[random.nextInt(values.length)] | pe;
+                                    int pg = mode.isLong() ? PG : 0;
+                                    yield (values[random.nextInt(values.length)] | pe | pg)
+                                            & 0xFFFF_FFFFL;
                                 }
-                                case 4 -> new int[] {0, 0x10, 0x08, 0x80, 0x4}[random.nextInt(5)];
+                                case 3 -> mode.isLong() ? PML4 : r[e.rm];
+                                case 4 ->
+                                        new int[] {0, 0x10, 0x08, 0x80, 0x4}[random.nextInt(5)]
+                                                | (mode.isLong() ? PAE : 0);
                                 default -> r[e.rm];
                             };
                 } else if (form.operands().getFirst() == Operand.Dy && (e.reg & 5) == 5) {
@@ -719,6 +711,13 @@ final class RecordedCases {
             case "PREFETCH" -> form.hasModRm() && !e.memory;
             // The manual leaves the result undefined.
             case "BSWAP" -> e.size(form) == 2;
+            // Which bits of the limit are told is left open, and cleared only in 32-bit code.
+            case "LAR" -> mode.isLong() && !e.word;
+            // TCG's error code has the vector times 16 in 64-bit mode.
+            case "INT" ->
+                    mode.isLong()
+                            && !mode.isLevel0()
+                            && ((e.immediate & 1) != 0 || (e.immediate & 0xFF) < 32);
             default -> false;
         };
     }
@@ -732,7 +731,7 @@ final class RecordedCases {
                 start.mode() == RecordedVectors.REAL
                         ? RecordedVectors.int32(result, 28) & 0xFFFF
                         : start.mode() == RecordedVectors.VIRTUAL
-                                ? RecordedVectors.int32(result, 56 + 4 * 4) & 0xFFFF
+                                ? RecordedVectors.int32(result, 56 + 4 * 6) & 0xFFFF
                                 : 0x8000;
         return pointer >= 0x100 && pointer <= 0xFF00;
     }
@@ -751,7 +750,7 @@ final class RecordedCases {
         } else if (form.mnemonic().equals("WRMSR")) {
             out.write(0x0F);
             out.write(0x32);
-        } else if (form.mnemonic().equals("LAR") && mode.isProtected()) {
+        } else if (form.mnemonic().equals("LAR") && mode.isProtected() && !mode.isLong()) {
             // The manual leaves bits 16 to 19 undefined: PUSHF, AND Gv,FFF0FFFFh, POPF.
             out.writeBytes(new byte[] {(byte) 0x9C, (byte) 0x81, (byte) (0xE0 | e.reg)});
             word(out, 0xFFF0_FFFFL, 4);

@@ -27,14 +27,11 @@ final class RecordedForms {
     private static final Decoder DECODER =
             new Decoder(Table.forms(), CpuModel.X86_64_V3.features());
 
+    private static final int[] CODE_SIZES = {0, 0, Cpu.CODE_32, Cpu.CODE_64};
+
     private static @Nullable Insn decode(Start start) {
         byte[] code = start.memory(start.code(), Decoder.MAX_LENGTH);
-        return DECODER.decode(
-                code,
-                0,
-                code.length,
-                0,
-                start.mode() == RecordedVectors.PROTECTED ? Cpu.CODE_32 : 0);
+        return DECODER.decode(code, 0, code.length, 0, CODE_SIZES[start.mode()]);
     }
 
     /** The form in words; the empty string for what is none in that mode. */
@@ -59,7 +56,7 @@ final class RecordedForms {
     }
 
     /** What the page of instructions calls the modes. */
-    private static final List<String> MODES = List.of("real", "v8086", "protected");
+    private static final List<String> MODES = List.of("real", "v8086", "protected", "64-bit");
 
     /** The status flags that the instruction leaves undefined. */
     static int undefinedFlags(Start start) {

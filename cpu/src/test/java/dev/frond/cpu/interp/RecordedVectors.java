@@ -30,7 +30,7 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
     static final int TABLE = 0x40_0000;
 
     /** Bytes of what is told of a case, without its changes of memory. */
-    private static final int RESULT = 100;
+    private static final int RESULT = 140;
 
     /** One case, as it stands in the table, and what came of it, as the program tells it. */
     record Vector(byte[] start, byte[] result) {}
@@ -118,6 +118,7 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
     static final int REAL = 0;
     static final int VIRTUAL = 1;
     static final int PROTECTED = 2;
+    static final int LONG = 3;
 
     /** What a case starts with, as recorded-vectors.asm has it from {@code head} on. */
     record Start(byte[] bytes) {
@@ -144,7 +145,7 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
 
         /** The linear address of the first instruction. */
         int code() {
-            return (mode() == PROTECTED ? 0 : cs() << 4) + eip();
+            return (mode() >= PROTECTED ? 0 : cs() << 4) + eip();
         }
 
         /** A byte of memory in the arena. */
@@ -174,7 +175,8 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
         @Override
         public String toString() {
             StringBuilder text =
-                    new StringBuilder(List.of("real", "virtual-8086", "protected").get(mode()));
+                    new StringBuilder(
+                            List.of("real", "virtual-8086", "protected", "64-bit").get(mode()));
             text.append(String.format(" flags %x, %x:%x, ss..gs", flags(), cs(), eip()));
             for (int i = 0; i < 5; i++) {
                 text.append(String.format(" %x", int16(bytes, 18 + 2 * i)));
@@ -215,16 +217,17 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
         for (int i = 0; i < 5; i++) {
             parts.put(List.of("ss", "ds", "es", "fs", "gs").get(i), int16(result, 44 + 2 * i));
         }
-        boolean level0 = start.mode() == PROTECTED && (start.cs() & 3) == 0;
-        int pushed = start.mode() == VIRTUAL ? 3 : 7;
-        for (int i = 0; i < 10; i++) {
+        boolean level0 = start.mode() >= PROTECTED && (start.cs() & 3) == 0;
+        // Where flags are, from the top: behind 6, 2 or, in 64-bit mode, 2 others.
+        int pushed = start.mode() == VIRTUAL ? 5 : start.mode() == PROTECTED ? 9 : 6;
+        for (int i = 0; i < 12; i++) {
             int value = int32(result, 56 + 4 * i);
             parts.put("frame " + i, i == pushed ? value & ~undefined : value);
         }
         int flags =
                 start.mode() == REAL
                         ? (int16(result, 44) << 4) + (int32(result, 28) & 0xFFFF) + 4
-                        : level0 ? int32(result, 28) + (hasError(result) ? 12 : 8) : 0;
+                        : level0 ? int32(result, 28) + above(start, result) : 0;
         for (int at = RESULT; at < result.length; at += 8) {
             int address = int32(result, at);
             for (int i = 0; i < 4; i++) {
@@ -242,6 +245,11 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
         Map<String, String> shown = new TreeMap<>();
         parts.forEach((name, value) -> shown.put(name, Integer.toHexString(value)));
         return shown;
+    }
+
+    /** How far pushed flags are above the stack pointer: behind the instruction's address. */
+    private static int above(Start start, byte[] result) {
+        return (start.mode() == LONG ? 8 : 4) * (hasError(result) ? 3 : 2);
     }
 
     private static boolean hasError(byte[] result) {

@@ -45,8 +45,11 @@ final class RecordedVectorsTest {
     @Test
     void theRecordingHasAllModes() {
         Map<String, Set<String>> forms = RecordedForms.completed(recorded);
-        assertThat(forms).containsOnlyKeys("real", "v8086", "protected");
-        assertThat(forms.values()).allSatisfy(mode -> assertThat(mode).hasSizeGreaterThan(350));
+        assertThat(forms).containsOnlyKeys("real", "v8086", "protected", "64-bit");
+        assertThat(forms.get("real")).hasSizeGreaterThan(350);
+        assertThat(forms.get("v8086")).hasSizeGreaterThan(350);
+        assertThat(forms.get("protected")).hasSizeGreaterThan(350);
+        assertThat(forms.get("64-bit")).contains("0F 01 =F8 SWAPGS", "0F 22 /r MOV Cy,Ry");
     }
 
     @Test
