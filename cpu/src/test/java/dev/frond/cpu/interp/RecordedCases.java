@@ -76,6 +76,7 @@ final class RecordedCases {
     /** The linear address of the memory operand. */
     private int operand;
 
+    @SuppressWarnings("ArrayRecordComponent") // Never compared.
     private record Patch(int address, byte[] bytes) {}
 
     private RecordedCases(RecordedMode mode, SplittableRandom random) {
@@ -254,7 +255,7 @@ final class RecordedCases {
         e.immediate2 = random.nextInt(4);
         if (form.mnemonic().matches("IN|OUT")) {
             // Ports where no device is; aligned, since others read as zero there.
-            e.immediate = 0x30 + 4 * random.nextInt(3);
+            e.immediate = 0x30 + 4L * random.nextInt(3);
         }
         return e;
     }
@@ -303,7 +304,7 @@ final class RecordedCases {
     /** Chooses how memory is addressed and lets registers point to {@link #operand}. */
     private boolean address(Form form, IntegerEncoder e) {
         if (mode.isLong()) {
-            address64(form, e);
+            address64(e);
             return true;
         }
         if (mode.isProtected()) {
@@ -353,7 +354,7 @@ final class RecordedCases {
     }
 
     /** Registers have 32 bits to start with: displacements are not above the operand. */
-    private void address64(Form form, IntegerEncoder e) {
+    private void address64(IntegerEncoder e) {
         Addressing[] all = {
             Addressing.BASE,
             Addressing.BASE_DISP8,
@@ -370,7 +371,7 @@ final class RecordedCases {
         e.displacement = -random.nextInt(small ? 128 : 1 << 30);
         if (e.addressing.hasBase()) {
             boolean displaced = e.addressing != Addressing.BASE || e.base == Cpu.RBP;
-            r[e.base] = operand - (displaced ? e.displacement : 0);
+            r[e.base] = (long) operand - (displaced ? e.displacement : 0);
         }
     }
 
@@ -564,7 +565,7 @@ final class RecordedCases {
     }
 
     private long farOffset(int selector) {
-        return TARGET + random.nextInt(0x800) - (mode.isProtected() ? 0 : selector << 4);
+        return (long) TARGET + random.nextInt(0x800) - (mode.isProtected() ? 0 : selector << 4);
     }
 
     /** A selector to load into a segment register or to ask about. */
@@ -657,7 +658,7 @@ final class RecordedCases {
             case "RDMSR" -> r[Cpu.RCX] = chance(2) ? PAT : SYSENTER_CS;
             case "WRMSR" -> {
                 // The case reads it back.
-                r[Cpu.RCX] = SYSENTER_CS + 1 + random.nextInt(2);
+                r[Cpu.RCX] = SYSENTER_CS + 1L + random.nextInt(2);
                 r[Cpu.RDX] = 0;
             }
             case "MOV" -> {

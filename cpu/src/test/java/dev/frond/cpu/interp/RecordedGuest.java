@@ -20,6 +20,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -69,9 +70,9 @@ final class RecordedGuest {
     /** Runs to the end, at most {@code seconds}, and gives what was told. */
     byte[] run(int seconds) {
         try (ScheduledExecutorService watch = Executors.newSingleThreadScheduledExecutor()) {
-            watch.schedule(vcpu::kick, seconds, TimeUnit.SECONDS);
+            ScheduledFuture<?> end = watch.schedule(vcpu::kick, seconds, TimeUnit.SECONDS);
             vcpu.run();
-            watch.shutdownNow();
+            end.cancel(false);
         }
         return told.toByteArray();
     }

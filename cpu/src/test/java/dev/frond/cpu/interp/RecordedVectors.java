@@ -22,6 +22,7 @@ import java.util.zip.GZIPOutputStream;
  * What a recording holds: who made it, the program (recorded-vectors.asm) as it stands in memory
  * from address 0, and the cases with what the recorded processor told of each.
  */
+@SuppressWarnings("ArrayRecordComponent") // Never compared.
 record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
     /** The resource, gzip. */
     static final String RESOURCE = "recorded-vectors.gz";
@@ -33,6 +34,7 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
     private static final int RESULT = 140;
 
     /** One case, as it stands in the table, and what came of it, as the program tells it. */
+    @SuppressWarnings("ArrayRecordComponent")
     record Vector(byte[] start, byte[] result) {}
 
     /** All cases as the program takes them. */
@@ -121,6 +123,7 @@ record RecordedVectors(String origin, byte[] program, List<Vector> vectors) {
     static final int LONG = 3;
 
     /** What a case starts with, as recorded-vectors.asm has it from {@code head} on. */
+    @SuppressWarnings("ArrayRecordComponent")
     record Start(byte[] bytes) {
         int mode() {
             return int32(bytes, 4);

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.frond.cpu.interp;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
@@ -119,7 +121,7 @@ final class VectorRecorder {
 
     private static String version() throws IOException {
         Process process = new ProcessBuilder("qemu-system-x86_64", "--version").start();
-        String text = new String(process.getInputStream().readAllBytes());
+        String text = new String(process.getInputStream().readAllBytes(), UTF_8);
         return text.lines().findFirst().orElse("QEMU");
     }
 }
