@@ -509,6 +509,9 @@ final class RecordedCases {
                 || form.mnemonic().matches("LAR|LSL|VER[RW]|LTR|LLDT")) {
             boolean stack = form.mnemonic().equals("LSS") || e.reg == Seg.SS;
             int selector = selector(stack && SEGMENT_LOADS.contains(name));
+            while (mode.isWrongInTcg(name, selector)) {
+                selector = selector(false);
+            }
             if (inMemory) {
                 put(operand + (form.operands().contains(Operand.Mp) ? size : 0), selector, 2);
             } else if (form.hasModRm()) {
@@ -678,6 +681,9 @@ final class RecordedCases {
                                                 | (mode.isLong() ? PAE : 0);
                                 default -> r[e.rm];
                             };
+                } else if (form.operands().getFirst() == Operand.Dy && (e.reg & 5) == 4) {
+                    // TCG keeps bit 12 of DR6.
+                    r[e.rm] &= ~0x1000;
                 } else if (form.operands().getFirst() == Operand.Dy && (e.reg & 5) == 5) {
                     // No breakpoint is enabled, and no general detection.
                     r[e.rm] = r[e.rm] & 0x0000_0300L | 0x400;
@@ -713,7 +719,7 @@ final class RecordedCases {
             // The manual leaves the result undefined.
             case "BSWAP" -> e.size(form) == 2;
             // Which bits of the limit are told is left open, and cleared only in 32-bit code.
-            case "LAR" -> mode.isLong() && !e.word;
+            case "LAR" -> mode.isLong() && e.size(form) != 2;
             // TCG's error code has the vector times 16 in 64-bit mode.
             case "INT" ->
                     mode.isLong()

@@ -105,4 +105,16 @@ enum RecordedMode {
                                     + "|IN|OUT|INSB?|OUTSB?|CLI|STI|PUSHF|POPF|HLT|RSM|IRET|RETF"
                                     + "|JMPF|CALLF|INT|INT3|UD[012]|CLAC|STAC|L[FGS]S");
     }
+
+    /**
+     * TCG takes null for LTR, and has task gates and 16-bit TSSs in 64-bit mode for LAR and LSL.
+     */
+    boolean isWrongInTcg(String name, int selector) {
+        return switch (name) {
+            case "LTR" -> selector < 4;
+            case "LAR", "LSL" ->
+                    isLong() && ((selector & 0xF8) == 0x88 || (selector & 0xF8) == 0x98);
+            default -> false;
+        };
+    }
 }
