@@ -29,8 +29,12 @@ final class InstructionPage {
 
     private final Set<CpuFeature> offered = EnumSet.noneOf(CpuFeature.class);
 
+    /** Forms that recorded vectors get to the end of, by mode. */
+    private final Map<String, Set<String>> recorded;
+
     InstructionPage(Map<String, Set<String>> programs) {
         this.programs = programs;
+        recorded = RecordedForms.completed(RecordedVectors.load());
         for (CpuModel model : CpuModel.all()) {
             offered.addAll(model.features());
         }
@@ -59,6 +63,11 @@ final class InstructionPage {
                 proof.add("random");
             }
         }
+        recorded.forEach((mode, forms) -> {
+            if (forms.contains(form.toString())) {
+                proof.add("recorded " + mode);
+            }
+        });
         for (Map.Entry<String, Set<String>> program : programs.entrySet()) {
             if (program.getValue().contains(form.toString())) {
                 proof.add(program.getKey().replaceAll("Test$", ""));
@@ -102,6 +111,7 @@ final class InstructionPage {
             | host 16 | `SegmentedOracleTest`, `VectorOracleTest`: the same in a 16-bit code segment of the local descriptor table, integer instructions in small 32-bit segments, too; with both address sizes, 16- and 32-bit stacks |
             | translated | the same as `host`, executed by the translator |
             | random | `tools/random-cpu`: random sequences, interpreter and translator against the host |
+            | recorded real, v8086, protected, 64-bit | `RecordedVectorsTest`: interpreter and translator against what was recorded from QEMU (TCG) in real, virtual-8086, 32-bit protected and 64-bit mode, at levels 0 and 3 ([cpu.md](cpu.md)) |
             %s
             A host that lacks an extension skips what needs it. At privilege level 3 the host proves only that a privileged
             instruction faults, which does not count here.
