@@ -31,6 +31,9 @@ final class PageWalk {
     private static final long ADDRESS = PHYSICAL & PAGE_MASK;
     private static final long RESERVED = (1L << 52) - 1 & ~PHYSICAL;
 
+    /** Bits 62:52, which are ignored in long mode (SDM Vol. 3A, table 5-9). */
+    private static final long RESERVED_PAE = 0x7FF0_0000_0000_0000L;
+
     /** Page-fault error code bits (SDM Vol. 3A, 5.7). */
     private static final int ERROR_P = 1;
 
@@ -102,35 +105,8 @@ final class PageWalk {
     private static final long RETRY = -1;
 
     private long walkLong(long linear, int access, int how) {
-        long table = cpu.cr3 & ADDRESS;
-        long rights = RW | US;
-        long noExecute = 0;
         int first = (cpu.cr4 & ControlRegisters.LA57) != 0 ? 48 : 39;
-        for (int shift = first; ; shift -= 9) {
-            long at = table + (linear >>> shift & 511) * 8;
-            long entry = readTable(at, 8);
-            if ((entry & P) == 0) {
-                throw pageFault(linear, access, how, 0);
-            }
-            long reserved = RESERVED | nxReserved();
-            boolean leaf = shift == 12 || (entry & PS) != 0;
-            if (leaf && shift != 12) {
-                boolean none = shift > 30 || shift == 30 && !gigabytePages;
-                reserved |= none ? PS : (1L << shift) - 1 & ~0x1FFFL;
-            }
-            if ((entry & reserved) != 0) {
-                throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);
-            }
-            rights &= entry;
-            noExecute |= entry & NX;
-            if (leaf) {
-                return leaf(linear, access, how, at, 8, entry, rights, noExecute, shift);
-            }
-            if (!updateTable(at, 8, entry, A)) {
-                return RETRY;
-            }
-            table = entry & ADDRESS;
-        }
+        return walk(linear, access, how, cpu.cr3 & ADDRESS, first, RESERVED);
     }
 
     private long walkPae(long linear, int access, int how) {
@@ -138,20 +114,25 @@ final class PageWalk {
         if ((pdpte & P) == 0) {
             throw pageFault(linear, access, how, 0);
         }
-        long table = pdpte & ADDRESS;
+        return walk(linear, access, how, pdpte & ADDRESS, 21, RESERVED | RESERVED_PAE);
+    }
+
+    /** Walks tables of 8-byte entries, from the one at {@code first} for bits from {@code top}. */
+    private long walk(long linear, int access, int how, long first, int top, long alwaysReserved) {
+        long table = first;
         long rights = RW | US;
         long noExecute = 0;
-        for (int shift = 21; ; shift -= 9) {
+        for (int shift = top; ; shift -= 9) {
             long at = table + (linear >>> shift & 511) * 8;
             long entry = readTable(at, 8);
             if ((entry & P) == 0) {
                 throw pageFault(linear, access, how, 0);
             }
-            // Bits 62:52 are reserved here, not ignored as in long mode (SDM Vol. 3A, table 5-9).
-            long reserved = RESERVED | 0x7FF0_0000_0000_0000L | nxReserved();
+            long reserved = alwaysReserved | nxReserved();
             boolean leaf = shift == 12 || (entry & PS) != 0;
-            if (leaf && shift == 21) {
-                reserved |= 0x1F_E000;
+            if (leaf && shift != 12) {
+                boolean none = shift > 30 || shift == 30 && !gigabytePages;
+                reserved |= none ? PS : (1L << shift) - 1 & ~0x1FFFL;
             }
             if ((entry & reserved) != 0) {
                 throw pageFault(linear, access, how, ERROR_P | ERROR_RSVD);

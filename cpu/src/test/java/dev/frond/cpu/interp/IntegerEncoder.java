@@ -3,6 +3,7 @@
 package dev.frond.cpu.interp;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.Seg;
 import dev.frond.cpu.decode.Form;
 import dev.frond.cpu.decode.Operand;
 
@@ -279,5 +280,29 @@ final class IntegerEncoder {
         for (int i = 0; i < bytes; i++) {
             out.write((int) (value >>> 8 * i));
         }
+    }
+
+    /** The segment register of the memory operand. */
+    int segment(Form form) {
+        switch (override) {
+            case 0x26, 0x2E, 0x36, 0x3E -> {
+                return override >>> 3 & 3;
+            }
+            case 0x64 -> {
+                return Seg.FS;
+            }
+            case 0x65 -> {
+                return Seg.GS;
+            }
+            default -> {}
+        }
+        if (!hasMemory(form)) {
+            return Seg.DS;
+        }
+        boolean stack =
+                addresses16()
+                        ? rm16 == 2 || rm16 == 3 || rm16 == 6 && mod16 != 0
+                        : addressing.hasBase() && (base == Cpu.RSP || base == Cpu.RBP);
+        return stack ? Seg.SS : Seg.DS;
     }
 }

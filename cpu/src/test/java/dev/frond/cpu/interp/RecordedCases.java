@@ -125,7 +125,7 @@ final class RecordedCases {
                 return Optional.empty();
             }
         }
-        int segment = segment(form, e);
+        int segment = e.segment(form);
         e.address = offset(segment, operand);
         if (bitByRegister(form) && e.hasMemory(form)) {
             long bits = random.nextInt(-6000, 6000);
@@ -278,29 +278,6 @@ final class RecordedCases {
         return form.mnemonic().startsWith("BT") && form.operands().contains(Operand.Gv);
     }
 
-    private static int segment(Form form, IntegerEncoder e) {
-        switch (e.override) {
-            case 0x26, 0x2E, 0x36, 0x3E -> {
-                return e.override >>> 3 & 3;
-            }
-            case 0x64 -> {
-                return Seg.FS;
-            }
-            case 0x65 -> {
-                return Seg.GS;
-            }
-            default -> {}
-        }
-        if (!e.hasMemory(form)) {
-            return Seg.DS;
-        }
-        boolean stack =
-                e.addresses16()
-                        ? e.rm16 == 2 || e.rm16 == 3 || e.rm16 == 6 && e.mod16 != 0
-                        : e.addressing.hasBase() && (e.base == Cpu.RSP || e.base == Cpu.RBP);
-        return stack ? Seg.SS : Seg.DS;
-    }
-
     /** Chooses how memory is addressed and lets registers point to {@link #operand}. */
     private boolean address(Form form, IntegerEncoder e) {
         if (mode.isLong()) {
@@ -321,7 +298,7 @@ final class RecordedCases {
             e.base = random.nextInt(8);
             e.index = random.nextInt(8);
         } while (e.base == Cpu.RSP || e.index == Cpu.RSP || e.index == e.base);
-        int segment = segment(form, e);
+        int segment = e.segment(form);
         long at = offset(segment, operand);
         e.address = at;
         e.displacement = random.nextInt();
@@ -424,7 +401,7 @@ final class RecordedCases {
         if (strings) {
             boolean upper = e.addresses16();
             long garbage = upper ? (long) random.nextInt() << 16 & 0xFFFF_0000L : 0;
-            r[Cpu.RSI] = offset(segment(form, e), SOURCE + random.nextInt(0x400)) | garbage;
+            r[Cpu.RSI] = offset(e.segment(form), SOURCE + random.nextInt(0x400)) | garbage;
             r[Cpu.RDI] = offset(Seg.ES, DESTINATION + random.nextInt(0x400)) | garbage;
             if (e.repeat != 0) {
                 // TCG looks at the port's permission before it finds that there is nothing to do.
@@ -434,12 +411,12 @@ final class RecordedCases {
             int fill = random.nextInt(256);
             r[Cpu.RAX] = chance(2) ? fill * 0x0101_0101L : r[Cpu.RAX];
             string(Seg.ES, Cpu.RDI, fill);
-            string(segment(form, e), Cpu.RSI, fill);
+            string(e.segment(form), Cpu.RSI, fill);
         }
         switch (form.mnemonic()) {
             case "XLAT" ->
                     r[Cpu.RBX] =
-                            offset(segment(form, e), operand - (int) (r[Cpu.RAX] & 0xFF))
+                            offset(e.segment(form), operand - (int) (r[Cpu.RAX] & 0xFF))
                                     | (e.addresses16() ? 0x5A5A_0000L : 0);
             case "DIV", "IDIV" -> {
                 if (chance(2)) {

@@ -332,7 +332,7 @@ final class SegmentedOracleTest {
             e.reg = random.nextInt(8);
         }
         e.scale = random.nextInt(4);
-        operandSegment = segment(form, e);
+        operandSegment = e.segment(form);
         operand = operandOffset(form, e);
         boolean byteOnly =
                 e.addresses16()
@@ -353,30 +353,6 @@ final class SegmentedOracleTest {
                         || register == Cpu.RSI
                         || register == Cpu.RDI
                 : register == e.base || register == e.index;
-    }
-
-    /** The segment register of the memory operand. */
-    private static int segment(Form form, IntegerEncoder e) {
-        switch (e.override) {
-            case 0x26, 0x2E, 0x36, 0x3E -> {
-                return e.override >>> 3 & 3;
-            }
-            case 0x64 -> {
-                return Seg.FS;
-            }
-            case 0x65 -> {
-                return Seg.GS;
-            }
-            default -> {}
-        }
-        if (!e.hasMemory(form)) {
-            return Seg.DS;
-        }
-        boolean stack =
-                e.addresses16()
-                        ? e.rm16 == 2 || e.rm16 == 3 || e.rm16 == 6 && e.mod16 != 0
-                        : e.addressing.hasBase() && (e.base == Cpu.RSP || e.base == Cpu.RBP);
-        return stack ? Seg.SS : Seg.DS;
     }
 
     /** An offset for an operand, often where something ends. */
