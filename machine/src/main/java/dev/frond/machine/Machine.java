@@ -70,7 +70,16 @@ public final class Machine implements MachineControl, AutoCloseable {
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
+
+    /** Stand still and go on are done one after the other. */
+    private final Object transitions = new Object();
+
+    /** What was asked for from outside. */
     private boolean running;
+
+    /** How many things are being done for which everything must stand still. */
+    private int holds;
+
     private boolean closed;
     private int active;
 
@@ -202,29 +211,57 @@ public final class Machine implements MachineControl, AutoCloseable {
 
     /** Lets CPUs, devices and time stand still; returns when they do. */
     public void pause() {
-        lock.lock();
-        try {
-            running = false;
-            while (active > 0) {
-                cpus.forEach(c -> c.vcpu.kick());
-                changed.awaitUninterruptibly();
-            }
-        } finally {
-            lock.unlock();
-        }
-        clock.pause();
-        devices.values().forEach(Device::drain);
+        standStill(() -> running = false);
     }
 
     /** Goes on after {@link #pause}. */
     public void resume() {
-        clock.resume();
-        lock.lock();
+        goOn(() -> running = true);
+    }
+
+    private void standStill(Runnable wish) {
+        synchronized (transitions) {
+            lock.lock();
+            try {
+                wish.run();
+                while (active > 0) {
+                    cpus.forEach(c -> c.vcpu.kick());
+                    changed.awaitUninterruptibly();
+                }
+            } finally {
+                lock.unlock();
+            }
+            clock.pause();
+            devices.values().forEach(Device::drain);
+        }
+    }
+
+    private void goOn(Runnable wish) {
+        synchronized (transitions) {
+            lock.lock();
+            try {
+                wish.run();
+                if (running && holds == 0 && !closed) {
+                    // Time first: no CPU is to see it stand.
+                    clock.resume();
+                    changed.signalAll();
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    /**
+     * Runs {@code action} while everything stands still, and goes on if nobody has paused the
+     * machine, before or meanwhile.
+     */
+    private void hold(Runnable action) {
+        standStill(() -> holds++);
         try {
-            running = true;
-            changed.signalAll();
+            action.run();
         } finally {
-            lock.unlock();
+            goOn(() -> holds--);
         }
     }
 
@@ -262,16 +299,11 @@ public final class Machine implements MachineControl, AutoCloseable {
     public CompletableFuture<Void> whileStanding(Runnable action) {
         CompletableFuture<Void> done = new CompletableFuture<>();
         requests.add(() -> {
-            boolean wasRunning = isRunning();
-            pause();
             try {
-                action.run();
+                hold(action);
                 done.complete(null);
             } catch (RuntimeException e) {
                 done.completeExceptionally(e);
-            }
-            if (wasRunning) {
-                resume();
             }
         });
         return CompletableFuture.anyOf(done, end).thenCompose(_ -> done.isDone() ? done : ended());
@@ -281,29 +313,19 @@ public final class Machine implements MachineControl, AutoCloseable {
         return CompletableFuture.failedFuture(new IllegalStateException("the machine has ended"));
     }
 
-    private boolean isRunning() {
-        lock.lock();
-        try {
-            return running;
-        } finally {
-            lock.unlock();
-        }
-    }
-
     /** Completes when the machine has ended, with everything standing still and drained. */
     public CompletableFuture<MachineEnd> end() {
         return end;
     }
 
     private void restart() {
-        pause();
-        try {
-            powerOn();
-        } catch (Exception e) {
-            finish(new MachineEnd.Failed("reset: " + e.getMessage()));
-            return;
-        }
-        resume();
+        hold(() -> {
+            try {
+                powerOn();
+            } catch (Exception e) {
+                finish(new MachineEnd.Failed("reset: " + e.getMessage()));
+            }
+        });
     }
 
     private void finish(MachineEnd how) {
@@ -324,17 +346,30 @@ public final class Machine implements MachineControl, AutoCloseable {
     /** Ends all threads. The state can be saved before, not after. */
     @Override
     public void close() {
-        pause();
-        end.complete(new MachineEnd.Stopped());
-        control.interrupt();
-        lock.lock();
-        try {
+        standStill(() -> {
+            // Whoever is about to let it go on does not any more.
             closed = true;
             changed.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        });
+        end.complete(new MachineEnd.Stopped());
+        control.interrupt();
+        awaitControl();
         clock.close();
+    }
+
+    /** What is being done while the machine stands still comes to its end first. */
+    private void awaitControl() {
+        boolean interrupted = false;
+        while (control.isAlive() && !control.equals(Thread.currentThread())) {
+            try {
+                control.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     // --- CPU threads
@@ -343,7 +378,7 @@ public final class Machine implements MachineControl, AutoCloseable {
     private boolean enter(int number) {
         lock.lock();
         try {
-            while ((!running || parked.get(number)) && !closed) {
+            while ((!running || holds > 0 || parked.get(number)) && !closed) {
                 changed.awaitUninterruptibly();
             }
             if (closed) {

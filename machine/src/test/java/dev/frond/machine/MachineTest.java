@@ -23,7 +23,9 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -38,18 +40,7 @@ class MachineTest {
                     new GuestMemory(Arena.ofAuto().allocate(4096, 4096)),
                     new HostClock(0, Instant.EPOCH));
 
-    /** Shuts down as soon as it runs, again and again. */
-    private static final class ShutDownCpu implements Vcpu {
-        private final AtomicInteger runs = new AtomicInteger();
-        private final CountDownLatch enough = new CountDownLatch(RESETS);
-
-        @Override
-        public VcpuExit run() {
-            runs.incrementAndGet();
-            enough.countDown();
-            return VcpuExit.SHUTDOWN;
-        }
-
+    private abstract static class TestCpu implements Vcpu {
         @Override
         public void kick() {}
 
@@ -79,6 +70,88 @@ class MachineTest {
         @Override
         public VcpuStats stats() {
             return new VcpuStats(0, Map.of());
+        }
+    }
+
+    /** Shuts down as soon as it runs, again and again. */
+    private static final class ShutDownCpu extends TestCpu {
+        private final AtomicInteger runs = new AtomicInteger();
+        private final CountDownLatch enough = new CountDownLatch(RESETS);
+
+        @Override
+        public VcpuExit run() {
+            runs.incrementAndGet();
+            enough.countDown();
+            return VcpuExit.SHUTDOWN;
+        }
+    }
+
+    /** Runs until it is kicked. */
+    private static final class BusyCpu extends TestCpu {
+        private final Semaphore kicks = new Semaphore(0);
+        private volatile boolean inside;
+
+        @Override
+        public VcpuExit run() {
+            inside = true;
+            kicks.acquireUninterruptibly();
+            kicks.drainPermits();
+            inside = false;
+            return VcpuExit.KICKED;
+        }
+
+        @Override
+        public void kick() {
+            kicks.release();
+        }
+    }
+
+    private void await(BusyCpu cpu) throws InterruptedException {
+        for (int i = 0; !cpu.inside; i++) {
+            assertThat(i).as("milliseconds without the CPU running").isLessThan(20_000);
+            Thread.sleep(1);
+        }
+    }
+
+    @Test
+    void aMachineThatWasPausedMeanwhileDoesNotGoOn() throws Exception {
+        BusyCpu cpu = new BusyCpu();
+        machine.add(cpu);
+        machine.start();
+        await(cpu);
+        machine.whileStanding(machine::pause).join();
+        Thread.sleep(20);
+        assertThat(cpu.inside).isFalse();
+        machine.whileStanding(machine::resume).join();
+        await(cpu);
+        machine.pause();
+        machine.reset();
+        machine.whileStanding(() -> {}).join();
+        Thread.sleep(20);
+        assertThat(cpu.inside).isFalse();
+    }
+
+    @Test
+    void aClosedMachineDoesNotGoOnWhateverWasAskedOfItBefore() throws Exception {
+        for (int i = 0; i < 300; i++) {
+            BusyCpu cpu = new BusyCpu();
+            Machine closed =
+                    new Machine(
+                            "board",
+                            CpuModel.X86_64_V2,
+                            new GuestMemory(Arena.ofAuto().allocate(4096, 4096)),
+                            new HostClock(0, Instant.EPOCH));
+            closed.add(cpu);
+            closed.start();
+            CompletableFuture<Void> began = new CompletableFuture<>();
+            closed.whileStanding(() -> began.complete(null));
+            began.join();
+            closed.close();
+            assertThat(cpu.inside).as("machine " + i).isFalse();
+            if (i % 20 == 0) {
+                Thread.sleep(5);
+                assertThat(cpu.inside).as("machine " + i + ", later").isFalse();
+            }
         }
     }
 
