@@ -51,8 +51,16 @@ public final class Cpu {
      */
     public static final int CODE_BASE = 17;
 
-    /** General registers 0..15, then {@link #NO_REGISTER} and {@link #CODE_BASE}. */
-    public final long[] r = new long[18];
+    /**
+     * A register slot that is always 2^32: the index of an address whose displacement from the
+     * start of the code page takes more than 32 bits.
+     */
+    public static final int FOUR_GIB = 18;
+
+    /**
+     * General registers 0..15, then {@link #NO_REGISTER}, {@link #CODE_BASE} and {@link #FOUR_GIB}.
+     */
+    public final long[] r = new long[19];
 
     /**
      * The instruction pointer; current only between blocks and in instructions that end a block.
@@ -382,6 +390,7 @@ public final class Cpu {
             LocalInterrupts interrupts) {
         this.group = group;
         this.cpuid = cpuid;
+        r[FOUR_GIB] = 1L << 32;
         paravirtual = new Paravirtual(this);
         msrs = new Msrs(this);
         this.ports = ports;

@@ -740,10 +740,19 @@ public final class Mmu {
         return physical;
     }
 
-    /** What marks code at {@code linear}, just found by {@link #translateCode}, as known. */
-    public long codeTag(long linear) {
-        (codeGlobal ? globalCodeSeen : codeSeen).add(linear);
-        return codeGlobal ? cpu.globalCodeTag : cpu.codeTag;
+    /** Whether the page that {@link #translateCode} has just found is global. */
+    public boolean isCodeGlobal() {
+        return codeGlobal;
+    }
+
+    /**
+     * What marks code at {@code linear}, found by {@link #translateCode}, as known.
+     *
+     * @param global whether that page is global, and any other that the code reaches into
+     */
+    public long codeTag(long linear, boolean global) {
+        (global ? globalCodeSeen : codeSeen).add(linear);
+        return global ? cpu.globalCodeTag : cpu.codeTag;
     }
 
     // --- physical memory

@@ -175,9 +175,6 @@ final class NodeShape {
             } else {
                 body = call(List.of()) + ";\n            return next;";
             }
-        } else if (entry.result().equals("boolean")) {
-            base = "ConditionalJump";
-            body = "return " + call(List.of()) + " ? jump(cpu) : next;";
         } else {
             base = place == Place.REGISTER ? "Node" : "MemoryNode";
             body =

@@ -471,6 +471,10 @@ public final class Decoder {
                 immediateBytes += operand.immediateBytes(size);
             }
             displacement += offset + position + immediateBytes;
+            if (displacement > Integer.MAX_VALUE) {
+                index = Cpu.FOUR_GIB;
+                displacement = (int) displacement;
+            }
         }
     }
 

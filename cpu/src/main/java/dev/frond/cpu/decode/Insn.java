@@ -75,7 +75,10 @@ public final class Insn {
     /** The index is shifted left by this, 0..3. */
     public final int scale;
 
-    /** The displacement; from the code page's start if the base is {@link Cpu#CODE_BASE}. */
+    /**
+     * The displacement, 32 bits sign-extended; from the code page's start if the base is {@link
+     * Cpu#CODE_BASE}, and with the index {@link Cpu#FOUR_GIB} then if that is more.
+     */
     public final long displacement;
 
     /** A {@link Seg} number for {@link Cpu#linear}. */

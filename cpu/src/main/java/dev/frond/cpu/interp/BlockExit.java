@@ -8,7 +8,7 @@ import dev.frond.cpu.decode.Insn;
 
 /** A node at which a block can be left: it counts the instructions of its block up to itself. */
 abstract class BlockExit extends Node {
-    private short count;
+    private byte count;
 
     BlockExit(Insn insn) {
         super(insn);
@@ -20,8 +20,11 @@ abstract class BlockExit extends Node {
 
     /** Sets the number of instructions from the block's start to here, this one included. */
     final void setCount(int instructions) {
-        count = (short) instructions;
+        count = (byte) instructions;
     }
+
+    /** Goes to {@code to} from now on instead of {@code from}, which does the same. */
+    void replace(Node from, Node to) {}
 
     /** Counts the instructions of the block that is left here. */
     final void count(Cpu cpu) {

@@ -79,6 +79,9 @@ public final class CodeCache implements GuestMemory.Watcher {
     private int fused;
     private long everFused;
 
+    /** Counts what makes remembered ways from page to page wrong. */
+    int links;
+
     /** Whether each instruction has a node that does nothing else. */
     private boolean separate;
 
@@ -98,6 +101,7 @@ public final class CodeCache implements GuestMemory.Watcher {
         ramPages = new @Nullable CodePage[chunks][];
         held = new PageSet(cpu.ram.size() >>> GuestMemory.PAGE_SHIFT);
         Arrays.fill(known, NOTHING);
+        Arrays.setAll(calls, _ -> new Call());
         cpu.ram.watch(this);
     }
 
@@ -190,17 +194,82 @@ public final class CodeCache implements GuestMemory.Watcher {
 
     /** The node at {@code rip} if it was found lately; null if {@link #enter} must look. */
     public @Nullable Node lookup(long rip) {
+        KnownCode code = known(rip);
+        return code == null ? null : go(code);
+    }
+
+    /** What {@code rip} was found to mean lately, and means. */
+    @Nullable KnownCode known(long rip) {
         KnownCode code = known[hash(rip)];
-        if (code.rip == rip && (code.tag == cpu.codeTag || code.tag == cpu.globalCodeTag)) {
-            Node node = code.node;
-            if (node != null) {
-                // Known code is flat; the node may stand behind instructions that do nothing.
-                cpu.r[Cpu.CODE_BASE] = rip & -4096L;
-                cpu.codePage = code.page;
-                return node;
-            }
+        return code.rip == rip
+                        && (code.tag == cpu.codeTag || code.tag == cpu.globalCodeTag)
+                        && code.node != null
+                ? code
+                : null;
+    }
+
+    /** Goes to {@code code}, which {@link #known} has given. */
+    @Nullable Node go(KnownCode code) {
+        // Known code is flat; the node may stand behind instructions that do nothing.
+        cpu.r[Cpu.CODE_BASE] = code.rip & -4096L;
+        cpu.codePage = code.page;
+        return code.node;
+    }
+
+    // --- calls and returns
+    // ----------------------------------------------------------------------------
+
+    /** Where a call was made from: whoever returns there finds its node without a look-up. */
+    private static final class Call {
+        long rip = -1;
+        long tag;
+        CodePage page = CodePage.NONE;
+        @Nullable Caller node;
+    }
+
+    private static final int CALLS = 32;
+
+    /** The latest calls, the last one at {@link #lastCall}. */
+    private final Call[] calls = new Call[CALLS];
+
+    private int lastCall;
+
+    /** Notes that {@code node} calls, to return to {@code rip}. */
+    void called(Caller node, long rip) {
+        int place = lastCall + 1 & CALLS - 1;
+        lastCall = place;
+        Call call = calls[place];
+        call.rip = rip;
+        call.tag = cpu.codeTag;
+        call.page = cpu.codePage;
+        call.node = node;
+    }
+
+    /** Goes on at {@code rip}, to which the CPU returns: null if {@link #enter} must look. */
+    @Nullable Node returned(long rip) {
+        cpu.rip = rip;
+        int place = lastCall;
+        lastCall = place - 1 & CALLS - 1;
+        if (cpu.hasEvents()) {
+            return null;
         }
-        return null;
+        Call call = calls[place];
+        Caller from = call.node;
+        // Whatever changes the meaning of global pages changes this tag, too.
+        if (from == null || call.rip != rip || call.tag != cpu.codeTag) {
+            return lookup(rip);
+        }
+        Node node = from.after();
+        if (node != null) {
+            cpu.r[Cpu.CODE_BASE] = rip & -4096L;
+            cpu.codePage = call.page;
+            return node;
+        }
+        node = lookup(rip);
+        if (cpu.codePage == call.page && from.end() < 4096 && mayLink()) {
+            from.setAfter(node);
+        }
+        return node;
     }
 
     /** The node at {@link Cpu#rip}; faults as the fetch does. */
@@ -220,33 +289,47 @@ public final class CodeCache implements GuestMemory.Watcher {
         if (!whole) {
             return enterAlone();
         }
-        long physical = cpu.mmu.translateCode(linear);
-        CodePage page = page(physical & -4096L);
+        long physical = cpu.mmu.translateCode(linear) & -4096L;
+        CodePage page = page(physical);
+        boolean global = cpu.mmu.isCodeGlobal();
         node = page.find(inPage, key());
         if (node == null) {
             node = build(page, inPage, MAX_BLOCK);
-            if (node == null) {
-                return straddling(page, linear, inPage);
+        }
+        if (node == null || node instanceof Straddling) {
+            long next = linear - inPage + 4096;
+            if (!cpu.is64()) {
+                next &= 0xFFFF_FFFFL;
             }
+            CodePage nextPage = page(cpu.mmu.translateCode(next) & -4096L);
+            global &= cpu.mmu.isCodeGlobal();
+            cpu.mmu.codeTag(next, global);
+            // That may have dropped all code.
+            page = page(physical);
+            node = straddling(page, nextPage, inPage);
         }
         cpu.r[Cpu.CODE_BASE] = rip - inPage;
         cpu.codePage = page;
         if (flat()) {
-            int place = hash(rip);
-            KnownCode code = known[place];
-            if (code == NOTHING) {
-                code = new KnownCode();
-                known[place] = code;
-            }
-            code.rip = rip;
-            code.tag = cpu.mmu.codeTag(linear);
-            code.node = node;
-            if (code.page != page) {
-                code.page = page;
-                page.known(code);
-            }
+            know(rip, cpu.mmu.codeTag(linear, global), page, node);
         }
         return node;
+    }
+
+    private void know(long rip, long tag, CodePage page, Node node) {
+        int place = hash(rip);
+        KnownCode code = known[place];
+        if (code == NOTHING) {
+            code = new KnownCode();
+            known[place] = code;
+        }
+        code.rip = rip;
+        code.tag = tag;
+        code.node = node;
+        if (code.page != page) {
+            code.page = page;
+            page.known(code);
+        }
     }
 
     /** As {@link #enter}, for code that was met by chance: what is met again and again is fused. */
@@ -282,6 +365,7 @@ public final class CodeCache implements GuestMemory.Watcher {
             fused++;
             everFused++;
             page.replace(node, made);
+            forgetLinks();
         }
         return made;
     }
@@ -367,83 +451,52 @@ public final class CodeCache implements GuestMemory.Watcher {
         return count;
     }
 
-    /** Decodes a block; null if its first instruction reaches into the next page. */
+    /**
+     * Decodes a block; {@link Straddling}, or null where nothing can be held, if its first
+     * instruction reaches into the next page.
+     */
     private @Nullable Node build(CodePage page, int offset, int most) {
         int limit = fetch(page.physical, page.ramOffset, offset, 0, 4096);
+        BlockBuilder block = new BlockBuilder(separate);
         int at = 0;
-        int count = 0;
-        Node first = null;
-        Node last = null;
-        boolean open = true;
-        while (open && count < most && at < limit) {
+        while (block.isOpen() && block.count() < most && at < limit) {
             Insn insn = decoder.decode(buffer, at, limit, offset + at, cpu.mode & ~Cpu.USER);
-            Node node;
             if (insn != null) {
-                open = !insn.form.is(Form.END);
+                block.add(insn);
                 at += insn.length;
-                if (insn.isNop() && !separate) {
-                    count++;
-                    continue;
-                }
-                node = node(insn);
             } else if (decoder.failure() == Decoder.Failure.TRUNCATED) {
                 break;
             } else {
-                node = failed(offset + at);
+                block.add(failed(offset + at));
                 at += decoder.consumed();
-                open = false;
             }
-            count++;
-            nodes++;
-            if (node instanceof BlockExit exit) {
-                exit.setCount(count);
+        }
+        boolean held = page.ramOffset >= 0 && !cpu.alone;
+        if (block.count() == 0) {
+            if (!held) {
+                return null;
             }
-            if (last == null) {
-                first = node;
-            } else {
-                last.next = node;
-                if (!separate && node instanceof ConditionalJump jump && last.leadsToJump()) {
-                    last.jump = jump;
-                }
-            }
-            last = node;
+            page.cover(offset, 4096);
+            Straddling straddling = new Straddling(offset);
+            page.put(offset, key(), straddling);
+            return straddling;
         }
-        if (count == 0) {
-            return null;
-        }
-        if (open) {
-            Continue end = new Continue(offset + at);
-            end.setCount(count);
-            if (last != null) {
-                last.next = end;
-            }
-            first = first == null ? end : first;
-        }
-        if (first == null) {
-            throw new AssertionError("a block that ends without an instruction that ends it");
-        }
+        Node first = block.end(offset + at);
+        nodes += block.nodes();
         page.cover(offset, offset + at);
-        if (page.ramOffset >= 0 && !cpu.alone) {
+        if (held) {
             page.put(offset, key(), first);
         }
         return first;
     }
 
-    private Node failed(int offset) {
+    private FaultNode failed(int offset) {
         return new FaultNode(
                 offset, decoder.failure() == Decoder.Failure.TOO_LONG ? CpuFault.GP : CpuFault.UD);
     }
 
-    private static Node node(Insn insn) {
-        return Table.make(insn.form.node(insn.size, insn.memory, insn.lock), insn);
-    }
-
-    /** An instruction that reaches from the end of {@code page} into the next linear page. */
-    private Node straddling(CodePage page, long linear, int inPage) {
-        long nextLinear =
-                cpu.is64() ? linear - inPage + 4096 : linear - inPage + 4096 & 0xFFFF_FFFFL;
-        long nextPhysical = cpu.mmu.translateCode(nextLinear);
-        CodePage nextPage = page(nextPhysical & -4096L);
+    /** The instruction that reaches from the end of {@code page} into {@code nextPage}. */
+    private Node straddling(CodePage page, CodePage nextPage, int inPage) {
         Node node = page.straddling(key(), inPage, nextPage);
         if (node == null) {
             int limit = fetch(page.physical, page.ramOffset, inPage, 0, 4096);
@@ -456,15 +509,13 @@ public final class CodeCache implements GuestMemory.Watcher {
                 page.putStraddling(key(), inPage, nextPage, node);
             }
         }
-        cpu.r[Cpu.CODE_BASE] = cpu.rip - inPage;
-        cpu.codePage = page;
         return node;
     }
 
     /** Decodes the one instruction in the buffer. */
     private Node single(int limit, int offset) {
         Insn insn = decoder.decode(buffer, 0, limit, offset, cpu.mode & ~Cpu.USER);
-        Node node = insn != null ? node(insn) : failed(offset);
+        Node node = insn != null ? BlockBuilder.node(insn) : failed(offset);
         nodes++;
         if (node instanceof BlockExit exit) {
             exit.setCount(1);
@@ -647,6 +698,7 @@ public final class CodeCache implements GuestMemory.Watcher {
             return;
         }
         page.drop();
+        forgetLinks();
         if (page.ramOffset < 0) {
             otherPages.remove(page.physical);
         } else {
@@ -658,6 +710,14 @@ public final class CodeCache implements GuestMemory.Watcher {
         }
         // The page may be executing: leave it at the end of the block.
         cpu.post(Cpu.EVENT_CODE);
+    }
+
+    /** Forgets ways between pages. */
+    private void forgetLinks() {
+        links++;
+        for (Call call : calls) {
+            call.node = null;
+        }
     }
 
     private void dropAll() {

@@ -107,8 +107,8 @@ public final class CodePage {
         for (Node entry : entries) {
             Node node = entry instanceof Fused fused ? fused.nodes.getFirst() : entry;
             while (node != null) {
-                if (node instanceof Jump jump) {
-                    jump.replace(from, to);
+                if (node instanceof BlockExit exit) {
+                    exit.replace(from, to);
                 }
                 node = node.next == node ? null : node.next;
             }

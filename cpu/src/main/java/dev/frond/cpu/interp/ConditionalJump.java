@@ -9,23 +9,23 @@ import dev.frond.cpu.decode.Insn;
 
 import org.jspecify.annotations.Nullable;
 
-/** Jcc: its block goes on where it is not taken. */
+/**
+ * Jcc: its block goes on where it is not taken. Some nodes before it execute it themselves ({@link
+ * Node#nextOrJump}), but no subclass of it.
+ */
 @Encoding({"70+cc : J Jb : f64", "0F 80+cc : J Jz : f64"})
-public final class ConditionalJump extends Jump {
-    private final byte condition;
-
+public class ConditionalJump extends Jump {
     public ConditionalJump(Insn insn) {
         super(insn);
-        condition = (byte) (insn.opcode & 15);
     }
 
     @Override
-    public @Nullable Node execute(Cpu cpu) {
+    public final @Nullable Node execute(Cpu cpu) {
         return decide(cpu);
     }
 
     /** Jumps if the condition holds. */
-    @Nullable Node decide(Cpu cpu) {
-        return cpu.condition(condition) ? jump(cpu) : next;
+    final @Nullable Node decide(Cpu cpu) {
+        return cpu.condition(opcode()) ? jump(cpu) : next;
     }
 }

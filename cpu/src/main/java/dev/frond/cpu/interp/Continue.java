@@ -8,9 +8,14 @@ import dev.frond.cpu.Cpu;
 import org.jspecify.annotations.Nullable;
 
 /** The end of a block that no instruction ends: what follows is looked up. */
-final class Continue extends Jump {
+class Continue extends FarJump {
     Continue(int offset) {
         super(offset);
+    }
+
+    @Override
+    public int offset() {
+        return (int) target();
     }
 
     @Override

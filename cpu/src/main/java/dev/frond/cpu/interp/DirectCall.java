@@ -11,18 +11,38 @@ import org.jspecify.annotations.Nullable;
 
 /** CALL of a displacement. */
 @Encoding("E8 : CALL Jz : f64 end")
-public final class DirectCall extends Jump {
-    private final byte size;
+public final class DirectCall extends FarJump implements Caller {
+    private @Nullable Node after;
 
     public DirectCall(Insn insn) {
         super(insn);
-        size = (byte) insn.size;
     }
 
     @Override
     public @Nullable Node execute(Cpu cpu) {
         checkJump(cpu);
-        cpu.push(size, nextRip(cpu));
+        long back = nextRip(cpu);
+        cpu.push(operandSize(), back);
+        cpu.code.called(this, back);
         return jump(cpu);
+    }
+
+    @Override
+    public @Nullable Node after() {
+        return after;
+    }
+
+    @Override
+    public void setAfter(@Nullable Node node) {
+        after = node;
+    }
+
+    @Override
+    @SuppressWarnings("ReferenceEquality") // A node is its identity.
+    void replace(Node from, Node to) {
+        super.replace(from, to);
+        if (after == from) {
+            after = to;
+        }
     }
 }

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 
 /** JMP to a displacement. */
 @Encoding({"EB : JMP Jb : f64 end", "E9 : JMP Jz : f64 end"})
-public final class DirectJump extends Jump {
+public final class DirectJump extends FarJump {
     public DirectJump(Insn insn) {
         super(insn);
     }

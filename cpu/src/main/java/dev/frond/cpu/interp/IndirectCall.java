@@ -13,8 +13,9 @@ import org.jspecify.annotations.Nullable;
 
 /** CALL of the value of a register or of memory. */
 @Encoding("FF /2 : CALL Ev : f64 end")
-public final class IndirectCall extends EndNode {
+public final class IndirectCall extends EndNode implements Caller {
     private final Insn insn;
+    private @Nullable Node after;
 
     public IndirectCall(Insn insn) {
         super(insn);
@@ -26,7 +27,9 @@ public final class IndirectCall extends EndNode {
         int size = insn.size;
         long target = Width.zx(size, insn.readE(cpu, size));
         cpu.code.checkCall(target, size);
-        cpu.push(size, nextRip(cpu));
+        long back = nextRip(cpu);
+        cpu.push(size, back);
+        cpu.code.called(this, back);
         count(cpu);
         cpu.rip = target;
         return cpu.code.follow(cpu);
@@ -35,5 +38,23 @@ public final class IndirectCall extends EndNode {
     @Override
     public boolean accessesStack() {
         return insn.segment == Seg.FLAT_STACK;
+    }
+
+    @Override
+    public @Nullable Node after() {
+        return after;
+    }
+
+    @Override
+    public void setAfter(@Nullable Node node) {
+        after = node;
+    }
+
+    @Override
+    @SuppressWarnings("ReferenceEquality") // A node is its identity.
+    void replace(Node from, Node to) {
+        if (after == from) {
+            after = to;
+        }
     }
 }

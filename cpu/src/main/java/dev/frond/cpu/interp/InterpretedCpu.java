@@ -282,8 +282,6 @@ final class InterpretedCpu implements Vcpu {
                 current = null;
                 cpu.rip = following;
                 cpu.instructions++;
-            } else if (next != null) {
-                cpu.rip = next.rip(cpu);
             }
             branched = cpu.rip != following;
         } catch (CpuFault fault) {

@@ -10,25 +10,50 @@ import org.jspecify.annotations.Nullable;
 
 /** A node with a fixed target relative to its page. */
 public abstract class Jump extends BlockExit {
-    /** The target's instruction pointer minus that of the page's start. */
-    private final int target;
+    /** Bits 3:0 of {@link #detail}: those of the opcode, which are the condition of Jcc. */
+    private static final int OPCODE = 0xF;
 
-    /** What instruction pointers are cut to: with 16-bit operands to 16 bits. */
-    private final boolean word;
+    /** {@link #detail}: 16-bit operands, and instruction pointers that are cut to that. */
+    private static final int WORD = 0x10;
+
+    /** {@link #detail}: the operands have 32 bits; 64 without both. */
+    private static final int DOUBLE_WORD = 0x20;
+
+    private final byte detail;
+
+    /** From the end of the instruction to the target. */
+    private final int displacement;
 
     /** The node at the target if it is in the same page. */
     private @Nullable Node near;
 
     protected Jump(Insn insn) {
         super(insn);
-        target = insn.offset + insn.length + (int) insn.immediate;
-        word = insn.operandSize == 2;
+        displacement = (int) insn.immediate;
+        int size = insn.operandSize == 2 ? WORD : insn.operandSize == 4 ? DOUBLE_WORD : 0;
+        detail = (byte) (size | insn.opcode & OPCODE);
     }
 
+    /** To {@code offset} in the page, 1..4096. */
     Jump(int offset) {
-        super(offset, 0);
-        target = offset;
-        word = false;
+        super(0, 0);
+        displacement = offset;
+        detail = 0;
+    }
+
+    /** The low four bits of the opcode. */
+    final int opcode() {
+        return detail & OPCODE;
+    }
+
+    /** The operand size in bytes. */
+    final int operandSize() {
+        return (detail & WORD) != 0 ? 2 : (detail & DOUBLE_WORD) != 0 ? 4 : 8;
+    }
+
+    /** The target's instruction pointer minus that of the page's start. */
+    final long target() {
+        return (long) end() + displacement;
     }
 
     /** The node at the target if it is in the same page and was gone to before. */
@@ -36,9 +61,9 @@ public abstract class Jump extends BlockExit {
         return near;
     }
 
-    /** Goes to {@code to} from now on instead of {@code from}, which does the same. */
+    @Override
     @SuppressWarnings("ReferenceEquality") // A node is its identity.
-    final void replace(Node from, Node to) {
+    void replace(Node from, Node to) {
         if (near == from) {
             near = to;
         }
@@ -55,12 +80,22 @@ public abstract class Jump extends BlockExit {
         if (node != null) {
             return node;
         }
+        return jumpOut(cpu);
+    }
+
+    /** Goes to the target, which is not in the same page, or was not looked for yet. */
+    @Nullable Node jumpOut(Cpu cpu) {
         return jumpSlow(cpu);
     }
 
+    /** The start of the target's page in 64-bit mode. */
+    final long farBase(Cpu cpu) {
+        return cpu.r[Cpu.CODE_BASE] + target() & -4096L;
+    }
+
     private long targetRip(Cpu cpu) {
-        long rip = cpu.r[Cpu.CODE_BASE] + target;
-        rip = word ? rip & 0xFFFF : cpu.is64() ? rip : rip & 0xFFFF_FFFFL;
+        long rip = cpu.r[Cpu.CODE_BASE] + target();
+        rip = (detail & WORD) != 0 ? rip & 0xFFFF : cpu.is64() ? rip : rip & 0xFFFF_FFFFL;
         checkTarget(cpu, rip);
         return rip;
     }
@@ -81,15 +116,31 @@ public abstract class Jump extends BlockExit {
         }
     }
 
-    private @Nullable Node jumpSlow(Cpu cpu) {
-        if (!word && target >= 0 && target < 4096 && cpu.code.mayLink()) {
-            Node node = cpu.code.inPage(target);
+    /** Whether the target may be a node of this page that is to be executed itself. */
+    boolean mayBeNear() {
+        return true;
+    }
+
+    final @Nullable Node jumpSlow(Cpu cpu) {
+        long target = target();
+        boolean inPage = target >= 0 && target < 4096;
+        if (inPage && (detail & WORD) == 0 && mayBeNear() && cpu.code.mayLink()) {
+            Node node = cpu.code.inPage((int) target);
             if (node != null) {
                 near = node;
                 return node;
             }
         }
         cpu.rip = targetRip(cpu);
-        return cpu.code.lookup(cpu.rip);
+        long from = cpu.r[Cpu.CODE_BASE];
+        KnownCode code = cpu.code.known(cpu.rip);
+        if (code == null) {
+            return null;
+        }
+        found(cpu, from, code);
+        return cpu.code.go(code);
     }
+
+    /** Told that the target of the jump out of the page at {@code from} was found to be known. */
+    void found(Cpu cpu, long from, KnownCode code) {}
 }

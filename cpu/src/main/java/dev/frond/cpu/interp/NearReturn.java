@@ -28,7 +28,6 @@ public final class NearReturn extends EndNode {
         cpu.code.checkTarget(target);
         cpu.setStackPointer(cpu.r[Cpu.RSP] + size + release);
         count(cpu);
-        cpu.rip = target;
-        return cpu.code.follow(cpu);
+        return cpu.code.returned(target);
     }
 }

@@ -19,26 +19,16 @@ public abstract class Node {
      */
     public Node next = this;
 
-    /**
-     * A conditional jump that follows, for nodes that execute it together with themselves (see
-     * {@link #nextOrJump}): one dispatch less.
-     */
-    @Nullable ConditionalJump jump;
-
-    /** What {@link Replay} has noted of the instruction; 0 for nothing. */
-    int note;
-
-    private final short offset;
-    private final byte length;
+    /** The offset in bits 11:0, the length in bits 15:12: a node is to be small. */
+    private final char place;
 
     protected Node(Insn insn) {
-        offset = (short) insn.offset;
-        length = (byte) insn.length;
+        this(insn.offset, insn.length);
     }
 
+    /** For what stands at {@code offset}, 0..4095, and is {@code length} bytes long, 0..15. */
     protected Node(int offset, int length) {
-        this.offset = (short) offset;
-        this.length = (byte) length;
+        place = (char) (length << 12 | offset & 4095);
     }
 
     /**
@@ -47,35 +37,44 @@ public abstract class Node {
      */
     public abstract @Nullable Node execute(Cpu cpu);
 
-    /** Whether {@link #execute} looks at {@link #jump}. */
+    /** Whether {@link #execute} executes a conditional jump that follows, too. */
     protected boolean leadsToJump() {
         return false;
     }
 
-    /** What to execute next, after a conditional jump if one follows. */
+    /** What to execute next, after a conditional jump if one follows: one dispatch less. */
     protected final @Nullable Node nextOrJump(Cpu cpu) {
-        ConditionalJump follows = jump;
-        return follows == null ? next : follows.decide(cpu);
+        Node follows = next;
+        return follows.getClass() == ConditionalJump.class
+                ? ((ConditionalJump) follows).decide(cpu)
+                : follows;
+    }
+
+    /** The conditional jump that {@link #execute} executes, too; null if there is none. */
+    final @Nullable ConditionalJump jump() {
+        return leadsToJump() && next.getClass() == ConditionalJump.class
+                ? (ConditionalJump) next
+                : null;
     }
 
     /** The offset of the first byte in the page, 0..4095. */
-    public final int offset() {
-        return offset;
+    public int offset() {
+        return place & 4095;
     }
 
     /** The offset of the first byte after the instruction. */
     public final int end() {
-        return offset + length;
+        return (place & 4095) + (place >> 12);
     }
 
     /** The instruction pointer of this instruction while its page executes. */
     public final long rip(Cpu cpu) {
-        return cpu.r[Cpu.CODE_BASE] + offset;
+        return cpu.r[Cpu.CODE_BASE] + offset();
     }
 
     /** The instruction pointer of the next instruction. */
     public final long nextRip(Cpu cpu) {
-        return cpu.r[Cpu.CODE_BASE] + offset + length;
+        return cpu.r[Cpu.CODE_BASE] + end();
     }
 
     /**

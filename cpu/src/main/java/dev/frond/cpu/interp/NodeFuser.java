@@ -131,7 +131,7 @@ final class NodeFuser {
     /** What {@code node} leads to where no conditional jump is taken; null if that is not known. */
     @SuppressWarnings("ReferenceEquality") // A node is its identity.
     private static @Nullable Node following(Node node) {
-        ConditionalJump jump = node.jump;
+        ConditionalJump jump = node.jump();
         if (jump != null) {
             return jump.next;
         }
@@ -207,7 +207,7 @@ final class NodeFuser {
             boolean more = i + 1 < constants.size();
             if (!more) {
                 b.astore(NEXT);
-            } else if (node instanceof ConditionalJump || node.jump != null) {
+            } else if (node instanceof ConditionalJump || node.jump() != null) {
                 b.dup().astore(NEXT).getstatic(SELF, name(i + 1), NODE).if_acmpne(leave);
             } else if (node instanceof Jump) {
                 // It goes to its target, or leaves the block for an event.

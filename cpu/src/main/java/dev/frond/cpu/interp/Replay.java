@@ -29,10 +29,15 @@ public final class Replay {
     /** What its result is may be undefined. */
     public static final int LOOSE = 1 << 19;
 
-    private static final int KNOWN = 1 << 20;
+    private static final int NOTED = 4096;
 
     private final Cpu cpu;
     private final LongUnaryOperator notes;
+
+    /** Instructions whose notes were asked for lately, by their instruction pointers. */
+    private final @Nullable Node[] noted = new @Nullable Node[NOTED];
+
+    private final int[] noteOf = new int[NOTED];
     private final long[] path;
     private final long[] first;
     private long steps;
@@ -65,7 +70,7 @@ public final class Replay {
      * @param more {@link #REPEATS}, {@link #LOOSE}
      */
     public static int note(int reads, int writes, int undefined, int more) {
-        return bits(reads) | bits(writes) << WRITES | bits(undefined) << UNDEFINED | more | KNOWN;
+        return bits(reads) | bits(writes) << WRITES | bits(undefined) << UNDEFINED | more;
     }
 
     private static int bits(int flags) {
@@ -152,13 +157,14 @@ public final class Replay {
         cpu.rip = rip;
     }
 
+    @SuppressWarnings("ReferenceEquality") // A node is its identity.
     private int noteOf(Node node, long rip) {
-        int note = node.note;
-        if (note == 0) {
-            note = (int) notes.applyAsLong(rip);
-            node.note = note;
+        int slot = (int) (rip ^ rip >>> 12) & NOTED - 1;
+        if (noted[slot] != node) {
+            noted[slot] = node;
+            noteOf[slot] = (int) notes.applyAsLong(rip);
         }
-        return note;
+        return noteOf[slot];
     }
 
     private @Nullable Node step(Node node) {

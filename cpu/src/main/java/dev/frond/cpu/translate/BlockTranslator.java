@@ -470,6 +470,9 @@ final class BlockTranslator {
     // ----------------------------------------------------------------------------
 
     private boolean taken(Insn insn, Shape shape) {
+        if (insn.index == Cpu.FOUR_GIB) {
+            return false;
+        }
         int state = insn.form.is(Form.VEX) ? Modes.WIDE_VECTORS : Modes.VECTORS;
         if (shape.vector() && (key & state) == 0) {
             return false;
@@ -502,10 +505,11 @@ final class BlockTranslator {
                     PUSH_MEMORY,
                     POP_REGISTER,
                     LEAVE,
-                    CALL,
                     CALL_INDIRECT,
                     JUMP_INDIRECT ->
                     insn.size == 8;
+            case CALL -> insn.size == 8 && !isTooFar(insn);
+            case JUMP, CONDITIONAL_JUMP -> !isTooFar(insn);
             case RETURN -> insn.size == 8 && insn.opcode == 0xC3;
             case COUNT_JUMP, PUSH_SELECTOR, POP_SELECTOR, LOAD_SELECTOR, LOAD_STRING, NOT_TAKEN ->
                     false;
@@ -632,6 +636,11 @@ final class BlockTranslator {
                 }
             }
         }
+    }
+
+    /** Whether a jump's target is 2 GiB or more from the start of its page. */
+    private static boolean isTooFar(Insn insn) {
+        return insn.immediate > 0 && target(insn) < 0;
     }
 
     /** Where a jump goes, from the start of its page. */

@@ -284,7 +284,7 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         if (store.onTrial(ramOffset & -4096L)) {
             return null;
         }
-        boolean global = cpu.mmu.codeTag(linear) == cpu.globalCodeTag;
+        boolean global = cpu.mmu.isCodeGlobal();
         CodePage page = store.page(ramOffset & -4096L);
         int offset = (int) linear & 4095;
         Block block = page.find(offset, key);
@@ -297,10 +297,12 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             if (block == null) {
                 return null;
             }
-            global &= cpu.mmu.codeTag(next) == cpu.globalCodeTag;
+            global &= cpu.mmu.isCodeGlobal();
+            cpu.mmu.codeTag(next, global);
         } else if (block == null) {
             block = translate(page, offset, key);
         }
+        cpu.mmu.codeTag(linear, global);
         // Translation may have dropped all code.
         followTags();
         if (BlockTranslator.isChecked(key, block.crosses())
@@ -856,8 +858,6 @@ final class TranslatingRunner implements Runner, AutoCloseable {
             Node next = node.execute(cpu);
             if (next == node.next) {
                 cpu.rip = node.nextRip(cpu);
-            } else if (next != null) {
-                cpu.rip = next.rip(cpu);
             }
         } catch (CpuFault fault) {
             if (!fault.isRipSet()) {

@@ -12,11 +12,13 @@ import dev.frond.cpu.translate.Translator;
 import dev.frond.machine.vcpu.CpuModel;
 
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The same address of code means what the page tables say now (SDM Vol. 3A, 4.10.4). */
+@Timeout(60)
 final class AddressSpacesTest {
     /** Where the functions are called; 16 bytes each. */
     private static final long FUNCTIONS = 0x20_0000;
@@ -28,6 +30,7 @@ final class AddressSpacesTest {
     private static final long FIRST_SPACE = 0x7_0000;
 
     private static final long SECOND_SPACE = 0x7_8000;
+    private static final long HIGH = 0x8000_0000L;
     private static final int TABLE = 0x3;
     private static final int LARGE = 0x83;
     private static final int GLOBAL = 0x100;
@@ -157,5 +160,192 @@ final class AddressSpacesTest {
         rig.vcpu.run();
         assertThat(attributes & ~GLOBAL).isZero();
         assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
+    }
+
+    /** Lets {@code page} be at both {@code places}, with another page behind it in each. */
+    private void inTwoPlaces(long page, long[] places) {
+        long[] beside = {ONE, THREE};
+        for (int i = 0; i < 2; i++) {
+            long entry = FIRST_SPACE + 0x3000 + (places[i] - FUNCTIONS) / 4096 * 8;
+            rig.store(entry, 8, page | TABLE);
+            rig.store(entry + 8, 8, beside[i] | TABLE);
+        }
+        rig.cpu.mmu.flush();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        // Across the end of the page: add ebx,1 or 3; ret.
+        "false, 83c3, 01c3, 03c3",
+        "true, 83c3, 01c3, 03c3",
+        // Up to its end: call rsi (a RET), and behind it the functions.
+        "false, ffd6, 83c301c3, 83c303c3",
+        "true, ffd6, 83c301c3, 83c303c3",
+        // Up to its end: call of a RET in the same page, and behind it the functions.
+        "false, e811f0ffff, 83c301c3, 83c303c3",
+        "true, e811f0ffff, 83c301c3, 83c303c3",
+        // Across the end of the page: call of a RET in the same page, and behind it the functions.
+        "false, e80ff0, ffff83c301c3, ffff83c303c3",
+        "true, e80ff0, ffff83c301c3, ffff83c303c3"
+    })
+    void aPageInTwoPlacesGoesOnInThePageBehindIt(
+            boolean translated, String end, String one, String three) {
+        start(translated, 0);
+        long page = 0x6_2000;
+        int first = 4096 - end.length() / 2;
+        // A RET for whoever calls it, at the place that both calls name.
+        rig.write(page + 0x11, "c3c3");
+        rig.write(page + first, end);
+        rig.write(ONE, one);
+        rig.write(THREE, three);
+        long[] places = {FUNCTIONS, FUNCTIONS + 0x4000};
+        inTwoPlaces(page, places);
+        rig.cpu.r[Cpu.RSI] = FUNCTIONS + 0x11;
+        rig.cpu.r[Cpu.RAX] = places[0] + first;
+        rig.cpu.r[Cpu.RDI] = places[1] + first;
+        rig.cpu.r[Cpu.RCX] = ROUNDS;
+        // again: call rax; xchg rax,rdi; dec ecx; jnz again; out 0EEh,al; hlt
+        rig.write(SystemRig.CODE, "ffd04887c7ffc975f7e6eef4");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aCallAtTheEndOfAPageThatIsBehindItselfReturnsToThePageBehindIt(boolean translated) {
+        start(translated, 0);
+        // At its start: add ebx,1; ret. At its end: call of the RET.
+        long page = 0x6_2000;
+        rig.write(page, "83c301c3");
+        rig.write(page + 4091, "e803f0ffff");
+        rig.write(THREE, "83c303c3");
+        long[] places = {FUNCTIONS, FUNCTIONS + 0x4000};
+        inTwoPlaces(page, places);
+        rig.store(FIRST_SPACE + 0x3008, 8, page | TABLE);
+        rig.cpu.mmu.flush();
+        rig.cpu.r[Cpu.RAX] = places[0] + 4091;
+        rig.cpu.r[Cpu.RDI] = places[1] + 4091;
+        rig.cpu.r[Cpu.RCX] = ROUNDS;
+        // again: call rax; call rax; xchg rax,rdi; dec ecx; jnz again; out 0EEh,al; hlt
+        rig.write(SystemRig.CODE, "ffd0ffd04887c7ffc975f5e6eef4");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(2 * ROUNDS / 2 * (1 + 3));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "false, 0, 0",
+        "true, 0, 0",
+        "false, 0, 256",
+        "true, 0, 256",
+        "false, 256, 0",
+        "true, 256, 0",
+        "false, 256, 256",
+        "true, 256, 256"
+    })
+    void invlpgOfTheSecondPageChangesAnInstructionInTwo(boolean translated, int first, int second) {
+        start(translated, 0);
+        long page = 0x6_2000;
+        rig.write(page + 4094, "83c3");
+        rig.write(ONE, "01c3");
+        rig.write(THREE, "03c3");
+        rig.store(FIRST_SPACE + 0x3000, 8, page | TABLE | first);
+        rig.store(FIRST_SPACE + 0x3008, 8, ONE | TABLE | second);
+        rig.cpu.mmu.flush();
+        rig.cpu.r[Cpu.RSI] = FUNCTIONS + 4094;
+        rig.cpu.r[Cpu.RDI] = FUNCTIONS + 4096;
+        rig.cpu.r[Cpu.RAX] = THREE | TABLE | second;
+        rig.cpu.r[Cpu.RDX] = FIRST_SPACE + 0x3008;
+        rig.cpu.r[Cpu.RCX] = ROUNDS;
+        // again: call rsi; xchg [rdx],rax; invlpg [rdi]; dec ecx; jnz again; out 0EEh,al; hlt
+        rig.write(SystemRig.CODE, "ffd64887020f013fffc975f4e6eef4");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"false, 0", "true, 0", "false, 256", "true, 256"})
+    void aReturnGoesWhereThePageOfTheCallIsNow(boolean translated, int attributes) {
+        start(translated, attributes);
+        // call rbp; add ebx,1 or 3; ret
+        rig.write(ONE, "ffd583c301c3");
+        rig.write(THREE, "ffd583c303c3");
+        rig.cpu.r[Cpu.RAX] = THREE | TABLE | attributes;
+        rig.cpu.r[Cpu.RDX] = FIRST_SPACE + 0x3000;
+        rig.cpu.r[Cpu.RBP] = SystemRig.CODE + 0x100;
+        rig.cpu.r[Cpu.RCX] = ROUNDS;
+        // again: call rsi; dec ecx; jnz again; out 0EEh,al; hlt
+        rig.write(SystemRig.CODE, "ffd6ffc975fae6eef4");
+        // xchg [rdx],rax; invlpg [rsi]; ret
+        rig.write(SystemRig.CODE + 0x100, "4887020f013ec3");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aJumpOutOfAPageSeesWhatIsStoredAtItsTarget(boolean translated) {
+        start(translated, 0);
+        rig.cpu.r[Cpu.RSI] = SystemRig.CODE + 0x1000;
+        rig.cpu.r[Cpu.RDX] = SystemRig.CODE + 0x2002;
+        rig.cpu.r[Cpu.RCX] = ROUNDS;
+        // again: call rsi; call rsi; call rsi; xor byte [rdx],2; dec ecx; jnz again; out 0EEh,al;
+        // hlt
+        rig.write(SystemRig.CODE, "ffd6ffd6ffd6803202ffc975f3e6eef4");
+        // jmp to the next page. There: add ebx,1; ret
+        rig.write(SystemRig.CODE + 0x1000, "e9fb0f0000");
+        rig.write(SystemRig.CODE + 0x2000, "83c301c3");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(3 * ROUNDS / 2 * (1 + 3));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void codeReachesTwoGigabytesFromItsEndWhereverItBegins(boolean translated) {
+        start(translated, 0);
+        // What is at 0 is at 2 GiB, too.
+        rig.store(FIRST_SPACE + 0x1010, 8, FIRST_SPACE + 0x2000 | TABLE);
+        long data = SystemRig.CODE + 0x100;
+        rig.store(data, 8, 0x1122_3344_5566_7788L);
+        long at = SystemRig.CODE + 0x800;
+        rig.cpu.rip = at;
+        // lea rax,[data]; mov rdi,[data]; imul rdx,[data],3
+        at = write(at, "488d05", HIGH + data, "");
+        at = write(at, "488b3d", HIGH + data, "");
+        at = write(at, "486b15", HIGH + data, "03");
+        // call: inc ebx; ret
+        rig.write(SystemRig.CODE + 0x200, "ffc3c3");
+        at = write(at, "e8", HIGH + SystemRig.CODE + 0x200, "");
+        // test esp,esp; jnz: add ebx,2; jmp back
+        rig.write(at, "85e4");
+        at = write(at + 2, "0f85", HIGH + SystemRig.CODE + 0x300, "");
+        rig.write(SystemRig.CODE + 0x300, "83c302");
+        write(SystemRig.CODE + 0x303, HIGH, "e9", at, "");
+        // jmp: add ebx,4; out 0EEh,al; hlt
+        write(at, "e9", HIGH + SystemRig.CODE + 0x400, "");
+        rig.write(SystemRig.CODE + 0x400, "83c304e6eef4");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(1 + 2 + 4);
+        assertThat(rig.cpu.r[Cpu.RAX]).isEqualTo(HIGH + data);
+        assertThat(rig.cpu.r[Cpu.RDI]).isEqualTo(0x1122_3344_5566_7788L);
+        assertThat(rig.cpu.r[Cpu.RDX]).isEqualTo(3 * 0x1122_3344_5566_7788L);
+        assertThat(rig.cpu.rip).isEqualTo(HIGH + SystemRig.CODE + 0x405);
+    }
+
+    /**
+     * Writes an instruction that names {@code target} relative to its end, where {@code after}
+     * stands behind the displacement; returns its end.
+     */
+    private long write(long at, String before, long target, String after) {
+        return write(at, 0, before, target, after);
+    }
+
+    /** The same for an instruction that is executed at {@code base} plus its place. */
+    private long write(long at, long base, String before, long target, String after) {
+        long end = at + (before.length() + after.length()) / 2 + 4;
+        long displacement = target - base - end;
+        assertThat(displacement).isEqualTo((int) displacement);
+        rig.write(at, before + SystemRig.little(displacement, 4) + after);
+        return end;
     }
 }

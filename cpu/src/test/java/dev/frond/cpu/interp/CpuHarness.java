@@ -236,8 +236,6 @@ final class CpuHarness {
             Node next = node.execute(cpu);
             if (next == node.next) {
                 cpu.rip = node.nextRip(cpu);
-            } else if (next != null) {
-                cpu.rip = next.rip(cpu);
             }
             return NO_FAULT;
         } catch (CpuFault fault) {
