@@ -19,8 +19,9 @@ java_options=(
 main_module=dev.frond.cli/dev.frond.cli.Main
 main=(--enable-native-access=dev.frond.host -m "$main_module")
 
-# engine_of ARGUMENT...: prints the engine that a command line names, "auto" if none; fails where no guest is to run.
-engine_of() {
+# engine_for ARGUMENT...: prints the engine that a command line names, and where it names none the one that "auto" will probably
+# mean; fails where no guest is to run.
+engine_for() {
     [[ ${1:-} == run || "${1:-} ${2:-}" == "guest get" ]] || return 1
     local engine
     for engine in interpreter lockstep kvm translator; do
@@ -29,22 +30,19 @@ engine_of() {
             return
         fi
     done
-    echo auto
+    if [[ $(uname -m) != x86_64 ]]; then
+        echo interpreter
+    elif [[ -w /dev/kvm && ! -e /sys/module/kvm_pvm ]]; then
+        # As far as can be told from here; the command itself asks KVM more.
+        echo kvm
+    else
+        echo translator
+    fi
 }
 
-# options_for ARGUMENT...: appends to "options" what the engine of a command line wants.
+# options_for ENGINE: appends to "options" what the engine wants, "none" for no engine.
 options_for() {
-    local engine
-    engine=$(engine_of "$@") || engine=none
-    if [[ $engine == auto ]]; then
-        if [[ $(uname -m) != x86_64 ]]; then
-            engine=interpreter
-        elif [[ -w /dev/kvm && ! -e /sys/module/kvm_pvm ]]; then
-            # As far as can be told from here; the command itself asks KVM more.
-            engine=kvm
-        fi
-    fi
-    case $engine in
+    case $1 in
         interpreter | lockstep)
             # This collector lays decoded instructions out one behind the other as they are linked, and the processor
             # finds them in its caches; the serial one puts first nodes beside first nodes, second beside second.
@@ -61,25 +59,46 @@ options_for() {
     esac
 }
 
-# train JAVA CACHE KERNEL [OPTION...]: writes the AOT cache, the classes that one short run of a machine used, loaded and
-# linked; prints what the run printed, the guest's word first.
+# train ENGINE JAVA CACHE KERNEL [OPTION...]: writes an AOT cache, the classes that one run of a machine used, loaded and
+# linked, and what the JVM learned of their methods. The kernel says "training".
 train() {
-    local java=$1 cache=$2 kernel=$3
-    shift 3
-    "$java" "${java_options[@]}" "$@" -XX:AOTCacheOutput="$cache" "${main[@]}" \
-        run --kernel "$kernel" --memory 16M --stats --timeout 60s </dev/null
+    local engine=$1 java=$2 cache=$3 kernel=$4 options=() said
+    shift 4
+    options_for "$engine"
+    said=$("$java" "${java_options[@]}" "${options[@]}" "$@" -XX:AOTCacheOutput="$cache" "${main[@]}" \
+        run --engine "$engine" --kernel "$kernel" --memory 32M --stats --timeout 60s </dev/null) || return
+    # What follows are the JVM's own lines about the cache.
+    if [[ ${said%%$'\n'*} != training || ! -f $cache ]]; then
+        echo "the training run said '$said', and the AOT cache is ${cache}" >&2
+        return 70
+    fi
 }
 
-# run_java JAVA CACHE [OPTION...] -- ARGUMENT...: becomes Frond.
+# train_all JAVA FOLDER LOG [OPTION...]: writes the AOT caches of a folder that has the kernels: frond.aot, which knows the
+# classes of the translator, of a start and of short commands, and frond-interpreter.aot.
+train_all() {
+    local java=$1 folder=$2 log=$3 other
+    shift 3
+    train interpreter "$java" "$folder/frond-interpreter.aot" "$folder/training-interpreter" "$@" 2>>"$log" &
+    other=$!
+    train auto "$java" "$folder/frond.aot" "$folder/training-kernel" "$@" 2>>"$log" || { wait "$other"; return 70; }
+    wait "$other"
+}
+
+# run_java JAVA FOLDER [OPTION...] -- ARGUMENT...: becomes Frond, with the AOT caches of a folder.
 run_java() {
-    local java=$1 cache=$2 options=()
+    local java=$1 cache=$2/frond.aot options=() engine
     shift 2
     while [[ $1 != -- ]]; do
         options+=("$1")
         shift
     done
     shift
-    options_for "$@"
+    engine=$(engine_for "$@") || engine=none
+    options_for "$engine"
+    case $engine in
+        interpreter | lockstep) cache=${cache%.aot}-interpreter.aot ;;
+    esac
     # shellcheck disable=SC2086 # several options
     exec "$java" "${java_options[@]}" "${options[@]}" -XX:AOTCache="$cache" ${FROND_JAVA_OPTIONS:-} "${main[@]}" "$@"
 }

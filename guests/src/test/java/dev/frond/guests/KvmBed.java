@@ -218,7 +218,8 @@ final class KvmBed {
                     addJar(entries, root);
                 }
             }
-            for (Class<?> program : List.of(KvmBedProgram.class, BareKvm.class)) {
+            for (Class<?> program :
+                    List.of(KvmBedProgram.class, BareKvm.class, BareKvm.End.class)) {
                 String name = program.getName().replace('.', '/') + ".class";
                 try (InputStream in = program.getResourceAsStream("/" + name)) {
                     entries.putNextEntry(new JarEntry(name));

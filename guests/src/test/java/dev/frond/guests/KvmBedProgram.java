@@ -49,6 +49,7 @@ final class KvmBedProgram {
             boot(args, VmSpec.IrqChip.valueOf(irqChip.toUpperCase(Locale.ROOT)));
         }
         BareKvm.debug();
+        BareKvm.rings();
         System.exit(0);
     }
 

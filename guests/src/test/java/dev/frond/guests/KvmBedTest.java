@@ -38,6 +38,8 @@ class KvmBedTest {
             said.add(begin + "PoweredOff[], engine kvm");
         }
         said.add("a debugger steps");
+        said.add("a debugger stops at an instruction");
+        said.add("rings ran full");
         said.add("bed: status 0");
         assertThat(output).containsSubsequence(said);
     }

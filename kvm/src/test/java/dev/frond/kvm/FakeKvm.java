@@ -50,6 +50,7 @@ final class FakeKvm implements KernelCalls {
     private final Map<Capability, Integer> capabilities = new EnumMap<>(Capability.class);
     private final Map<String, Integer> failures = new ConcurrentHashMap<>();
     private final Map<String, byte[]> set = new HashMap<>();
+    private final Map<Integer, byte[]> last = new HashMap<>();
     private final Map<Integer, MemorySegment> runs = new HashMap<>();
 
     /** The names of the descriptors that are open. */
@@ -195,9 +196,16 @@ final class FakeKvm implements KernelCalls {
             byte[] value = set.getOrDefault(fd + "/" + source, new byte[size]);
             MemorySegment.copy(value, 0, ALL, JAVA_BYTE, argument, size);
         } else if ((command & 1L << 30) != 0 && size > 0) {
-            set.put(fd + "/" + number, ALL.asSlice(argument, size).toArray(JAVA_BYTE));
+            byte[] value = ALL.asSlice(argument, size).toArray(JAVA_BYTE);
+            set.put(fd + "/" + number, value);
+            last.put(number, value);
         }
         return 0;
+    }
+
+    /** What {@code command} has set last, of whichever CPU. */
+    synchronized byte[] lastSet(Ioctl command) {
+        return Objects.requireNonNull(last.get(number(command)));
     }
 
     @Override

@@ -144,7 +144,7 @@ class MachineTest {
             closed.add(cpu);
             closed.start();
             CompletableFuture<Void> began = new CompletableFuture<>();
-            closed.whileStanding(() -> began.complete(null));
+            CompletableFuture<Void> _ = closed.whileStanding(() -> began.complete(null));
             began.join();
             closed.close();
             assertThat(cpu.inside).as("machine " + i).isFalse();

@@ -473,7 +473,7 @@ public final class Decoder {
             displacement += offset + position + immediateBytes;
             if (displacement > Integer.MAX_VALUE) {
                 index = Cpu.FOUR_GIB;
-                displacement = (int) displacement;
+                displacement -= 1L << 32;
             }
         }
     }

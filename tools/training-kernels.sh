@@ -1,7 +1,7 @@
 # Copyright 2026 The Frond Authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Sourced by ./frond: a kernel that always exists, so that the AOT cache is made by running a machine.
+# Sourced by ./frond: kernels that always exist, so that the AOT caches are made by running machines.
 
 # Writes the kernel to standard output: a Multiboot 1 image whose header gives its address, 100000h. In protected mode with
 # paging it takes three interrupts of the timer in HLT, says "training" on COM1 and switches the machine off. It is the output
@@ -40,4 +40,12 @@ FF 07 00 20 10 00                    table: dw 0x7FF; dd 0x102000
 43 34 40 00 40 10                    counter 0 of the 8254: mode 2, every 1000h ticks
 74 72 61 69 6E 69 6E 67 0A           text: db "training", 10
 KERNEL
+}
+
+# Writes the other one: tools/training-interpreter.asm.
+training_interpreter() {
+    local line
+    while read -r line; do
+        printf '%b' "$(sed 's/../\\x&/g' <<<"$line")"
+    done <"$here/tools/training-interpreter.hex"
 }
