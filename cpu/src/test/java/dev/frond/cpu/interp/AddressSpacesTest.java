@@ -34,6 +34,7 @@ final class AddressSpacesTest {
     private static final int TABLE = 0x3;
     private static final int LARGE = 0x83;
     private static final int GLOBAL = 0x100;
+    private static final long[] PLACES = {FUNCTIONS, FUNCTIONS + 0x4000};
     private static final long ROUNDS = 200;
     private static final int CALLED = 8;
 
@@ -110,21 +111,7 @@ final class AddressSpacesTest {
         // At its end: jmp to the next page. There: the functions.
         long jumps = 0x6_2000;
         rig.write(jumps + 4096 - 16, "e90b000000");
-        long[] places = {FUNCTIONS, FUNCTIONS + 0x4000};
-        long[] beside = {ONE, THREE};
-        for (int i = 0; i < 2; i++) {
-            long entry = FIRST_SPACE + 0x3000 + (places[i] - FUNCTIONS) / 4096 * 8;
-            rig.store(entry, 8, jumps | TABLE);
-            rig.store(entry + 8, 8, beside[i] | TABLE);
-        }
-        rig.cpu.mmu.flush();
-        rig.cpu.r[Cpu.RAX] = places[0] + 4096 - 16;
-        rig.cpu.r[Cpu.RDI] = places[1] + 4096 - 16;
-        rig.cpu.r[Cpu.RCX] = ROUNDS;
-        // again: call rax; xchg rax,rdi; dec ecx; jnz again; out 0EEh,al; hlt
-        rig.write(SystemRig.CODE, "ffd04887c7ffc975f7e6eef4");
-        rig.vcpu.run();
-        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
+        callInTwoPlaces(jumps, 4096 - 16);
     }
 
     @ParameterizedTest
@@ -162,15 +149,27 @@ final class AddressSpacesTest {
         assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
     }
 
-    /** Lets {@code page} be at both {@code places}, with another page behind it in each. */
-    private void inTwoPlaces(long page, long[] places) {
+    /** Lets {@code page} be at both {@link #PLACES}, with another page behind it in each. */
+    private void inTwoPlaces(long page) {
         long[] beside = {ONE, THREE};
         for (int i = 0; i < 2; i++) {
-            long entry = FIRST_SPACE + 0x3000 + (places[i] - FUNCTIONS) / 4096 * 8;
+            long entry = FIRST_SPACE + 0x3000 + (PLACES[i] - FUNCTIONS) / 4096 * 8;
             rig.store(entry, 8, page | TABLE);
             rig.store(entry + 8, 8, beside[i] | TABLE);
         }
         rig.cpu.mmu.flush();
+    }
+
+    /** Calls what is at {@code offset} of {@code page} in both {@link #PLACES} in turn. */
+    private void callInTwoPlaces(long page, int offset) {
+        inTwoPlaces(page);
+        rig.cpu.r[Cpu.RAX] = PLACES[0] + offset;
+        rig.cpu.r[Cpu.RDI] = PLACES[1] + offset;
+        rig.cpu.r[Cpu.RCX] = ROUNDS;
+        // again: call rax; xchg rax,rdi; dec ecx; jnz again; out 0EEh,al; hlt
+        rig.write(SystemRig.CODE, "ffd04887c7ffc975f7e6eef4");
+        rig.vcpu.run();
+        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
     }
 
     @ParameterizedTest
@@ -198,16 +197,8 @@ final class AddressSpacesTest {
         rig.write(page + first, end);
         rig.write(ONE, one);
         rig.write(THREE, three);
-        long[] places = {FUNCTIONS, FUNCTIONS + 0x4000};
-        inTwoPlaces(page, places);
         rig.cpu.r[Cpu.RSI] = FUNCTIONS + 0x11;
-        rig.cpu.r[Cpu.RAX] = places[0] + first;
-        rig.cpu.r[Cpu.RDI] = places[1] + first;
-        rig.cpu.r[Cpu.RCX] = ROUNDS;
-        // again: call rax; xchg rax,rdi; dec ecx; jnz again; out 0EEh,al; hlt
-        rig.write(SystemRig.CODE, "ffd04887c7ffc975f7e6eef4");
-        rig.vcpu.run();
-        assertThat(rig.cpu.r[Cpu.RBX]).isEqualTo(ROUNDS / 2 * (1 + 3));
+        callInTwoPlaces(page, first);
     }
 
     @ParameterizedTest
@@ -219,12 +210,11 @@ final class AddressSpacesTest {
         rig.write(page, "83c301c3");
         rig.write(page + 4091, "e803f0ffff");
         rig.write(THREE, "83c303c3");
-        long[] places = {FUNCTIONS, FUNCTIONS + 0x4000};
-        inTwoPlaces(page, places);
+        inTwoPlaces(page);
         rig.store(FIRST_SPACE + 0x3008, 8, page | TABLE);
         rig.cpu.mmu.flush();
-        rig.cpu.r[Cpu.RAX] = places[0] + 4091;
-        rig.cpu.r[Cpu.RDI] = places[1] + 4091;
+        rig.cpu.r[Cpu.RAX] = PLACES[0] + 4091;
+        rig.cpu.r[Cpu.RDI] = PLACES[1] + 4091;
         rig.cpu.r[Cpu.RCX] = ROUNDS;
         // again: call rax; call rax; xchg rax,rdi; dec ecx; jnz again; out 0EEh,al; hlt
         rig.write(SystemRig.CODE, "ffd0ffd04887c7ffc975f5e6eef4");
