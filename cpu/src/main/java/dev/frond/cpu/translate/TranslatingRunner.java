@@ -812,8 +812,13 @@ final class TranslatingRunner implements Runner, AutoCloseable {
         LeftInsn it = left.get(site);
         if (it == null) {
             Block block = store.block(site);
+            // What was no instruction when the block was translated may have become one, and may be
+            // another next time: nobody tells of stores to it.
+            boolean within = offset - block.offset() < block.length();
             Insn insn =
-                    block.isDropped() ? null : translator.decode(block.page(), offset, block.key());
+                    block.isDropped() || !within
+                            ? null
+                            : translator.decode(block.page(), offset, block.key());
             if (insn == null) {
                 return interpretAlone(rip, store.count(site));
             }

@@ -404,6 +404,27 @@ final class TranslatedCodeTest {
     }
 
     @Test
+    void whatBecomesAnInstructionBehindABlockIsWhatItIsNow() {
+        use(new Translator(Translator.Settings.DEFAULT.eagerly()));
+        for (int i = 0; i < 3; i++) {
+            // mov edi,8, and what is no instruction
+            load(CODE, "BF 08 00 00 00 06");
+            cpu.rip = CODE;
+            assertThat(harness.run(runner)).isEqualTo(CpuFault.UD);
+            assertThat(cpu.rip).isEqualTo(CODE + 5);
+        }
+        // inc ebx; hlt
+        load(CODE + 5, "FF C3 F4");
+        run(CODE, CODE + 7);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(1);
+        // add ecx,2; hlt
+        load(CODE + 5, "83 C1 02 F4");
+        run(CODE, CODE + 8);
+        assertThat(cpu.r[Cpu.RBX]).isEqualTo(1);
+        assertThat(cpu.r[Cpu.RCX]).isEqualTo(2);
+    }
+
+    @Test
     void blocksOfAPageThatChangesAllTheTimeLeadToWhatIsThereNow() {
         use(new Translator(Translator.Settings.DEFAULT.eagerly()));
         SplittableRandom random = new SplittableRandom(3);
