@@ -43,8 +43,7 @@ start:
     add eax, 0x200000
     loop .large
     mov eax, cr4
-    or eax, 0x6A0               ; PAE, PGE, OSFXSR, OSXMMEXCPT
-    and eax, ~0x80              ; without global pages
+    or eax, 0x620               ; PAE, OSFXSR, OSXMMEXCPT
     mov cr4, eax
     mov eax, PML4
     mov cr3, eax
