@@ -73,7 +73,13 @@ public final class NodeProcessor extends AbstractProcessor {
                         .printMessage(Diagnostic.Kind.ERROR, owner + ": " + e.getMessage());
             }
         });
-        write("Table", writer.table());
+        try {
+            write("Table", writer.table());
+        } catch (IllegalArgumentException e) {
+            processingEnv
+                    .getMessager()
+                    .printMessage(Diagnostic.Kind.ERROR, String.valueOf(e.getMessage()));
+        }
         return false;
     }
 

@@ -4,6 +4,7 @@
 package dev.frond.nodegen;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +26,25 @@ final class NodeWriter {
      * cases.
      */
     private static final int CHUNK = 128;
+
+    /**
+     * The nodes that are met most often, in this order: half of what kernels execute. The loop that
+     * executes nodes asks for these classes one by one, so that HotSpot makes them part of it: that
+     * is quicker than a call of the method that hundreds of classes override.
+     */
+    private static final List<String> FREQUENT =
+            List.of(
+                    "N_mov_Gv_Ev_8m",
+                    "N_mov_Ev_Gv_8r",
+                    "N_pop_Zv_8r",
+                    "N_push_Zv_8r",
+                    "N_mov_Ev_Gv_8m",
+                    "N_mov_Gv_Ev_4m",
+                    "N_lea_Gv_M_8m",
+                    "N_mov_Ev_Gv_4r");
+
+    /** The file of each of them. */
+    private final Map<String, String> frequent = new HashMap<>();
 
     private int nextNode;
     private final List<String> files = new ArrayList<>();
@@ -54,6 +74,9 @@ final class NodeWriter {
                             numbers.put(shape.className(), number);
                             constructors.add(shape.constructor());
                             classes.append(shape.source());
+                            if (FREQUENT.contains(shape.className())) {
+                                frequent.put(shape.className(), name);
+                            }
                         }
                         nodes[shape.slot()] = (short) (int) number;
                     }
@@ -182,6 +205,8 @@ final class NodeWriter {
         StringBuilder out = new StringBuilder(HEADER.formatted("all table classes"));
         out.append(
                 """
+                import dev.frond.cpu.Cpu;
+                import dev.frond.cpu.CpuFault;
                 import dev.frond.cpu.decode.*;
                 import dev.frond.cpu.interp.*;
                 import java.util.ArrayList;
@@ -213,7 +238,48 @@ final class NodeWriter {
         }
         out.append("        return ")
                 .append(files.getFirst())
-                .append(".make(number, insn);\n    }\n}\n");
-        return out.toString();
+                .append(".make(number, insn);\n    }\n\n");
+        runMethod(out);
+        return out.append("}\n").toString();
+    }
+
+    private void runMethod(StringBuilder out) {
+        out.append(
+                """
+                    /**
+                     * Executes the nodes that follow each other, until one leads to none. The one that throws is
+                     * told to {@link CodeCache#threw}.
+                     */
+                    public static void run(Node first, Cpu cpu) {
+                        Node node = first;
+                        try {
+                            do {
+                                Class<?> of = node.getClass();
+                """);
+        for (String name : FREQUENT) {
+            String file = frequent.get(name);
+            if (file == null) {
+                throw new IllegalArgumentException("no entry makes the frequent node " + name);
+            }
+            String type = file + "." + name;
+            out.append(name.equals(FREQUENT.getFirst()) ? "                " : " else ");
+            out.append("if (of == ").append(type).append(".class) {\n");
+            out.append("                    node = ((")
+                    .append(type)
+                    .append(") node).execute(cpu);\n");
+            out.append("                }");
+        }
+        out.append(
+                """
+                 else {
+                                    node = node.execute(cpu);
+                                }
+                            } while (node != null);
+                        } catch (CpuFault fault) {
+                            cpu.code.threw(node);
+                            throw fault;
+                        }
+                    }
+                """);
     }
 }

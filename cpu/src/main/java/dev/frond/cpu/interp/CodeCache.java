@@ -124,6 +124,20 @@ public final class CodeCache implements GuestMemory.Watcher {
         owner = thread;
     }
 
+    private @Nullable Node thrower;
+
+    /** Told that executing {@code node} has thrown a fault. */
+    public void threw(Node node) {
+        thrower = node instanceof Fused fused ? fused.failed() : node;
+    }
+
+    /** The node that threw the latest fault, once; null if no node did. */
+    @Nullable Node takeThrower() {
+        Node node = thrower;
+        thrower = null;
+        return node;
+    }
+
     // --- finding code
     // ----------------------------------------------------------------------------------
 

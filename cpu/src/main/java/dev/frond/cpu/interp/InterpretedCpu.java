@@ -10,6 +10,7 @@ import dev.frond.cpu.CpuStates;
 import dev.frond.cpu.Debug;
 import dev.frond.cpu.Delivery;
 import dev.frond.cpu.Seg;
+import dev.frond.cpu.insn.Table;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.FlatView;
 import dev.frond.machine.memory.GuestMemory;
@@ -252,11 +253,13 @@ final class InterpretedCpu implements Vcpu {
         if (!single) {
             try {
                 if (!runner.run()) {
-                    chain(sampled ? cpu.code.enterSampled() : cpu.code.enter());
+                    Node first = sampled ? cpu.code.enterSampled() : cpu.code.enter();
                     sampled = false;
+                    Table.run(first, cpu);
                 }
                 return null;
             } catch (CpuFault fault) {
+                current = cpu.code.takeThrower();
                 return fault(fault);
             }
         }
@@ -303,19 +306,6 @@ final class InterpretedCpu implements Vcpu {
 
     private long linearRip() {
         return cpu.is64() ? cpu.rip : cpu.segBase[Seg.CS] + cpu.rip & 0xFFFF_FFFFL;
-    }
-
-    /** The interpreter itself. */
-    private void chain(Node first) {
-        Node node = first;
-        try {
-            do {
-                node = node.execute(cpu);
-            } while (node != null);
-        } catch (CpuFault fault) {
-            current = node instanceof Fused fused ? fused.failed() : node;
-            throw fault;
-        }
     }
 
     private @Nullable VcpuExit fault(CpuFault fault) {
