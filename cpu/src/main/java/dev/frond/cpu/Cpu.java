@@ -176,9 +176,9 @@ public final class Cpu {
     public static final int RESULT = 17 * 4;
 
     /** MXCSR and the exceptions of SSE arithmetic. */
-    public final FpContext sse = new FpContext();
+    public final FpContext sse;
 
-    public final X87 x87 = new X87();
+    public final X87 x87;
 
     /**
      * 0, or the vector that SSE instructions raise now: {@link CpuFault#UD} or {@link CpuFault#NM}.
@@ -390,6 +390,9 @@ public final class Cpu {
             LocalInterrupts interrupts) {
         this.group = group;
         this.cpuid = cpuid;
+        boolean amd = cpuid.model().isAmd();
+        sse = new FpContext(amd);
+        x87 = new X87(amd);
         r[FOUR_GIB] = 1L << 32;
         paravirtual = new Paravirtual(this);
         msrs = new Msrs(this);
@@ -1129,9 +1132,14 @@ public final class Cpu {
 
     /** Pushes the low {@code size} (2, 4, 8) bytes; RSP moves only if nothing faults. */
     public void push(int size, long value) {
+        pushLow(size, size, value);
+    }
+
+    /** As {@link #push}, but of what RSP moves by only the low {@code stored} bytes are stored. */
+    public void pushLow(int size, int stored, long value) {
         long pointer = r[RSP] - size;
         try {
-            store(stackLinear(pointer, size, true), size, value);
+            store(stackLinear(pointer, stored, true), stored, value);
         } catch (CpuFault fault) {
             throw fault.ofStack();
         }
@@ -1148,6 +1156,14 @@ public final class Cpu {
     /** The {@code size} bytes at {@code offset} from the stack's top, bits above unspecified. */
     public long peek(int size, long offset) {
         return loadStack(r[RSP] + offset, size);
+    }
+
+    /**
+     * The selector in the {@code size} bytes at {@code offset} from the stack's top. Of 32 bits
+     * processors of Intel look at no more than the lower half, as the store of PUSH does.
+     */
+    public int peekSelector(int size, long offset) {
+        return (int) peek(size == 4 && !cpuid.model().isAmd() ? 2 : size, offset) & 0xFFFF;
     }
 
     /** The {@code size} bytes at {@code pointer} of the stack, bits above unspecified. */

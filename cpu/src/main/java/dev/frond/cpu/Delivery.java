@@ -340,7 +340,7 @@ public final class Delivery {
 
     private void iretReal(int size) {
         long target = Width.zx(size, cpu.peek(size, 0));
-        int selector = (int) cpu.peek(size, size) & 0xFFFF;
+        int selector = cpu.peekSelector(size, size);
         long flags = cpu.peek(size, 2L * size);
         boolean virtual = cpu.virtualInterrupts.isVirtualPop(size, flags);
         cpu.code.checkTarget(target);
@@ -359,7 +359,7 @@ public final class Delivery {
 
     private void iretProtected(int size) {
         long target = Width.zx(size, cpu.peek(size, 0));
-        int selector = (int) cpu.peek(size, size) & 0xFFFF;
+        int selector = cpu.peekSelector(size, size);
         long flags = cpu.peek(size, 2L * size);
         if (size == 4 && (flags & Cpu.VM) != 0 && cpu.cpl == 0 && !cpu.longMode()) {
             iretToV8086(target, selector, flags);
@@ -372,7 +372,7 @@ public final class Delivery {
         boolean outer = rpl > cpu.cpl;
         if (outer || cpu.is64()) {
             long newSp = Width.zx(size, cpu.peek(size, 3L * size));
-            int newSs = (int) cpu.peek(size, 4L * size) & 0xFFFF;
+            int newSs = cpu.peekSelector(size, 4L * size);
             long raw = checkOuterStack(newSs, rpl, to64);
             cpu.segments.markAccessed(selector, code);
             returnTo(selector, code, target, flags, size, rpl);

@@ -302,7 +302,7 @@ public final class FarTransfers {
      */
     public void ret(int size, int release) {
         long target = Width.zx(size, cpu.peek(size, 0));
-        int selector = (int) cpu.peek(size, size) & 0xFFFF;
+        int selector = cpu.peekSelector(size, size);
         if (!cpu.selectorsNameDescriptors()) {
             cpu.code.checkTarget(target);
             cpu.segments.setReal(CS, selector);
@@ -323,7 +323,7 @@ public final class FarTransfers {
             return;
         }
         long newSp = Width.zx(size, cpu.peek(size, 2L * size + release));
-        int newSs = (int) cpu.peek(size, 3L * size + release) & 0xFFFF;
+        int newSs = cpu.peekSelector(size, 3L * size + release);
         boolean to64 = cpu.longMode() && (Segments.attributes(code) & LONG) != 0;
         long raw = cpu.delivery.checkOuterStack(newSs, rpl, to64);
         cpu.segments.markAccessed(selector, code);

@@ -181,6 +181,13 @@ public final class HostCpu {
         }
     }
 
+    /** Whether it is a processor of AMD, or of Hygon, which has the same design. */
+    public static boolean isAmd() {
+        // EBX: the first four letters of AuthenticAMD and HygonGenuine.
+        int letters = cpuid(0, 0).ebx;
+        return letters == 0x6874_7541 || letters == 0x6F67_7948;
+    }
+
     /**
      * The state components that the operating system has enabled (XCR0); 0 if there is no XGETBV.
      */

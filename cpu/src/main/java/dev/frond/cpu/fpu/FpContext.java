@@ -26,8 +26,22 @@ public final class FpContext {
     private int pending;
     private final FpEnv env = new FpEnv();
 
-    /** The state after RESET: {@link #MXCSR_RESET}. */
-    public FpContext() {}
+    /** Whether it follows processors of AMD where vendors differ. */
+    final boolean amd;
+
+    /** As {@link #FpContext(boolean)}, of a processor of Intel. */
+    public FpContext() {
+        this(false);
+    }
+
+    /**
+     * The state after RESET: {@link #MXCSR_RESET}.
+     *
+     * @param amd whether to follow processors of AMD, not of Intel, where they differ
+     */
+    public FpContext(boolean amd) {
+        this.amd = amd;
+    }
 
     /** MXCSR with its sticky flags. */
     public int mxcsr() {

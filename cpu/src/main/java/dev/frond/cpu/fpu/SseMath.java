@@ -440,30 +440,6 @@ public final class SseMath {
         return SseSoft.fma32(c, x, y, z, flipProduct, flipAddend);
     }
 
-    /**
-     * The dot product of DPPS before the copy into the elements that imm bits 3:0 choose: products
-     * chosen by imm bits 7:4, summed as (0 + 1) + (2 + 3). Stops early when an exception is
-     * pending.
-     */
-    public static int dpps(FpContext c, long aLow, long aHigh, long bLow, long bHigh, int imm) {
-        int p0 = (imm & 0x10) != 0 ? mulss(c, (int) aLow, (int) bLow) : 0;
-        int p1 = (imm & 0x20) != 0 ? mulss(c, (int) (aLow >>> 32), (int) (bLow >>> 32)) : 0;
-        int p2 = (imm & 0x40) != 0 ? mulss(c, (int) aHigh, (int) bHigh) : 0;
-        int p3 = (imm & 0x80) != 0 ? mulss(c, (int) (aHigh >>> 32), (int) (bHigh >>> 32)) : 0;
-        if (c.pending() != 0) {
-            return 0;
-        }
-        // Each stage is complete, flags included, before the next one starts.
-        c.enter();
-        int s0 = addss(c, p0, p1);
-        int s1 = addss(c, p2, p3);
-        if (c.pending() != 0) {
-            return 0;
-        }
-        c.enter();
-        return addss(c, s0, s1);
-    }
-
     /** The products of two adjacent elements that bits 1:0 choose; zeros for the others. */
     private static long chosenProducts(FpContext c, long a, long b, int chosen) {
         int low = (chosen & 1) != 0 ? mulss(c, (int) a, (int) b) : 0;
@@ -471,36 +447,56 @@ public final class SseMath {
     }
 
     /**
-     * The two dot products of VDPPS on 256 bits at {@code a} and {@code b} of {@code v}, the lower
-     * one in bits 31:0: as two of {@link #dpps}, with each stage complete for both before the next.
+     * DPPS, and VDPPS on one or two lanes of 128 bits: products of {@code v} at {@code a} and
+     * {@code b} chosen by imm bits 7:4, summed as (0 + 1) + (2 + 3), into the elements at {@code d}
+     * that imm bits 3:0 choose. Each stage is complete for all lanes, flags included, before the
+     * next one starts; stops early when an exception is pending. Which of several NaNs the sum is
+     * differs by vendor: the first one, or, of Intel, for each element the one of its neighbour,
+     * its own, and then those of the other half in the same order.
      */
-    public static long vdpps(FpContext c, long[] v, int a, int b, int imm) {
-        long p0 = chosenProducts(c, v[a], v[b], imm >>> 4);
-        long p1 = chosenProducts(c, v[a + 1], v[b + 1], imm >>> 6);
-        long p2 = chosenProducts(c, v[a + 2], v[b + 2], imm >>> 4);
-        long p3 = chosenProducts(c, v[a + 3], v[b + 3], imm >>> 6);
+    public static void dpps(FpContext c, long[] v, int d, int a, int b, int imm, int lanes) {
+        for (int i = 0; i < 2 * lanes; i++) {
+            v[d + i] = chosenProducts(c, v[a + i], v[b + i], imm >>> 4 + 2 * (i & 1));
+        }
         if (c.pending() != 0) {
-            return 0;
+            return;
         }
         c.enter();
-        long low = haddps(c, p0, p1);
-        long high = haddps(c, p2, p3);
+        for (int i = 0; i < 2 * lanes; i++) {
+            int even = (int) v[d + i];
+            int odd = (int) (v[d + i] >>> 32);
+            int sum = addss(c, even, odd);
+            v[d + i] = pair(c.amd ? sum : addss(c, odd, even), sum);
+        }
         if (c.pending() != 0) {
-            return 0;
+            return;
         }
         c.enter();
-        return haddps(c, low, high);
+        for (int i = 0; i < 2 * lanes; i += 2) {
+            long low = v[d + i];
+            long high = v[d + i + 1];
+            long sums = addps(c, low, high);
+            v[d + i] = chosen(sums, imm);
+            v[d + i + 1] = chosen(c.amd ? sums : addps(c, high, low), imm >>> 2);
+        }
     }
 
-    /** The dot product of DPPD, as {@link #dpps}: products chosen by imm bits 5:4. */
-    public static long dppd(FpContext c, long aLow, long aHigh, long bLow, long bHigh, int imm) {
-        long p0 = (imm & 0x10) != 0 ? mulsd(c, aLow, bLow) : 0;
-        long p1 = (imm & 0x20) != 0 ? mulsd(c, aHigh, bHigh) : 0;
+    private static long chosen(long pair, int elements) {
+        return pair & ((elements & 1) != 0 ? 0xFFFF_FFFFL : 0)
+                | pair & ((elements & 2) != 0 ? 0xFFFF_FFFFL << 32 : 0);
+    }
+
+    /** DPPD, as {@link #dpps}: products chosen by imm bits 5:4, elements by bits 1:0. */
+    public static void dppd(FpContext c, long[] v, int d, int a, int b, int imm) {
+        long low = (imm & 0x10) != 0 ? mulsd(c, v[a], v[b]) : 0;
+        long high = (imm & 0x20) != 0 ? mulsd(c, v[a + 1], v[b + 1]) : 0;
         if (c.pending() != 0) {
-            return 0;
+            return;
         }
         c.enter();
-        return addsd(c, p0, p1);
+        long sum = addsd(c, low, high);
+        v[d] = sum * (imm & 1);
+        v[d + 1] = (c.amd ? sum : addsd(c, high, low)) * (imm >>> 1 & 1);
     }
 
     /**

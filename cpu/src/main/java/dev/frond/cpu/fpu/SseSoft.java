@@ -236,6 +236,7 @@ final class SseSoft {
         FpEnv e = c.begin();
         e.rc = rc;
         e.ftz = false;
+        e.inexactAsDenormal = !c.amd;
         e.a.load32(a, e.daz);
         convert(e);
         if (!e.suppressed()) {

@@ -92,8 +92,21 @@ public final class X87 {
     private int storeStatus;
     private boolean storeSuppressed;
 
-    /** A unit in the state after RESET. */
+    /** Whether it follows processors of AMD where vendors differ. */
+    final boolean amd;
+
+    /** As {@link #X87(boolean)}, of a processor of Intel. */
     public X87() {
+        this(false);
+    }
+
+    /**
+     * A unit in the state after RESET.
+     *
+     * @param amd whether to follow processors of AMD, not of Intel, where they differ
+     */
+    public X87(boolean amd) {
+        this.amd = amd;
         reset();
     }
 

@@ -233,7 +233,9 @@ public final class X87Math {
         if (!nanResult(e)) {
             scale(e);
             denormalOperand(e);
-            if (!e.suppressed()) {
+            if (!e.suppressed() && e.b.kind == Unpacked.ZERO) {
+                roundUnchanged(f, e);
+            } else if (!e.suppressed()) {
                 SoftRound.toFull80(e);
                 massive(e);
             }
@@ -241,6 +243,17 @@ public final class X87Math {
         if (f.settle(e)) {
             f.set(0, e.r);
         }
+    }
+
+    /**
+     * Rounds what is ST(0) as it was: a denormal one that processors of AMD deliver to an unmasked
+     * underflow, and those of Intel do not.
+     */
+    private static void roundUnchanged(X87 f, FpEnv e) {
+        int masks = e.masks;
+        e.masks |= f.amd ? 0 : FpFlags.UE;
+        SoftRound.toFull80(e);
+        e.masks = masks;
     }
 
     private static void scale(FpEnv e) {
@@ -354,9 +367,8 @@ public final class X87Math {
                 denormalOperand(e);
                 if (!e.suppressed()) {
                     int difference = e.a.exp - e.b.exp;
-                    if (e.a.kind == Unpacked.ZERO
-                            || e.b.kind == Unpacked.INFINITY
-                            || difference < (nearest ? -1 : 0)) {
+                    boolean unchanged = e.a.kind == Unpacked.ZERO || e.b.kind == Unpacked.INFINITY;
+                    if (unchanged || difference < (nearest ? -1 : 0)) {
                         e.r.copy(e.a);
                         e.r.denormal = false;
                     } else if (difference < 64) {
@@ -365,7 +377,11 @@ public final class X87Math {
                         partial = true;
                         reducePartly(e, difference);
                     }
-                    SoftRound.toFull80(e);
+                    if (unchanged) {
+                        roundUnchanged(f, e);
+                    } else {
+                        SoftRound.toFull80(e);
+                    }
                     computed = true;
                 }
             }

@@ -128,6 +128,10 @@ public final class Flow {
         int size = insn.size;
         long index = Width.sx(size, insn.readG(cpu, size));
         long low = Width.sx(size, cpu.load(insn.linear(cpu, size, false), size));
+        if (index < low && !cpu.cpuid.model().isAmd()) {
+            // Processors of Intel do not look at the upper bound then.
+            throw cpu.fault(CpuFault.BR);
+        }
         long high = Width.sx(size, cpu.load(insn.linear(cpu, size, size, false), size));
         if (index < low || index > high) {
             throw cpu.fault(CpuFault.BR);
@@ -182,9 +186,11 @@ public final class Flow {
         cpu.rip = target;
     }
 
-    @Encoding("0F 07 : SYSRET : end cpl0 +SYSCALL")
+    @Encoding("0F 07 : SYSRET : end +SYSCALL")
     static void sysret(Cpu cpu, Insn insn) {
+        // Where it does not exist it is #UD at any privilege level.
         requireSyscall(cpu);
+        cpu.requireCpl0();
         long target = cpu.r[Cpu.RCX];
         int selectors = (int) (cpu.msrs.star >>> 48);
         boolean wide = insn.size == 8;

@@ -191,10 +191,6 @@ public final class Moves {
         }
     }
 
-    private static void pushSegment(Cpu cpu, Insn insn, int seg) {
-        cpu.push(insn.size, cpu.selector[seg]);
-    }
-
     @Encoding({
         "06 : PUSH ES : i64",
         "0E : PUSH CS : i64",
@@ -204,7 +200,13 @@ public final class Moves {
         "0F A8 : PUSH GS : d64"
     })
     static void pushSegment(Cpu cpu, Insn insn) {
-        pushSegment(cpu, insn, insn.opcode >>> 3 & 7);
+        int selector = cpu.selector[insn.opcode >>> 3 & 7];
+        if (insn.size == 4 && !cpu.cpuid.model().isAmd()) {
+            // Processors of Intel leave the upper half of the place alone (SDM Vol. 2B, PUSH).
+            cpu.pushLow(4, 2, selector);
+        } else {
+            cpu.push(insn.size, selector);
+        }
     }
 
     @Encoding({
@@ -214,7 +216,7 @@ public final class Moves {
         "0F A9 : POP GS : d64"
     })
     static void popSegment(Cpu cpu, Insn insn) {
-        int selector = (int) cpu.peek(insn.size, 0) & 0xFFFF;
+        int selector = cpu.peekSelector(insn.size, 0);
         cpu.segments.load(insn.opcode >>> 3 & 7, selector);
         cpu.setStackPointer(cpu.r[Cpu.RSP] + insn.size);
     }
@@ -222,7 +224,7 @@ public final class Moves {
     @Encoding("17 : POP SS : i64 end")
     static void popSs(Cpu cpu, Insn insn) {
         long mask = cpu.stackMask;
-        int selector = (int) cpu.peek(insn.size, 0) & 0xFFFF;
+        int selector = cpu.peekSelector(insn.size, 0);
         cpu.segments.load(Seg.SS, selector);
         cpu.r[Cpu.RSP] = cpu.r[Cpu.RSP] & ~mask | cpu.r[Cpu.RSP] + insn.size & mask;
         shadowStack(cpu);
@@ -300,6 +302,10 @@ public final class Moves {
         try {
             cpu.push(size, oldRbp);
             long frame = cpu.r[Cpu.RSP];
+            if (size == 4 && !cpu.cpuid.model().isAmd()) {
+                // On processors of Intel it borrows from the upper half also where SP does not.
+                frame = oldRsp - size;
+            }
             for (int i = 1; i < level; i++) {
                 cpu.push(size, cpu.loadStack(oldRbp - (long) i * size, size));
             }

@@ -4,6 +4,7 @@
 package dev.frond.cpu.insn;
 
 import dev.frond.cpu.Cpu;
+import dev.frond.cpu.CpuFault;
 import dev.frond.cpu.Seg;
 import dev.frond.cpu.Width;
 import dev.frond.cpu.decode.Encoding;
@@ -34,8 +35,15 @@ public final class Strings {
         int width = insn.addressSize;
         boolean whileEqual = insn.repeat == 0xF3;
         long count = Width.zx(width, cpu.r[Cpu.RCX]);
+        cutRegisters(cpu, insn);
+        boolean restores = compares && !cpu.cpuid.model().isAmd();
+        int flags = restores ? cpu.statusFlags() : 0;
         while (count != 0) {
-            element.execute(cpu, insn, size);
+            if (restores) {
+                compare(cpu, insn, size, element, flags);
+            } else {
+                element.execute(cpu, insn, size);
+            }
             count--;
             cpu.setRegister(Cpu.RCX, width, count);
             if (compares && cpu.zf() != whileEqual) {
@@ -45,6 +53,38 @@ public final class Strings {
                 cpu.goOnAt(insn.rip(cpu));
                 return;
             }
+        }
+    }
+
+    /**
+     * An element of a repeated comparison on a processor of Intel: where it faults, the flags are
+     * those from before the instruction (SDM Vol. 2B, REP).
+     */
+    private static void compare(Cpu cpu, Insn insn, int size, Element element, int flags) {
+        try {
+            element.execute(cpu, insn, size);
+        } catch (CpuFault fault) {
+            cpu.setStatusFlags(flags);
+            throw fault;
+        }
+    }
+
+    /**
+     * Processors of Intel clear, with 32-bit addresses in 64-bit mode, the upper halves of RCX and
+     * of the pointers that MOVS and STOS advance before anything else: also where nothing is to be
+     * repeated or the first element faults.
+     */
+    private static void cutRegisters(Cpu cpu, Insn insn) {
+        if (!cpu.is64() || insn.addressSize != 4 || cpu.cpuid.model().isAmd()) {
+            return;
+        }
+        cpu.r[Cpu.RCX] &= 0xFFFF_FFFFL;
+        boolean moves = (insn.opcode & 0xFE) == 0xA4;
+        if (moves) {
+            cpu.r[Cpu.RSI] &= 0xFFFF_FFFFL;
+        }
+        if (moves || (insn.opcode & 0xFE) == 0xAA) {
+            cpu.r[Cpu.RDI] &= 0xFFFF_FFFFL;
         }
     }
 

@@ -239,19 +239,12 @@ public final class VectorFloats {
         "VEX.128.66.0F3A.WIG 40 /r : VDPPS Vps,Hps,Wps,Ib : +AVX"
     })
     static void dpps(FpContext c, long[] v, int d, int a, int b, int imm) {
-        copies(v, d, SseMath.dpps(c, v[a], v[a + 1], v[b], v[b + 1], imm) & LOW, imm);
+        SseMath.dpps(c, v, d, a, b, imm, 1);
     }
 
     @Encoding("VEX.256.66.0F3A.WIG 40 /r : VDPPS Vqq,Hqq,Wqq,Ib : +AVX")
     static void vdpps(FpContext c, long[] v, int d, int a, int b, int imm) {
-        long products = SseMath.vdpps(c, v, a, b, imm);
-        copies(v, d, products & LOW, imm);
-        copies(v, d + 2, products >>> 32, imm);
-    }
-
-    private static void copies(long[] v, int d, long product, int imm) {
-        v[d] = product * (imm & 1) | product * (imm >>> 1 & 1) << 32;
-        v[d + 1] = product * (imm >>> 2 & 1) | product * (imm >>> 3 & 1) << 32;
+        SseMath.dpps(c, v, d, a, b, imm, 2);
     }
 
     @Encoding({
@@ -259,9 +252,7 @@ public final class VectorFloats {
         "VEX.128.66.0F3A.WIG 41 /r : VDPPD Vpd,Hpd,Wpd,Ib : +AVX"
     })
     static void dppd(FpContext c, long[] v, int d, int a, int b, int imm) {
-        long product = SseMath.dppd(c, v[a], v[a + 1], v[b], v[b + 1], imm);
-        v[d] = product * (imm & 1);
-        v[d + 1] = product * (imm >>> 1 & 1);
+        SseMath.dppd(c, v, d, a, b, imm);
     }
 
     // --- comparison

@@ -110,6 +110,12 @@ public final class VectorMasked {
         int indexSize = (insn.opcode & 1) != 0 ? 8 : 4;
         int count = vectorBytes(insn) / Math.max(size, indexSize);
         long base = insn.effectiveAddress(cpu);
+        if (!cpu.cpuid.model().isAmd()) {
+            // Processors of Intel make each mask all ones or zeros first, as the manual says.
+            for (int i = 0; i < vectorBytes(insn) / size; i++) {
+                element(v, insn.vvvv, i, size, element(v, insn.vvvv, i, size) >> 63);
+            }
+        }
         // An element that faults leaves those before it done, and their masks cleared.
         for (int i = 0; i < count; i++) {
             if (element(v, insn.vvvv, i, size) < 0) {

@@ -162,13 +162,18 @@ public final class CodeCache implements GuestMemory.Watcher {
     }
 
     /**
-     * Faults if a near call that pushes {@code size} bytes may not go to {@code target}: in 64-bit
-     * mode the stack is looked at first (SDM Vol. 2A, CALL).
+     * Faults if a near call that pushes the {@code size} bytes of {@code back} may not go to {@code
+     * target}: in 64-bit mode the stack comes first (SDM Vol. 2A, CALL).
      */
-    void checkCall(long target, int size) {
+    void checkCall(long target, int size, long back) {
         if (!mayBranch(target)) {
-            if (cpu.is64()) {
+            if (cpu.is64() && cpu.cpuid.model().isAmd()) {
                 cpu.checkStack(cpu.r[Cpu.RSP] - size, size);
+            } else if (cpu.is64()) {
+                // Processors of Intel have stored by then.
+                long top = cpu.r[Cpu.RSP];
+                cpu.push(size, back);
+                cpu.r[Cpu.RSP] = top;
             }
             throw cpu.gp();
         }

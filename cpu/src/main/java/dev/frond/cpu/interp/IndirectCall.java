@@ -26,8 +26,8 @@ public final class IndirectCall extends EndNode implements Caller {
     public @Nullable Node execute(Cpu cpu) {
         int size = insn.size;
         long target = Width.zx(size, insn.readE(cpu, size));
-        cpu.code.checkCall(target, size);
         long back = nextRip(cpu);
+        cpu.code.checkCall(target, size, back);
         cpu.push(size, back);
         cpu.code.called(this, back);
         count(cpu);

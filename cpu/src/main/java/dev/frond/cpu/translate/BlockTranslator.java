@@ -147,6 +147,11 @@ final class BlockTranslator {
         return key;
     }
 
+    /** Whether the guest's processor follows the rules of AMD where vendors differ. */
+    boolean isAmd() {
+        return cpu.cpuid.model().isAmd();
+    }
+
     /** Says whether the guest's RCX is in the host's from here on. */
     void copyRcx(boolean copied) {
         rcxCopied = copied;

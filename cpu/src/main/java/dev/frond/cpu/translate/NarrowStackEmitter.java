@@ -70,8 +70,11 @@ final class NarrowStackEmitter {
                 a.store(RSP, Context.TARGET, Context.host(insn.rm));
             }
         }
+        boolean selector = shape.path() == Shape.Path.PUSH_SELECTOR;
+        // Processors of Intel leave the upper half of the place alone.
+        int stored = selector && !block.isAmd() ? 2 : size;
         block.saveLiveFlags();
-        reach(R14, -size, size, true, false);
+        reach(R14, -size, stored, true, false);
         switch (shape.path()) {
             case PUSH_REGISTER -> move(0x89, size, Context.host(insn.opcodeRegister), 0);
             case PUSH_IMMEDIATE -> {
@@ -84,7 +87,7 @@ final class NarrowStackEmitter {
             }
             case PUSH_SELECTOR -> {
                 a.load4(R15, RSP, Context.SELECTORS + 4 * (insn.opcode >>> 3 & 7));
-                move(0x89, size, R15, 0);
+                move(0x89, stored, R15, 0);
             }
             default -> {
                 a.load4(R15, RSP, Context.TARGET);

@@ -42,8 +42,8 @@ class HostFloatTest {
     }
 
     private final Operands operands = new Operands(2026);
-    private final FpContext c = new FpContext();
-    private final X87 f = new X87();
+    private final FpContext c = new FpContext(HostCpu.isAmd());
+    private final X87 f = new X87(HostCpu.isAmd());
     private NativeCode host;
 
     @BeforeEach

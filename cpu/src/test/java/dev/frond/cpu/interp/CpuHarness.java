@@ -9,6 +9,7 @@ import dev.frond.cpu.CpuStates;
 import dev.frond.cpu.Msrs;
 import dev.frond.cpu.Seg;
 import dev.frond.cpu.decode.Decoder;
+import dev.frond.host.HostCpu;
 import dev.frond.machine.memory.AddressSpace;
 import dev.frond.machine.memory.GuestMemory;
 import dev.frond.machine.memory.Region;
@@ -25,9 +26,25 @@ import java.lang.foreign.MemorySegment;
  * linear addresses of one's choice, which executes one instruction at a time and tells its fault.
  */
 final class CpuHarness {
-    /** A model with all that the interpreter has. */
+    /** A model with all that the interpreter has, of the vendor of the processor tests run on. */
     static final CpuModel EVERYTHING =
-            new CpuModel("everything", "GenuineIntel", 6, 1, 1, "", new Interpreter().features());
+            ofHostsVendor(
+                    new CpuModel("everything", "", 6, 1, 1, "", new Interpreter().features()));
+
+    /**
+     * {@code model}, but of the vendor of the processor that tests run on: what is held against
+     * that processor follows its rules where vendors differ.
+     */
+    static CpuModel ofHostsVendor(CpuModel model) {
+        return new CpuModel(
+                model.name(),
+                HostCpu.isX86Linux() && HostCpu.isAmd() ? CpuModel.AMD : "GenuineIntel",
+                model.family(),
+                model.model(),
+                model.stepping(),
+                model.brand(),
+                model.features());
+    }
 
     /** What {@link #step} gives when there is no fault. */
     static final int NO_FAULT = -1;

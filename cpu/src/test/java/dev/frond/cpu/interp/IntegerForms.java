@@ -111,7 +111,7 @@ final class IntegerForms {
         return form.is(Form.CPL0)
                 || Set.of(
                                 "UD0", "UD1", "UD2", "CLI", "STI", "CLAC", "STAC", "LLDT", "LTR",
-                                "MONITOR", "MWAIT")
+                                "SYSRET", "MONITOR", "MWAIT")
                         .contains(form.mnemonic());
     }
 

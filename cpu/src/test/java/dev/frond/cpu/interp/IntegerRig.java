@@ -62,7 +62,7 @@ final class IntegerRig implements AutoCloseable {
     }
 
     final NativeCode host = NativeCode.create(CODE_BYTES);
-    final CpuHarness harness = new CpuHarness(CpuModel.X86_64_V3, 3);
+    final CpuHarness harness = new CpuHarness(CpuHarness.ofHostsVendor(CpuModel.X86_64_V3), 3);
     final boolean compatibility = host.hasCompatibilityMode();
     final Registers start = new Registers();
     final Registers expected = new Registers();
