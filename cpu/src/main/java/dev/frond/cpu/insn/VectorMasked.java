@@ -112,8 +112,10 @@ public final class VectorMasked {
         long base = insn.effectiveAddress(cpu);
         if (!cpu.cpuid.model().isAmd()) {
             // Processors of Intel make each mask all ones or zeros first, as the manual says.
-            for (int i = 0; i < vectorBytes(insn) / size; i++) {
-                element(v, insn.vvvv, i, size, element(v, insn.vvvv, i, size) >> 63);
+            for (int i = 0; i < 32 / size; i++) {
+                boolean there = i < vectorBytes(insn) / size;
+                long mask = there ? element(v, insn.vvvv, i, size) >> 63 : 0;
+                element(v, insn.vvvv, i, size, mask);
             }
         }
         // An element that faults leaves those before it done, and their masks cleared.

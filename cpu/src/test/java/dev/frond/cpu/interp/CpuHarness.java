@@ -36,9 +36,15 @@ final class CpuHarness {
      * that processor follows its rules where vendors differ.
      */
     static CpuModel ofHostsVendor(CpuModel model) {
+        boolean amd = HostCpu.isX86Linux() && HostCpu.isAmd();
+        return ofVendor(amd ? CpuModel.AMD : "GenuineIntel", model);
+    }
+
+    /** {@code model} with another vendor. */
+    static CpuModel ofVendor(String vendor, CpuModel model) {
         return new CpuModel(
                 model.name(),
-                HostCpu.isX86Linux() && HostCpu.isAmd() ? CpuModel.AMD : "GenuineIntel",
+                vendor,
                 model.family(),
                 model.model(),
                 model.stepping(),

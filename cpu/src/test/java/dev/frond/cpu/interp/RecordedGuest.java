@@ -56,7 +56,8 @@ final class RecordedGuest {
                 new InterpretedCpu(
                         new CpuGroup(),
                         0,
-                        new Cpuid(CpuModel.X86_64_V3, 0, 1),
+                        // As the processor that was recorded.
+                        new Cpuid(CpuHarness.ofVendor(CpuModel.AMD, CpuModel.X86_64_V3), 0, 1),
                         new Accelerator.Wiring(memory, ports, new ManualClock(), new Wires()),
                         ram,
                         runner);
