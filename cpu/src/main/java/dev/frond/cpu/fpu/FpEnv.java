@@ -24,12 +24,6 @@ final class FpEnv {
 
     int flags;
 
-    /**
-     * Whether an unmasked underflow is inexact if the denormal result would be, as the half
-     * precision of processors of Intel has it; else if the normalized one is.
-     */
-    boolean inexactAsDenormal;
-
     /** The last rounding made the magnitude larger: C1 of the x87. */
     boolean roundedUp;
 
@@ -45,7 +39,6 @@ final class FpEnv {
         // FTZ acts only where underflow is masked: SDM Vol. 1, 10.2.3.3.
         ftz = (mxcsr & FpContext.FTZ) != 0 && (masks & FpFlags.UE) != 0;
         wrap = 0;
-        inexactAsDenormal = false;
         flags = 0;
         roundedUp = false;
     }

@@ -64,9 +64,7 @@ final class SoftRound {
         Unpacked r = e.r;
         if ((e.masks & FpFlags.UE) == 0) {
             e.flags |= FpFlags.UE;
-            int kept = p - (emin - r.exp);
-            boolean lost = e.inexactAsDenormal && (kept <= 0 || r.sig << kept != 0);
-            if (roundSignificand(e, p) || lost) {
+            if (roundSignificand(e, p)) {
                 e.flags |= FpFlags.PE;
             }
             r.exp += e.wrap;

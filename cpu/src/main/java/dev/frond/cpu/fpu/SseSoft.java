@@ -236,11 +236,15 @@ final class SseSoft {
         FpEnv e = c.begin();
         e.rc = rc;
         e.ftz = false;
-        e.inexactAsDenormal = !c.amd;
         e.a.load32(a, e.daz);
         convert(e);
         if (!e.suppressed()) {
             SoftRound.to16(e);
+            if (!c.amd && e.a.denormal && (e.flags & FpFlags.UE) != 0) {
+                // Of a denormal operand processors of Intel call also an unmasked underflow
+                // inexact.
+                e.flags |= FpFlags.PE;
+            }
         }
         c.commit(e);
         return e.r.pack16();

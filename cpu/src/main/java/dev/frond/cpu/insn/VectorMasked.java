@@ -125,6 +125,11 @@ public final class VectorMasked {
                 long offset = base + index & insn.addressMask();
                 long at = cpu.linear(insn.segment, offset, size, false);
                 element(v, insn.reg, i, size, cpu.load(at, size));
+                if (!insn.wideVector && !cpu.cpuid.model().isAmd()) {
+                    // Theirs clear what is above 128 bits with each element.
+                    v[4 * insn.reg + 2] = 0;
+                    v[4 * insn.reg + 3] = 0;
+                }
             }
             element(v, insn.vvvv, i, size, 0);
         }
