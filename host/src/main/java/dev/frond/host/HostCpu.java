@@ -181,8 +181,11 @@ public final class HostCpu {
         }
     }
 
-    /** Whether it is a processor of AMD, or of Hygon, which has the same design. */
+    /** Whether it is a processor of AMD, or of Hygon, which has the same design; not if it is no x86. */
     public static boolean isAmd() {
+        if (!isX86Linux()) {
+            return false;
+        }
         // EBX: the first four letters of AuthenticAMD and HygonGenuine.
         int letters = cpuid(0, 0).ebx;
         return letters == 0x6874_7541 || letters == 0x6F67_7948;

@@ -36,8 +36,7 @@ final class CpuHarness {
      * that processor follows its rules where vendors differ.
      */
     static CpuModel ofHostsVendor(CpuModel model) {
-        boolean amd = HostCpu.isX86Linux() && HostCpu.isAmd();
-        return ofVendor(amd ? CpuModel.AMD : "GenuineIntel", model);
+        return ofVendor(HostCpu.isAmd() ? CpuModel.AMD : "GenuineIntel", model);
     }
 
     /** {@code model} with another vendor. */
