@@ -181,7 +181,10 @@ public final class HostCpu {
         }
     }
 
-    /** Whether it is a processor of AMD, or of Hygon, which has the same design; not if it is no x86. */
+    /**
+     * Whether it is a processor of AMD, or of Hygon, which has the same design; not if it is no
+     * x86.
+     */
     public static boolean isAmd() {
         if (!isX86Linux()) {
             return false;
