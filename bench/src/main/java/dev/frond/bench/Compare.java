@@ -74,7 +74,15 @@ public final class Compare {
                     case "--interpreter" ->
                             contenders = List.of(Contender.QEMU, Contender.INTERPRETER);
                     case "--frond" -> contenders = List.of(Contender.TRANSLATOR);
-                    default -> names.add(arguments[i]);
+                    default -> {
+                        if (arguments[i].startsWith("-")) {
+                            throw new IllegalArgumentException(
+                                    arguments[i]
+                                            + " is not an option; options: --runs N, --time MS,"
+                                            + " --core N, --interpreter, --frond");
+                        }
+                        names.add(arguments[i]);
+                    }
                 }
             }
             return new Options(runs, milliseconds, core, contenders, List.copyOf(names));

@@ -6,9 +6,11 @@ package dev.frond.bench;
 import dev.frond.machine.vcpu.CpuModel;
 import dev.frond.vmm.SerialConsole;
 import dev.frond.vmm.Vm;
+import dev.frond.vmm.VmException;
 import dev.frond.vmm.VmSpec;
 import dev.frond.vmm.guest.Guest;
 import dev.frond.vmm.guest.GuestCatalog;
+import dev.frond.vmm.guest.GuestException;
 import dev.frond.vmm.guest.GuestProgress;
 
 import java.io.IOException;
@@ -33,6 +35,9 @@ public final class GuestFigures {
     private static final Duration PATIENCE = Duration.ofMinutes(10);
     private static final String PROMPT = "root@debian-tiny:~# ";
     private static final Duration IDLE = Duration.ofSeconds(10);
+
+    /** How the names of work begin that the guest's kernel does. */
+    private static final String KERNEL = "kernel: ";
 
     /** Loops of user programs, and work that the kernel does. */
     private record Work(String name, String command) {}
@@ -62,13 +67,13 @@ public final class GuestFigures {
                     program("sha256"),
                     program("sort"),
                     new Work(
-                            "kernel: fork and exec",
+                            KERNEL + "fork and exec",
                             "i=0; while [ $i -lt 150 ]; do /bin/busybox true; i=$((i + 1)); done"),
                     new Work(
-                            "kernel: read and write",
+                            KERNEL + "read and write",
                             "dd if=/dev/zero of=/dev/null bs=1 count=150000 2>/dev/null"),
                     new Work(
-                            "kernel: files",
+                            KERNEL + "files",
                             "for i in 1 2 3; do mkdir /tmp/t; cp -r /sys/kernel/mm /tmp/t; rm -r"
                                     + " /tmp/t; done 2>/dev/null"));
 
@@ -83,7 +88,12 @@ public final class GuestFigures {
 
     /** Takes the engine's name, by default auto. */
     public static void main(String[] arguments) throws Exception {
-        new GuestFigures().run(arguments.length == 0 ? "auto" : arguments[0]);
+        try {
+            new GuestFigures().run(arguments.length == 0 ? "auto" : arguments[0]);
+        } catch (IOException | GuestException | VmException e) {
+            System.err.println("bench/guest: " + e.getMessage());
+            System.exit(1);
+        }
     }
 
     /** What has been used up to now. */
@@ -94,6 +104,14 @@ public final class GuestFigures {
                     cpu - start.cpu,
                     process - start.process,
                     instructions - start.instructions);
+        }
+
+        Used and(Used more) {
+            return new Used(
+                    wall + more.wall,
+                    cpu + more.cpu,
+                    process + more.process,
+                    instructions + more.instructions);
         }
     }
 
@@ -138,13 +156,19 @@ public final class GuestFigures {
             out.printf(
                     "%-24s %8s %8s %8s %10s %6s%n",
                     "", "wall s", "vCPU s", "all s", "million", "MIPS");
-            line("boot to the shell", used(vm).since(zero));
+            Used kernel = used(vm).since(zero);
+            line("boot to the shell", kernel);
             for (Work work : WORK) {
                 Used before = used(vm);
                 console.type(work.command());
                 console.await(PROMPT, PATIENCE);
-                line(work.name(), used(vm).since(before));
+                Used took = used(vm).since(before);
+                line(work.name(), took);
+                if (work.name().startsWith(KERNEL)) {
+                    kernel = kernel.and(took);
+                }
             }
+            line(KERNEL + "all, and the boot", kernel);
             memory(vm);
             Thread.sleep(3000);
             Used before = used(vm);
